@@ -1,0 +1,3 @@
+//! The line.
+
+pub mod ask;
