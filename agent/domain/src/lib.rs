@@ -1,1 +1,19 @@
-//! x
+//! The pure heart of Tamga: codes, their life, the line.
+//!
+//! No I/O, no clock, no task, no randomness, no serde: time and ids come in as arguments, files
+//! and messages are turned into these types at the border. Nothing here panics on outside bytes.
+//!
+//! # Layout, in reading order
+//!
+//! - [`gs1`]: the alphabet, check digits, GTIN, element strings of logistic labels
+//! - [`code`]: one marking code: identity (GTIN + serial) and verification tail
+//! - [`layout`]: position-exact layouts of a product group; from read bytes to a code and back
+//! - [`rules`]: dated law data per country and product group
+//! - [`sscc`]: serial shipping container codes and their ranges
+#![forbid(unsafe_code)]
+
+pub mod code;
+pub mod gs1;
+pub mod layout;
+pub mod rules;
+pub mod sscc;
