@@ -1,0 +1,232 @@
+//! Commit, then act: the records of a turn, and what waits for them.
+
+use super::{AskId, Effect, GateOrder, Job, JobId, Line, ReadId, ask};
+use crate::code::Identity;
+use crate::ids::{PrinterNo, Tag, TxnId};
+use crate::limits::LAZY_MS;
+use crate::record::{Answer, Issued, Record, RunState, Txn};
+use crate::time::{Time, Wall};
+use std::time::Duration;
+
+/// What is done when the records are durable.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum After {
+    /// The code's item may pass.
+    Pass {
+        tag: Tag,
+        code: Identity,
+        read_at: Time,
+    },
+    /// The store's answer names the codes for this printer.
+    Print {
+        printer: PrinterNo,
+        asked: u32,
+    },
+    /// The store's answer names the run that was opened.
+    Opened {
+        ask: AskId,
+    },
+    /// The run is running: the belt may move.
+    Started {
+        ask: Option<AskId>,
+    },
+    /// A person's request is carried out.
+    Reply {
+        ask: AskId,
+        reply: ask::Reply,
+    },
+    /// The store's answer says how many codes of the closing run are still unseen.
+    SpoiledSlice {
+        who: String,
+    },
+    RunClosed,
+}
+
+/// The records of a turn. Urgent ones are wanted now; lazy ones may wait a little for company.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Batch {
+    records: Vec<Record>,
+    after: Vec<After>,
+    urgent: bool,
+    since: Option<Time>,
+}
+
+impl Line {
+    /// Writes with the next commit, which is made at the end of this turn.
+    pub(super) fn urgent(&mut self, record: Record) {
+        self.batch.records.push(record);
+        self.batch.urgent = true;
+    }
+
+    /// Writes with the next commit that somebody waits for, or a little later.
+    pub(super) fn lazy(&mut self, record: Record) {
+        self.batch.records.push(record);
+    }
+
+    /// Does `after` when the records so far are durable.
+    pub(super) fn then(&mut self, after: After) {
+        self.batch.after.push(after);
+        self.batch.urgent = true;
+    }
+
+    pub(super) fn commit(&mut self, now: Time, out: &mut Vec<Effect>) {
+        if self.batch.records.is_empty() && self.batch.after.is_empty() {
+            return;
+        }
+        let since = *self.batch.since.get_or_insert(now);
+        let ripe = now.since(since) >= Duration::from_millis(LAZY_MS);
+        if !self.batch.urgent && !ripe {
+            return;
+        }
+        let batch = std::mem::take(&mut self.batch);
+        self.next_txn += 1;
+        let id = TxnId(self.next_txn);
+        self.in_flight.insert(id, batch.after);
+        out.push(Effect::Commit(Txn { id, records: batch.records }));
+    }
+
+    /// When the lazy records are due.
+    pub(super) fn batch_due(&self) -> Option<Time> {
+        self.batch.since.map(|s| s.after(Duration::from_millis(LAZY_MS)))
+    }
+
+    pub(super) fn on_committed(
+        &mut self,
+        txn: TxnId,
+        answers: Vec<Answer>,
+        now: Time,
+        wall: Wall,
+        out: &mut Vec<Effect>,
+    ) {
+        let after = self.in_flight.remove(&txn).unwrap_or_default();
+        let mut issued = answers.iter().filter_map(|a| match a {
+            Answer::Issued(codes) => Some(codes.clone()),
+            _ => None,
+        });
+        let left = answers.iter().find_map(|a| match a {
+            Answer::Unseen { left } => Some(*left),
+            _ => None,
+        });
+        let opened = answers.iter().find_map(|a| match a {
+            Answer::Run(run) => Some(*run),
+            _ => None,
+        });
+        for act in after {
+            match act {
+                After::Pass { tag, code, read_at } => self.may_pass(tag, &code, read_at, now, wall, out),
+                After::Print { printer, asked } => {
+                    self.print(printer, asked, issued.next().unwrap_or_default(), wall, out);
+                }
+                After::Opened { ask } => {
+                    if let Some(run) = opened {
+                        self.opened(ask, run, wall, out);
+                    }
+                }
+                After::Started { ask } => self.started(ask, out),
+                After::Reply { ask, reply } => out.push(Effect::Reply(ask, Ok(reply))),
+                After::SpoiledSlice { who } => self.spoiled_slice(left.unwrap_or(0), &who, wall),
+                After::RunClosed => self.run_closed(out),
+            }
+        }
+        for answer in &answers {
+            self.on_answer(answer, wall, out);
+        }
+        self.prune_verifying();
+    }
+
+    fn on_answer(&mut self, answer: &Answer, wall: Wall, out: &mut Vec<Effect>) {
+        match answer {
+            Answer::Passed(pass) => {
+                if let Some(run) = &self.run {
+                    out.push(Effect::Progress { run: run.id, passed: *pass, closed: false });
+                }
+            }
+            Answer::Contradicted(code) => {
+                self.raise("alarm.contradicted", &code.to_string(), wall);
+            }
+            Answer::Run(_)
+            | Answer::Issued(_)
+            | Answer::Unseen { .. }
+            | Answer::Imported { .. }
+            | Answer::Order(_)
+            | Answer::Block(_)
+            | Answer::Unpacked { .. }
+            | Answer::Report(_) => {}
+        }
+    }
+
+    /// A failed commit may be durable all the same: nothing is assumed, nothing is done again, the line stands until
+    /// the process has been started anew and has read what is there.
+    pub(super) fn on_commit_failed(&mut self, txn: TxnId, why: &str, wall: Wall, out: &mut Vec<Effect>) {
+        self.in_flight.remove(&txn);
+        self.stop("disk", why, wall, out);
+        self.broken = true;
+        self.batch = Batch::default();
+    }
+
+    /// After a failed commit the line answers people, keeps the belt stopped, and does nothing else.
+    pub(super) fn refuse_broken(&mut self, input: super::Input, out: &mut Vec<Effect>) {
+        match input {
+            super::Input::Ask(id, ..) => out.push(Effect::Reply(id, Err(ask::Refusal::new("refuse.disk")))),
+            super::Input::Gate(super::GateEvent::Connected { .. }) => {
+                out.push(Effect::Gate(GateOrder::StopLine));
+            }
+            _ => {}
+        }
+    }
+
+    /// The codes are durably issued: now, and not before, their bytes go to the printer.
+    fn print(&mut self, no: PrinterNo, asked: u32, issued: Vec<Issued>, wall: Wall, out: &mut Vec<Effect>) {
+        let Some(run) = &self.run else { return };
+        let (run_id, plan) = (run.id, run.plan.clone());
+        let short = u32::try_from(issued.len()).unwrap_or(u32::MAX) < asked;
+        let layout = self.config.products.get(&plan.gtin).map(|p| p.layout.clone());
+        let Some(printer) = self.printers.get_mut(usize::from(no.0)) else { return };
+        printer.asked = printer.asked.saturating_sub(asked);
+        for one in issued {
+            let id = JobId { run: run_id, issue: one.issue };
+            printer.tracker.issued(one.issue, one.code.identity.clone(), false);
+            printer.jobs.insert(id, one.code.identity.clone());
+            let rendered = layout.as_ref().and_then(|l| {
+                let form = l.forms().get(l.form_of(&one.code)?)?;
+                Some((l.render_full(&one.code).ok()?, form.gs1))
+            });
+            // Codes are pooled only after the same layout parsed them, so rendering cannot fail; were it to, the code
+            // stays issued and in doubt, and nothing is printed.
+            if let Some((symbol, gs1)) = rendered {
+                let fields = super::printing::fields(&plan);
+                out.push(Effect::Print(no, Job { id, symbol, gs1, fields }));
+            }
+        }
+        if short {
+            self.pool_empty = true;
+            self.raise("alarm.pool_empty", &plan.gtin.to_string(), wall);
+        }
+    }
+
+    fn spoiled_slice(&mut self, left: u32, who: &str, wall: Wall) {
+        let Some(run) = &mut self.run else { return };
+        let id = run.id;
+        if left > 0 {
+            let limit = crate::limits::SPOIL_SLICE;
+            self.urgent(Record::SpoilUnseen { run: id, limit, who: who.to_owned(), at: wall });
+            self.then(After::SpoiledSlice { who: who.to_owned() });
+            return;
+        }
+        run.state = RunState::Closed;
+        self.urgent(Record::RunState {
+            run: id,
+            state: RunState::Closed,
+            why: "closed".to_owned(),
+            who: who.to_owned(),
+            at: wall,
+        });
+        self.then(After::RunClosed);
+    }
+
+    /// Forgets codes whose commit every look-up still on its way was asked after.
+    pub(super) fn prune_verifying(&mut self) {
+        let oldest = self.lookups.front().map_or(ReadId(self.next_read), |l| l.id);
+        self.verifying.retain(|_, (_, until)| *until > oldest);
+    }
+}

@@ -1,0 +1,189 @@
+//! What the gate says of items, and what is written down of it.
+
+use super::items::{Item, Seen};
+use super::{Effect, GateEvent, GateOrder, Line};
+use crate::code::Identity;
+use crate::ids::Tag;
+use crate::record::{ItemEnd, Record};
+use crate::time::{Time, Wall};
+use crate::verdict::Reason;
+
+/// Items that a gate may have numbered while the agent was away, told one by one; more than these is a fault.
+const AWAY_MAX: u32 = 10_000;
+
+/// How many tags back the gate remembers what became of them (the register map's outcome ring).
+const MEMORY: u32 = 64;
+
+impl Line {
+    pub(super) fn on_gate(&mut self, event: GateEvent, now: Time, wall: Wall, out: &mut Vec<Effect>) {
+        match event {
+            GateEvent::Connected { last } => self.gate_connected(last, wall, out),
+            GateEvent::Disconnected => {
+                self.gate.connected = false;
+                self.gate_fresh = false;
+                self.stop("gate_lost", "", wall, out);
+            }
+            GateEvent::Seen { as_of } => self.items.gate_seen(as_of),
+            GateEvent::Item { tag, at } => self.on_item(tag, at, wall, out),
+            GateEvent::Passed(tag) => self.on_passed(tag, wall, out),
+            GateEvent::Rejected(tag) => self.on_rejected(tag, wall),
+            GateEvent::Lost(tag) => self.on_lost(tag, wall),
+            GateEvent::Fault(f) => self.on_gate_fault(f, wall, out),
+            GateEvent::Cleared(f) => self.gate.faults.retain(|x| *x != f),
+        }
+        let _ = now;
+    }
+
+    fn on_gate_fault(&mut self, fault: String, wall: Wall, out: &mut Vec<Effect>) {
+        let stop = match fault.as_str() {
+            "device_heartbeat_lost" | "agent_heartbeat_lost" => Some("gate_lost"),
+            "reject_not_confirmed" => Some("not_rejected"),
+            "escape" => Some("escape"),
+            _ => None,
+        };
+        if let Some(why) = stop {
+            self.stop(why, &fault, wall, out);
+        }
+        if !self.gate.faults.contains(&fault) {
+            self.gate.faults.push(fault);
+        }
+    }
+
+    /// The gate is there, with its memory told. Items it numbered while nobody looked were all rejected by it.
+    fn gate_connected(&mut self, last: Tag, wall: Wall, out: &mut Vec<Effect>) {
+        self.gate.connected = true;
+        self.clear("alarm.stop.gate_lost", wall);
+        let order = if self.running() { GateOrder::StartLine } else { GateOrder::StopLine };
+        out.push(Effect::Gate(order));
+        let Some(run) = &self.run else { return };
+        let id = run.id;
+        let from = match run.last_tag {
+            Some(seen) if seen.boot == last.boot => seen.number,
+            // Another boot: the count began again, so all of its tags are new. Before the first item of a run the
+            // tags so far belong to no run.
+            Some(_) => 0,
+            None => last.number,
+        };
+        self.forgotten(last, wall);
+        if last.number.saturating_sub(from) > AWAY_MAX {
+            self.stop("count_mismatch", "the gate counted items that nobody saw", wall, out);
+            return;
+        }
+        for number in (from + 1)..=last.number {
+            let tag = Tag { boot: last.boot, number };
+            if self.items.get_mut(tag).is_some() {
+                continue;
+            }
+            self.lazy(Record::Trigger { run: id, tag, at: wall });
+            self.count_trigger(tag);
+            let end = ItemEnd::Rejected { reason: Reason::Away, code: None };
+            self.lazy(Record::End { run: id, tag, end, at: wall });
+            self.count_rejected(Reason::Away);
+        }
+    }
+
+    /// Items that the gate can tell nothing of any more: of an earlier boot, or older than its memory.
+    fn forgotten(&mut self, last: Tag, wall: Wall) {
+        let old = |t: &Tag| t.boot != last.boot || t.number.saturating_add(MEMORY) <= last.number;
+        let tags: Vec<Tag> = self.items.iter().map(|(t, _)| *t).filter(old).collect();
+        for tag in tags {
+            match self.items.get_mut(tag).map(|i| i.seen.clone()) {
+                Some(Seen::Judging { .. } | Seen::Good { .. }) => self.on_lost(tag, wall),
+                Some(Seen::Open | Seen::Bad(_)) => self.on_rejected(tag, wall),
+                None => {}
+            }
+        }
+    }
+
+    fn on_item(&mut self, tag: Tag, at: Time, wall: Wall, out: &mut Vec<Effect>) {
+        let Some(run) = &self.run else { return };
+        let id = run.id;
+        self.lazy(Record::Trigger { run: id, tag, at: wall });
+        self.count_trigger(tag);
+        self.items.insert(tag, Item { at, seen: Seen::Open, rejected: false });
+        if !self.running() {
+            self.bad(tag, Reason::NotRunning, None, wall, out);
+        }
+    }
+
+    fn on_passed(&mut self, tag: Tag, wall: Wall, out: &mut Vec<Effect>) {
+        let Some(run) = self.run_id() else { return };
+        match self.items.remove(tag) {
+            Some(Item { seen: Seen::Good { code }, .. }) => {
+                let end = ItemEnd::Passed { code };
+                self.lazy(Record::End { run, tag, end, at: wall });
+                if let Some(run) = &mut self.run {
+                    run.passed += 1;
+                }
+                self.quantity_reached(wall, out);
+            }
+            Some(_) => {
+                self.lazy(Record::End { run, tag, end: ItemEnd::Escaped, at: wall });
+                self.count_key("escaped");
+                self.stop("escape", &tag.to_string(), wall, out);
+            }
+            // The gate tells its memory at every connect; ends that are written down already are nothing new.
+            None => {}
+        }
+    }
+
+    fn on_rejected(&mut self, tag: Tag, wall: Wall) {
+        let Some(item) = self.items.get_mut(tag) else { return };
+        item.rejected = true;
+        match item.seen {
+            // Its verdict is on the way: it ends when that is known.
+            Seen::Judging { .. } => {}
+            Seen::Open => {
+                item.seen = Seen::Bad(Reason::NoResult);
+                self.end_rejected(tag, wall);
+            }
+            Seen::Good { .. } | Seen::Bad(_) => self.end_rejected(tag, wall),
+        }
+    }
+
+    /// Writes the end of an item that the gate rejected and whose verdict is known.
+    pub(super) fn end_rejected(&mut self, tag: Tag, wall: Wall) {
+        let Some(run) = self.run_id() else { return };
+        let Some(item) = self.items.remove(tag) else { return };
+        let (reason, code): (Reason, Option<Identity>) = match item.seen {
+            Seen::Good { code } => (Reason::Late, Some(code)),
+            Seen::Bad(reason) => (reason, None),
+            Seen::Open | Seen::Judging { .. } => (Reason::NoResult, None),
+        };
+        self.lazy(Record::End { run, tag, end: ItemEnd::Rejected { reason, code }, at: wall });
+        self.count_rejected(reason);
+    }
+
+    /// Taken off between trigger and gate. A verified code of it is pass unknown until a person or a read settles it.
+    fn on_lost(&mut self, tag: Tag, wall: Wall) {
+        let Some(run) = self.run_id() else { return };
+        let Some(item) = self.items.remove(tag) else { return };
+        let code = match item.seen {
+            Seen::Good { code } => Some(code),
+            Seen::Open | Seen::Bad(_) | Seen::Judging { .. } => None,
+        };
+        if let Some(code) = &code {
+            self.pass_unknown.insert(code.clone(), tag);
+            self.raise("alarm.pass_unknown", &code.to_string(), wall);
+        }
+        self.lazy(Record::End { run, tag, end: ItemEnd::Lost { code }, at: wall });
+        self.count_key("lost");
+    }
+
+    fn count_trigger(&mut self, tag: Tag) {
+        if let Some(run) = &mut self.run {
+            run.triggers += 1;
+            run.last_tag = Some(tag);
+        }
+    }
+
+    pub(super) fn count_rejected(&mut self, reason: Reason) {
+        self.count_key(reason.key());
+    }
+
+    fn count_key(&mut self, key: &'static str) {
+        if let Some(run) = &mut self.run {
+            *run.rejected.entry(key).or_default() += 1;
+        }
+    }
+}

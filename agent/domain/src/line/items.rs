@@ -1,0 +1,201 @@
+//! The items between trigger and gate, by tag, and which of them a read belongs to.
+//!
+//! A read belongs to the one open tag whose trigger lies inside the reader's latency window before it. With none or
+//! two there is no verdict (behaviour, section 4, first row). The gate is looked at every few milliseconds, so a read
+//! may be here before its item is: it waits until the gate's view is fresh enough to know all items it could be of.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::code::Identity;
+use crate::ids::Tag;
+use crate::time::Time;
+use crate::verdict::Reason;
+
+/// The reader's latency: from the trigger to the arrival of its result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Latency {
+    pub min: Duration,
+    pub max: Duration,
+}
+
+/// What is known of one item.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Seen {
+    /// No result yet.
+    Open,
+    /// A result is being looked up or its commit is on the way.
+    Judging {
+        code: Identity,
+        read_at: Time,
+    },
+    /// Verified; the leave to pass is durable.
+    Good {
+        code: Identity,
+    },
+    Bad(Reason),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Item {
+    /// When its trigger fired, on our clock.
+    pub at: Time,
+    pub seen: Seen,
+    /// The gate has rejected it already while it was being judged.
+    pub rejected: bool,
+}
+
+impl Item {
+    /// Has leave to pass, or may get it.
+    pub fn is_good_or_judging(&self) -> bool {
+        matches!(self.seen, Seen::Judging { .. } | Seen::Good { .. })
+    }
+}
+
+/// Where a read belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Belongs {
+    To(Tag),
+    /// To no open tag.
+    Nowhere,
+    /// To two or more.
+    Several,
+    /// The gate's view is older than the items this read could be of.
+    NotKnownYet,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Items {
+    by_tag: BTreeMap<Tag, Item>,
+    /// All triggers up to here have been told.
+    seen_to: Time,
+}
+
+impl Items {
+    pub fn insert(&mut self, tag: Tag, item: Item) {
+        self.by_tag.insert(tag, item);
+    }
+
+    pub fn get_mut(&mut self, tag: Tag) -> Option<&mut Item> {
+        self.by_tag.get_mut(&tag)
+    }
+
+    pub fn remove(&mut self, tag: Tag) -> Option<Item> {
+        self.by_tag.remove(&tag)
+    }
+
+    pub fn len(&self) -> usize {
+        self.by_tag.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.by_tag.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&Tag, &Item)> {
+        self.by_tag.iter()
+    }
+
+    /// The gate was asked at `as_of` and has told all triggers before it.
+    pub fn gate_seen(&mut self, as_of: Time) {
+        self.seen_to = self.seen_to.max(as_of);
+    }
+
+    /// Which open tag a result that arrived at `at` belongs to.
+    pub fn belongs(&self, at: Time, latency: Latency) -> Belongs {
+        let (from, to) = (at.before(latency.max), at.before(latency.min));
+        if self.seen_to < to {
+            return Belongs::NotKnownYet;
+        }
+        let mut open = self.by_tag.iter().filter(|(_, i)| i.seen == Seen::Open && from <= i.at && i.at <= to);
+        match (open.next(), open.next()) {
+            (None, _) => Belongs::Nowhere,
+            (Some((tag, _)), None) => Belongs::To(*tag),
+            (Some(_), Some(_)) => Belongs::Several,
+        }
+    }
+
+    /// All open tags that a result that arrived at `at` might belong to.
+    pub fn might_belong(&self, at: Time, latency: Latency) -> Vec<Tag> {
+        let (from, to) = (at.before(latency.max), at.before(latency.min));
+        let open = self.by_tag.iter().filter(|(_, i)| i.seen == Seen::Open && from <= i.at && i.at <= to);
+        open.map(|(t, _)| *t).collect()
+    }
+
+    /// Open tags whose latency window is over: no result will come.
+    pub fn overdue(&self, now: Time, latency: Latency) -> Vec<Tag> {
+        let late = |i: &Item| i.seen == Seen::Open && i.at.after(latency.max) < now;
+        self.by_tag.iter().filter(|(_, i)| late(i)).map(|(t, _)| *t).collect()
+    }
+
+    /// When the next open tag will be overdue.
+    pub fn next_overdue(&self, latency: Latency) -> Option<Time> {
+        let open = self.by_tag.values().filter(|i| i.seen == Seen::Open);
+        open.map(|i| i.at.after(latency.max).after(Duration::from_nanos(1))).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const L: Latency = Latency { min: Duration::from_millis(5), max: Duration::from_millis(30) };
+
+    fn ms(n: u64) -> Time {
+        Time(n * 1_000_000)
+    }
+
+    fn tag(n: u32) -> Tag {
+        Tag { boot: 1, number: n }
+    }
+
+    fn items(at: &[u64]) -> Items {
+        let mut items = Items::default();
+        for (n, t) in (1..).zip(at) {
+            items.insert(tag(n), Item { at: ms(*t), seen: Seen::Open, rejected: false });
+        }
+        items.gate_seen(ms(1_000_000));
+        items
+    }
+
+    #[test]
+    fn a_read_joins_the_one_open_tag_of_its_window() {
+        let items = items(&[100, 160]);
+        assert_eq!(items.belongs(ms(110), L), Belongs::To(tag(1)));
+        assert_eq!(items.belongs(ms(130), L), Belongs::To(tag(1)));
+        assert_eq!(items.belongs(ms(104), L), Belongs::Nowhere);
+        assert_eq!(items.belongs(ms(131), L), Belongs::Nowhere);
+        assert_eq!(items.belongs(ms(170), L), Belongs::To(tag(2)));
+    }
+
+    #[test]
+    fn a_read_that_could_be_of_two_items_is_of_none() {
+        let items = items(&[100, 115]);
+        assert_eq!(items.belongs(ms(121), L), Belongs::Several);
+        assert_eq!(items.might_belong(ms(121), L), vec![tag(1), tag(2)]);
+    }
+
+    #[test]
+    fn a_tag_that_has_its_result_is_open_no_longer() {
+        let mut items = items(&[100, 115]);
+        items.get_mut(tag(1)).expect("inserted above").seen = Seen::Bad(Reason::NoRead);
+        assert_eq!(items.belongs(ms(121), L), Belongs::To(tag(2)));
+    }
+
+    #[test]
+    fn a_read_waits_until_the_gate_was_asked_late_enough() {
+        let mut items = Items::default();
+        items.gate_seen(ms(90));
+        assert_eq!(items.belongs(ms(110), L), Belongs::NotKnownYet);
+        items.gate_seen(ms(105));
+        assert_eq!(items.belongs(ms(110), L), Belongs::Nowhere);
+    }
+
+    #[test]
+    fn an_open_tag_is_overdue_after_its_window_and_not_before() {
+        let items = items(&[100]);
+        assert!(items.overdue(ms(130), L).is_empty());
+        assert_eq!(items.next_overdue(L), Some(Time(130_000_001)));
+        assert_eq!(items.overdue(Time(130_000_001), L), vec![tag(1)]);
+    }
+}

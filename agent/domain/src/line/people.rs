@@ -1,0 +1,384 @@
+//! What people ask of the line: runs begin, stop, go on and end; codes in doubt are declared.
+
+use super::items::{Item, Seen};
+use super::{AskId, Effect, GateOrder, Line, LineKind, Run, RunState};
+use crate::code::Identity;
+use crate::ids::{PrinterNo, RunId, Tag};
+use crate::lifecycle::SpoilReason;
+use crate::limits::SPOIL_SLICE;
+use crate::line::ask::{Ask, Declared, Refusal, Reply};
+use crate::line::commits::After;
+use crate::record::{ItemEnd, JobOutcome, OpenRun, Record, Recovered, RunPlan};
+use crate::time::{Time, Wall};
+use crate::verdict::Reason;
+
+impl Line {
+    pub(super) fn on_ask(
+        &mut self,
+        id: AskId,
+        ask: Ask,
+        who: &str,
+        now: Time,
+        wall: Wall,
+        out: &mut Vec<Effect>,
+    ) {
+        let answer = match ask {
+            Ask::Start(plan) => self.start(id, plan, who, wall),
+            Ask::Stop => self.stop_asked(id, who, wall, out),
+            Ask::Resume => self.resume(id, who, wall),
+            Ask::Close { clear } => self.close(clear, who, wall, out).map(Some),
+            Ask::Declare { code, declared } => self.declare(id, &code, declared, who, wall),
+            Ask::TestPrint { printer } => self.test_print(printer, out).map(Some),
+            Ask::Acknowledge { key } => self.acknowledge(id, &key, who, wall),
+        };
+        match answer {
+            Ok(None) => {}
+            Ok(Some(reply)) => out.push(Effect::Reply(id, Ok(reply))),
+            Err(refusal) => out.push(Effect::Reply(id, Err(refusal))),
+        }
+        let _ = now;
+    }
+
+    fn start(&mut self, id: AskId, plan: RunPlan, who: &str, wall: Wall) -> Result<Option<Reply>, Refusal> {
+        if let Some(run) = &self.run {
+            if run.plan.key == plan.key {
+                return Ok(Some(Reply::Opened(run.id)));
+            }
+            return Err(Refusal::new("refuse.run_open").with("run", run.id));
+        }
+        if !self.config.products.contains_key(&plan.gtin) {
+            return Err(Refusal::new("refuse.unknown_product").with("gtin", plan.gtin));
+        }
+        if plan.expiry.is_some_and(|e| e <= plan.production) {
+            return Err(Refusal::new("refuse.dates"));
+        }
+        self.devices_there()?;
+        self.urgent(Record::RunOpened {
+            line: self.config.line,
+            plan: plan.clone(),
+            who: who.to_owned(),
+            at: wall,
+        });
+        self.then(After::Opened { ask: id });
+        // The run counts from here on; its number comes with the commit.
+        self.run = Some(Run {
+            id: RunId(0),
+            plan,
+            state: RunState::Stopped,
+            triggers: 0,
+            passed: 0,
+            rejected: std::collections::BTreeMap::new(),
+            last_tag: None,
+        });
+        self.stopped_by = Some("starting");
+        Ok(None)
+    }
+
+    /// The run is durable and has its number: now it is set running.
+    pub(super) fn opened(&mut self, ask: AskId, id: RunId, wall: Wall, _out: &mut [Effect]) {
+        if let Some(run) = &mut self.run {
+            run.id = id;
+        }
+        for printer in &mut self.printers {
+            printer.tracker = super::order::Tracker::default();
+        }
+        self.set_running(Some(ask), "line", wall);
+    }
+
+    fn set_running(&mut self, ask: Option<AskId>, who: &str, wall: Wall) {
+        let Some(run) = self.run_id() else { return };
+        let (state, why, who) = (RunState::Running, String::new(), who.to_owned());
+        self.urgent(Record::RunState { run, state, why, who, at: wall });
+        self.then(After::Started { ask });
+    }
+
+    /// The run is durably running: the belt may move.
+    pub(super) fn started(&mut self, ask: Option<AskId>, out: &mut Vec<Effect>) {
+        let Some(run) = &mut self.run else { return };
+        run.state = RunState::Running;
+        let id = run.id;
+        self.stopped_by = None;
+        self.consecutive_bad = 0;
+        self.recent_bad.clear();
+        self.repeats = 0;
+        self.jumps = 0;
+        self.pool_empty = false;
+        self.alarms.retain(|key, _| !key.starts_with("alarm.stop."));
+        out.push(Effect::Gate(GateOrder::StartLine));
+        if let Some(ask) = ask {
+            out.push(Effect::Reply(ask, Ok(Reply::Opened(id))));
+        }
+    }
+
+    fn devices_there(&self) -> Result<(), Refusal> {
+        if !self.gate.connected {
+            return Err(Refusal::new("refuse.gate_away").with("device", &self.config.device_names.gate));
+        }
+        if !self.reader.connected {
+            let name = self.config.device_names.readers.first().cloned().unwrap_or_default();
+            return Err(Refusal::new("refuse.reader_away").with("device", name));
+        }
+        let absent = self.printers.iter().position(|p| !p.connected);
+        if let Some(n) = absent {
+            let name = self.config.device_names.printers.get(n).cloned().unwrap_or_default();
+            return Err(Refusal::new("refuse.printer_away").with("device", name));
+        }
+        Ok(())
+    }
+
+    fn stop_asked(
+        &mut self,
+        id: AskId,
+        who: &str,
+        wall: Wall,
+        out: &mut Vec<Effect>,
+    ) -> Result<Option<Reply>, Refusal> {
+        if self.run.is_none() {
+            return Err(Refusal::new("refuse.no_run"));
+        }
+        let _ = who;
+        self.stop("asked", "", wall, out);
+        self.then(After::Reply { ask: id, reply: Reply::Done });
+        Ok(None)
+    }
+
+    fn resume(&mut self, id: AskId, who: &str, wall: Wall) -> Result<Option<Reply>, Refusal> {
+        let Some(run) = &self.run else { return Err(Refusal::new("refuse.no_run")) };
+        match run.state {
+            RunState::Running if self.stopped_by.is_none() => return Ok(Some(Reply::Opened(run.id))),
+            RunState::Closing | RunState::Closed => return Err(Refusal::new("refuse.closing")),
+            RunState::Running | RunState::Stopped => {}
+        }
+        if run.plan.quantity > 0 && run.passed >= run.plan.quantity {
+            return Err(Refusal::new("refuse.quantity_reached").with("quantity", run.plan.quantity));
+        }
+        self.devices_there()?;
+        // The person has looked at the web and the belt: the order may go on from anywhere.
+        for printer in &mut self.printers {
+            printer.tracker.resync();
+        }
+        self.set_running(Some(id), who, wall);
+        Ok(None)
+    }
+
+    fn close(&mut self, clear: bool, who: &str, wall: Wall, out: &mut Vec<Effect>) -> Result<Reply, Refusal> {
+        let Some(run) = &self.run else { return Err(Refusal::new("refuse.no_run")) };
+        let closing = run.state == RunState::Closing;
+        let open_tags = u32::try_from(self.items.len()).unwrap_or(u32::MAX);
+        let unknown = self.unknown_passes();
+        let pass_unknown = u32::try_from(unknown.len()).unwrap_or(u32::MAX);
+        let unseen: usize = self.printers.iter().map(|p| p.tracker.remembered()).sum();
+        let unseen = u32::try_from(unseen).unwrap_or(u32::MAX);
+        if closing {
+            return Ok(Reply::Closing { unseen, pass_unknown, open_tags });
+        }
+        self.stop("asked", "", wall, out);
+        if let Some((code, _)) = unknown.first() {
+            return Err(Refusal::new("refuse.pass_unknown").with("count", pass_unknown).with("code", code));
+        }
+        if !clear {
+            return Err(Refusal::new("refuse.clear_needed").with("unseen", unseen).with("items", open_tags));
+        }
+        self.clear_belt(wall);
+        let Some(run) = &mut self.run else { return Err(Refusal::new("refuse.no_run")) };
+        let id = run.id;
+        run.state = RunState::Closing;
+        let (state, why) = (RunState::Closing, "line clearance declared".to_owned());
+        self.urgent(Record::RunState { run: id, state, why, who: who.to_owned(), at: wall });
+        self.urgent(Record::SpoilUnseen { run: id, limit: SPOIL_SLICE, who: who.to_owned(), at: wall });
+        self.then(After::SpoiledSlice { who: who.to_owned() });
+        Ok(Reply::Closing { unseen, pass_unknown, open_tags })
+    }
+
+    /// A person says that belt and bin are empty: items without an end are gone. None of them had leave to pass.
+    fn clear_belt(&mut self, wall: Wall) {
+        let Some(run) = self.run_id() else { return };
+        let tags: Vec<Tag> = self.items.iter().map(|(t, _)| *t).collect();
+        for tag in tags {
+            let Some(item) = self.items.remove(tag) else { continue };
+            let reason = match item.seen {
+                Seen::Bad(reason) => reason,
+                Seen::Open | Seen::Judging { .. } | Seen::Good { .. } => Reason::NotRunning,
+            };
+            self.lazy(Record::End { run, tag, end: ItemEnd::Rejected { reason, code: None }, at: wall });
+            self.count_rejected(reason);
+        }
+        self.waiting.clear();
+    }
+
+    pub(super) fn run_closed(&mut self, out: &mut Vec<Effect>) {
+        if let Some(run) = self.run.take() {
+            let passed = crate::ids::PassNo(run.passed);
+            out.push(Effect::Progress { run: run.id, passed, closed: true });
+        }
+        for printer in &mut self.printers {
+            printer.tracker = super::order::Tracker::default();
+            printer.jobs.clear();
+        }
+        self.verifying.clear();
+        self.stopped_by = Some("no_run");
+        self.alarms.retain(|key, _| !key.starts_with("alarm.stop."));
+    }
+
+    /// Codes with leave to pass whose items the gate has not confirmed.
+    pub(super) fn unknown_passes(&self) -> Vec<(Identity, Tag)> {
+        let gone = self.pass_unknown.iter().map(|(c, t)| (c.clone(), *t));
+        let there = self.items.iter().filter_map(|(t, i)| match &i.seen {
+            Seen::Good { code } | Seen::Judging { code, .. } => Some((code.clone(), *t)),
+            Seen::Open | Seen::Bad(_) => None,
+        });
+        gone.chain(there).collect()
+    }
+
+    fn declare(
+        &mut self,
+        id: AskId,
+        code: &Identity,
+        declared: Declared,
+        who: &str,
+        wall: Wall,
+    ) -> Result<Option<Reply>, Refusal> {
+        let Some(run) = &self.run else { return Err(Refusal::new("refuse.no_run")) };
+        let run = run.id;
+        let (who, at) = (who.to_owned(), wall);
+        if self.pass_unknown.contains_key(code) {
+            let passed = match declared {
+                Declared::Passed => true,
+                Declared::Rejected | Declared::Scrapped => false,
+            };
+            self.pass_unknown.remove(code);
+            if self.pass_unknown.is_empty() {
+                self.clear("alarm.pass_unknown", wall);
+            }
+            if passed && let Some(run) = &mut self.run {
+                run.passed += 1;
+            }
+            self.urgent(Record::Settle {
+                run,
+                code: code.clone(),
+                passed,
+                how: "declared".into(),
+                who: who.clone(),
+                at,
+            });
+            if declared == Declared::Scrapped {
+                self.urgent(Record::Spoil { code: code.clone(), reason: SpoilReason::Declared, who, at });
+            }
+        } else if self.printers.iter().any(|p| p.tracker.remembers(code)) && declared == Declared::Scrapped {
+            for printer in &mut self.printers {
+                printer.tracker.gone(code);
+            }
+            self.urgent(Record::Spoil { code: code.clone(), reason: SpoilReason::Declared, who, at });
+        } else {
+            return Err(Refusal::new("refuse.not_in_doubt").with("code", code));
+        }
+        self.then(After::Reply { ask: id, reply: Reply::Done });
+        Ok(None)
+    }
+
+    fn test_print(&mut self, no: PrinterNo, out: &mut Vec<Effect>) -> Result<Reply, Refusal> {
+        let Some(printer) = self.printers.get(usize::from(no.0)) else {
+            return Err(Refusal::new("refuse.no_printer").with("printer", no));
+        };
+        if !printer.ready {
+            return Err(Refusal::new("refuse.printer_away").with("device", no));
+        }
+        if self.running() {
+            return Err(Refusal::new("refuse.not_stopped"));
+        }
+        out.push(Effect::TestPrint(no));
+        Ok(Reply::Done)
+    }
+
+    fn acknowledge(&mut self, id: AskId, key: &str, who: &str, wall: Wall) -> Result<Option<Reply>, Refusal> {
+        let Some(alarm) = self.alarms.get_mut(key) else {
+            return Err(Refusal::new("refuse.no_alarm").with("key", key));
+        };
+        alarm.acknowledged = true;
+        let line = Some(self.config.line);
+        let record = Record::AlarmAcknowledged { line, key: key.to_owned(), who: who.to_owned(), at: wall };
+        self.urgent(record);
+        self.then(After::Reply { ask: id, reply: Reply::Done });
+        Ok(None)
+    }
+
+    /// The wanted quantity has passed: the line stops by itself and waits to be closed.
+    pub(super) fn quantity_reached(&mut self, wall: Wall, out: &mut Vec<Effect>) {
+        let reached = self.run.as_ref().is_some_and(|r| r.plan.quantity > 0 && r.passed >= r.plan.quantity);
+        if reached {
+            self.stop("quantity_reached", "", wall, out);
+        }
+    }
+
+    /// Takes up what the store had: a run that was running stands, and what is in doubt is named.
+    pub(super) fn recover(&mut self, recovered: Recovered, now: Time, wall: Wall) {
+        let Some(open) = recovered.run else { return };
+        let was_running = open.state == RunState::Running;
+        self.remember_labels(&open, wall);
+        let closing = open.state == RunState::Closing;
+        let rejected = open.rejected.iter().filter_map(|(k, n)| Some((key_of(k)?, *n))).collect();
+        let good: std::collections::BTreeMap<Tag, Identity> =
+            open.pass_unknown.iter().map(|(c, t)| (*t, c.clone())).collect();
+        for tag in &open.open_tags {
+            let seen = match good.get(tag) {
+                Some(code) => Seen::Good { code: code.clone() },
+                None => Seen::Bad(Reason::Away),
+            };
+            self.items.insert(*tag, Item { at: now, seen, rejected: false });
+        }
+        for (tag, code) in good {
+            if !open.open_tags.contains(&tag) {
+                self.pass_unknown.insert(code, tag);
+            }
+        }
+        self.run = Some(Run {
+            id: open.run,
+            plan: open.plan,
+            state: if closing { RunState::Closing } else { RunState::Stopped },
+            triggers: open.triggers,
+            passed: open.passed,
+            rejected,
+            last_tag: open.last_tag,
+        });
+        self.stopped_by = Some("restart");
+        let who = "line".to_owned();
+        if was_running {
+            self.raise("alarm.stop.restart", &open.in_doubt.len().to_string(), wall);
+            let (state, why) = (RunState::Stopped, "restart".to_owned());
+            self.urgent(Record::RunState { run: open.run, state, why, who, at: wall });
+        } else if closing {
+            // The clearance was declared and is durable: the rest of the work needs nobody.
+            self.urgent(Record::SpoilUnseen {
+                run: open.run,
+                limit: SPOIL_SLICE,
+                who: who.clone(),
+                at: wall,
+            });
+            self.then(After::SpoiledSlice { who });
+        }
+    }
+
+    /// Jobs without an outcome before the restart are doubtful: the printer's buffer is cleared at the connect.
+    fn remember_labels(&mut self, open: &OpenRun, wall: Wall) {
+        for (issued, outcome) in &open.in_doubt {
+            let Some(printer) = self.printers.get_mut(usize::from(issued.printer.0)) else { continue };
+            let doubtful = *outcome != JobOutcome::Printed;
+            printer.tracker.issued(issued.issue, issued.code.identity.clone(), doubtful);
+            if *outcome == JobOutcome::Open {
+                let code = issued.code.identity.clone();
+                self.lazy(Record::Job { run: open.run, code, outcome: JobOutcome::Doubtful, at: wall });
+            }
+        }
+        for (no, last) in &open.last_read {
+            if let Some(printer) = self.printers.get_mut(usize::from(no.0)) {
+                printer.tracker.set_last(*last);
+            }
+        }
+        debug_assert!(self.config.kind != LineKind::PrePrinted || open.in_doubt.is_empty());
+    }
+}
+
+fn key_of(key: &str) -> Option<&'static str> {
+    let extra = ["lost", "escaped"];
+    Reason::KEYS.iter().chain(extra.iter()).find(|k| **k == key).copied()
+}

@@ -1,0 +1,130 @@
+//! Codes on their way to a printer, and what printers say of them.
+
+use super::{Effect, JobId, Line, PrinterEvent};
+use crate::ids::PrinterNo;
+use crate::limits::ISSUE_MAX;
+use crate::line::commits::After;
+use crate::record::{JobOutcome, Record, RunPlan};
+use crate::time::Wall;
+
+/// The text fields that a label may show, from the run's plan.
+pub(super) fn fields(plan: &RunPlan) -> Vec<(String, String)> {
+    let date = |w: Wall| {
+        let day = time::OffsetDateTime::from_unix_timestamp(w.0.div_euclid(1000)).map(|t| t.date());
+        day.map_or_else(
+            |_| String::new(),
+            |d| format!("{:02}.{:02}.{}", d.day(), u8::from(d.month()), d.year()),
+        )
+    };
+    vec![
+        ("gtin".to_owned(), plan.gtin.to_string()),
+        ("batch".to_owned(), plan.batch.clone()),
+        ("production".to_owned(), date(plan.production)),
+        ("expiry".to_owned(), plan.expiry.map(date).unwrap_or_default()),
+    ]
+}
+
+impl Line {
+    pub(super) fn on_printer(
+        &mut self,
+        no: PrinterNo,
+        event: PrinterEvent,
+        wall: Wall,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(printer) = self.printers.get_mut(usize::from(no.0)) else { return };
+        match event {
+            PrinterEvent::Ready => {
+                printer.connected = true;
+                printer.ready = true;
+                self.clear("alarm.printer_lost", wall);
+            }
+            PrinterEvent::NotReady => printer.ready = false,
+            PrinterEvent::Disconnected => {
+                printer.connected = false;
+                printer.ready = false;
+                self.raise("alarm.printer_lost", &self.printer_name(no), wall);
+            }
+            PrinterEvent::Printed(job) => self.outcome(no, job, JobOutcome::Printed, wall),
+            PrinterEvent::Refused(job) => self.outcome(no, job, JobOutcome::Refused, wall),
+            PrinterEvent::Doubtful(job) => self.outcome(no, job, JobOutcome::Doubtful, wall),
+            PrinterEvent::Fault(f) => {
+                if !printer.faults.contains(&f) {
+                    printer.faults.push(f);
+                }
+            }
+            PrinterEvent::Cleared(f) => printer.faults.retain(|x| *x != f),
+        }
+        let _ = out;
+    }
+
+    fn printer_name(&self, no: PrinterNo) -> String {
+        self.config.device_names.printers.get(usize::from(no.0)).cloned().unwrap_or_else(|| no.to_string())
+    }
+
+    fn outcome(&mut self, no: PrinterNo, job: JobId, outcome: JobOutcome, wall: Wall) {
+        let Some(printer) = self.printers.get_mut(usize::from(no.0)) else { return };
+        // A second outcome of a job, or one of a job before a restart, is the driver's bug or history: either way the
+        // store has what counts.
+        let Some(code) = printer.jobs.remove(&job) else { return };
+        match outcome {
+            JobOutcome::Refused => printer.tracker.gone(&code),
+            JobOutcome::Doubtful => printer.tracker.doubtful(job.issue),
+            JobOutcome::Printed | JobOutcome::Open => {}
+        }
+        self.lazy(Record::Job { run: job.run, code, outcome, at: wall });
+    }
+
+    /// Asks the store for codes, as many as the printers may have and the run still wants.
+    pub(super) fn issue(&mut self, wall: Wall, _out: &mut [Effect]) {
+        if !self.running() || self.pool_empty {
+            return;
+        }
+        let Some(run) = &self.run else { return };
+        let (id, quantity) = (run.id, run.plan.quantity);
+        let mut wanted = match quantity {
+            0 => u32::MAX,
+            q => q.saturating_sub(run.passed).saturating_sub(self.coming()),
+        };
+        let life_left_min_ms = i64::try_from(self.config.life_left_min.as_millis()).unwrap_or(i64::MAX);
+        for n in 0..self.printers.len() {
+            let (Some(printer), Some(place)) = (self.printers.get_mut(n), self.config.printers.get(n)) else {
+                continue;
+            };
+            let held = u32::try_from(printer.jobs.len()).unwrap_or(u32::MAX).saturating_add(printer.asked);
+            let ahead = printer.tracker.on_the_way().saturating_add(printer.asked);
+            let room = place.window.saturating_sub(held).min(place.ahead_max.saturating_sub(ahead));
+            let count = room.min(wanted).min(ISSUE_MAX);
+            // One question at a time: codes come in their order.
+            if !printer.ready || printer.asked > 0 || count == 0 {
+                continue;
+            }
+            printer.asked = count;
+            wanted = wanted.saturating_sub(count);
+            let printer = PrinterNo(u8::try_from(n).unwrap_or(u8::MAX));
+            self.urgent(Record::Issue { run: id, printer, count, life_left_min_ms, at: wall });
+            self.then(After::Print { printer, asked: count });
+        }
+    }
+
+    /// Good items still on their way: labels expected, codes asked for, items with leave to pass.
+    fn coming(&self) -> u32 {
+        let labels: u32 = self.printers.iter().map(|p| p.tracker.on_the_way() + p.asked).sum();
+        let items = self.items.iter().filter(|(_, i)| i.is_good_or_judging()).count();
+        labels.saturating_add(u32::try_from(items).unwrap_or(u32::MAX))
+    }
+
+    pub(super) fn on_pool(&mut self, pooled: u64, wall: Wall) {
+        self.pooled = pooled;
+        if pooled > 0 && self.pool_empty {
+            self.pool_empty = false;
+            self.clear("alarm.pool_empty", wall);
+        }
+        let printing = !self.printers.is_empty() && self.run.is_some();
+        if printing && pooled < self.config.pool_low {
+            self.raise("alarm.pool_low", &pooled.to_string(), wall);
+        } else {
+            self.clear("alarm.pool_low", wall);
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! From a reader's result to a verdict.
+
+use super::items::{Belongs, Seen};
+use super::judge::{Context, Judgement, judge};
+use super::order::Step;
+use super::{Effect, GateOrder, Line, LineKind, Lookup, ReadId, ReaderEvent, Waiting};
+use crate::code::{Code, Identity};
+use crate::ids::{IssueNo, PrinterNo, Tag};
+use crate::lifecycle::{State, Whereabouts};
+use crate::limits::{ITEMS_MAX, WAITING_READS_MAX};
+use crate::line::commits::After;
+use crate::record::{Known, Record};
+use crate::time::{Time, Wall};
+use crate::verdict::Reason;
+
+/// A result before it has an item.
+#[derive(Clone, Debug)]
+pub(super) enum Outcome {
+    Code { code: Code, gs_restored: bool },
+    Bad(Reason),
+}
+
+impl Line {
+    pub(super) fn on_reader(&mut self, event: ReaderEvent, wall: Wall, out: &mut Vec<Effect>) {
+        match event {
+            ReaderEvent::Connected => {
+                self.reader.connected = true;
+                self.clear("alarm.stop.reader_lost", wall);
+            }
+            ReaderEvent::Disconnected => {
+                self.reader.connected = false;
+                self.stop("reader_lost", "", wall, out);
+            }
+            ReaderEvent::Read { bytes, at } => {
+                let result = self.parse(&bytes);
+                self.wait(at, result);
+            }
+            ReaderEvent::Several { at } => self.wait(at, Outcome::Bad(Reason::Several)),
+            ReaderEvent::NoRead { at } => self.wait(at, Outcome::Bad(Reason::NoRead)),
+            ReaderEvent::Oversize { at } => self.wait(at, Outcome::Bad(Reason::Malformed)),
+            ReaderEvent::Fault(f) => self.reader.faults.push(f),
+            ReaderEvent::Cleared(f) => self.reader.faults.retain(|x| *x != f),
+        }
+    }
+
+    /// Rows of the table that need no look-up: malformed, another product.
+    fn parse(&self, bytes: &[u8]) -> Outcome {
+        let Some(run) = &self.run else { return Outcome::Bad(Reason::NotRunning) };
+        let Some(product) = self.config.products.get(&run.plan.gtin) else {
+            return Outcome::Bad(Reason::NotRunning);
+        };
+        match product.layout.parse_with(bytes, &self.config.substitutes) {
+            Err(_) => Outcome::Bad(Reason::Malformed),
+            Ok(p) if p.code.identity.gtin != run.plan.gtin => Outcome::Bad(Reason::WrongProduct),
+            Ok(p) => Outcome::Code { code: p.code, gs_restored: p.gs_restored },
+        }
+    }
+
+    fn wait(&mut self, at: Time, result: Outcome) {
+        if self.waiting.len() < WAITING_READS_MAX {
+            self.waiting.push_back(Waiting { at, result });
+        } else {
+            self.meter.reads_dropped += 1;
+        }
+    }
+
+    /// Gives waiting results to their items as soon as the gate's view is fresh enough to be sure.
+    pub(super) fn settle_waiting(&mut self, _now: Time, wall: Wall, out: &mut Vec<Effect>) {
+        while let Some(first) = self.waiting.front() {
+            match self.items.belongs(first.at, self.config.latency) {
+                Belongs::NotKnownYet if self.gate.connected => return,
+                Belongs::NotKnownYet | Belongs::Nowhere => {
+                    if let Some(w) = self.waiting.pop_front() {
+                        self.stray(&w, wall);
+                    }
+                }
+                Belongs::Several => {
+                    if let Some(w) = self.waiting.pop_front() {
+                        for tag in self.items.might_belong(w.at, self.config.latency) {
+                            self.bad(tag, Reason::NoVerdict, None, wall, out);
+                        }
+                    }
+                }
+                Belongs::To(tag) => {
+                    if let Some(w) = self.waiting.pop_front() {
+                        self.joined(tag, w, wall, out);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A result of no item: counted. The same code again within its tag is nothing new.
+    fn stray(&mut self, waiting: &Waiting, wall: Wall) {
+        if let Outcome::Code { code, .. } = &waiting.result {
+            let known = |s: &Seen| match s {
+                Seen::Judging { code: c, .. } | Seen::Good { code: c } => *c == code.identity,
+                Seen::Open | Seen::Bad(_) => false,
+            };
+            if self.items.iter().any(|(_, i)| known(&i.seen)) {
+                return;
+            }
+            let identity = code.identity.clone();
+            self.incident(Some(&identity), None, "stray_read", String::new(), wall);
+        }
+        self.meter.strays += 1;
+    }
+
+    fn joined(&mut self, tag: Tag, waiting: Waiting, wall: Wall, out: &mut Vec<Effect>) {
+        if !self.running() {
+            return self.bad(tag, Reason::NotRunning, None, wall, out);
+        }
+        match waiting.result {
+            Outcome::Bad(reason) => self.bad(tag, reason, None, wall, out),
+            Outcome::Code { code, gs_restored } => {
+                if gs_restored {
+                    self.meter.gs_restored += 1;
+                }
+                let identity = code.identity.clone();
+                if let Some(item) = self.items.get_mut(tag) {
+                    item.seen = Seen::Judging { code: identity.clone(), read_at: waiting.at };
+                }
+                let id = ReadId(self.next_read);
+                self.next_read += 1;
+                self.lookups.push_back(Lookup { id, tag, code, read_at: waiting.at });
+                out.push(Effect::Find(id, identity));
+            }
+        }
+    }
+
+    /// The item is bad: the gate rests at reject, and is told so.
+    pub(super) fn bad(
+        &mut self,
+        tag: Tag,
+        reason: Reason,
+        code: Option<&Identity>,
+        wall: Wall,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(item) = self.items.get_mut(tag) else { return };
+        item.seen = Seen::Bad(reason);
+        let rejected = item.rejected;
+        out.push(Effect::Gate(GateOrder::Reject(tag)));
+        if let Some(code) = code {
+            self.incident(Some(code), Some(tag), reason.key(), String::new(), wall);
+        }
+        if rejected {
+            self.end_rejected(tag, wall);
+        }
+        if reason != Reason::NotRunning {
+            self.tally(Some(reason), wall, out);
+        }
+    }
+
+    pub(super) fn on_found(
+        &mut self,
+        id: ReadId,
+        known: &Known,
+        now: Time,
+        wall: Wall,
+        out: &mut Vec<Effect>,
+    ) {
+        // Answers come in the order of the questions; anything else belongs to a line before a restart.
+        if self.lookups.front().is_none_or(|l| l.id != id) {
+            return;
+        }
+        let Some(lookup) = self.lookups.pop_front() else { return };
+        let code = lookup.code.identity.clone();
+        let judgement = self.judged(&lookup, known);
+        self.prune_verifying();
+        let Some(run) = self.run_id() else { return };
+        let Some(item) = self.items.get_mut(lookup.tag) else { return };
+        if item.rejected {
+            // The gate did not wait. The code stays as it was and may be fed again.
+            return self.bad(lookup.tag, Reason::Late, Some(&code), wall, out);
+        }
+        match judgement {
+            Judgement::NothingNew => {}
+            Judgement::Bad(reason) => {
+                self.bad(lookup.tag, reason, Some(&code), wall, out);
+                if reason == Reason::NeverIssued {
+                    self.stop("never_issued", &code.to_string(), wall, out);
+                }
+            }
+            Judgement::Duplicate { first } => self.duplicate(&lookup, first, wall, out),
+            Judgement::Candidate { printed, refed } => {
+                if let Some(reason) = self.order_refuses(&code, printed, wall, out) {
+                    return self.bad(lookup.tag, reason, Some(&code), wall, out);
+                }
+                if refed {
+                    self.incident(Some(&code), Some(lookup.tag), "refed", String::new(), wall);
+                }
+                let never_asked_before = ReadId(u64::MAX);
+                self.verifying.insert(code.clone(), (lookup.tag, never_asked_before));
+                self.urgent(Record::Verify { run, code: code.clone(), tag: lookup.tag, at: wall });
+                self.then(After::Pass { tag: lookup.tag, code, read_at: lookup.read_at });
+            }
+        }
+        let _ = now;
+    }
+
+    /// The table, with what this line has verified since the look-up was asked.
+    fn judged(&self, lookup: &Lookup, known: &Known) -> Judgement {
+        let Some(run) = self.run_id() else { return Judgement::Bad(Reason::NotRunning) };
+        let ctx = Context {
+            run,
+            tail: lookup.code.tail.as_bytes(),
+            tag: lookup.tag,
+            pre_printed: self.config.kind == LineKind::PrePrinted,
+            grade_low: false,
+        };
+        match (self.verifying.get(&lookup.code.identity), known) {
+            (Some((tag, _)), Known::Coded(facts)) => {
+                let state = match facts.state {
+                    State::Issued | State::Verified(Whereabouts::Rejected) => {
+                        State::Verified(Whereabouts::Unknown)
+                    }
+                    other => other,
+                };
+                let facts = crate::record::CodeFacts { state, tag: Some(*tag), ..facts.clone() };
+                judge(&Known::Coded(facts), ctx)
+            }
+            (Some((tag, _)), Known::Waiting { .. }) => Judgement::Duplicate { first: Some(*tag) },
+            _ => judge(known, ctx),
+        }
+    }
+
+    /// A code that is on another item already: never good. Its printer's second repeat stops the line.
+    fn duplicate(&mut self, lookup: &Lookup, first: Option<Tag>, wall: Wall, out: &mut Vec<Effect>) {
+        let code = &lookup.code.identity;
+        let detail = first.map_or_else(String::new, |t| format!("first on item {t}"));
+        self.incident(Some(code), Some(lookup.tag), "duplicate", detail.clone(), wall);
+        self.raise("alarm.duplicate", &format!("{code} {detail}"), wall);
+        self.bad(lookup.tag, Reason::Duplicate, None, wall, out);
+        self.repeats += 1;
+        if self.repeats >= 2 {
+            self.stop("repeat", &code.to_string(), wall, out);
+        }
+    }
+
+    /// How the read agrees with the order of its printer; `Some` is the reason why the item may not pass.
+    fn order_refuses(
+        &mut self,
+        code: &Identity,
+        printed: Option<(PrinterNo, IssueNo)>,
+        wall: Wall,
+        out: &mut Vec<Effect>,
+    ) -> Option<Reason> {
+        let (no, issue) = printed?;
+        let limits = self.config.order;
+        let step = self.printers.get_mut(usize::from(no.0))?.tracker.read(issue, limits);
+        match step {
+            Step::InOrder | Step::Refed => {
+                self.jumps = 0;
+                None
+            }
+            Step::Gap { left_behind } => {
+                self.jumps = 0;
+                for one in &left_behind {
+                    self.incident(Some(one), None, "gap", String::new(), wall);
+                }
+                None
+            }
+            Step::Unexpected => {
+                // Issued in this run and unread, yet not among the labels that are remembered: left behind so long
+                // ago that it counts as a step back.
+                self.incident(Some(code), None, "step_back", String::new(), wall);
+                Some(Reason::OutOfOrder)
+            }
+            Step::StepBack { behind_by } => {
+                self.incident(Some(code), None, "step_back", behind_by.to_string(), wall);
+                Some(Reason::OutOfOrder)
+            }
+            Step::Jump { window } => {
+                self.jumps += 1;
+                self.incident(Some(code), None, "jump", format!("{} labels passed over", window.len()), wall);
+                // One read alone may be a label picked up from the floor; the second says that the order slipped.
+                if self.jumps >= 2 {
+                    let named: Vec<String> = window.iter().map(Identity::to_string).collect();
+                    self.stop("jump", &named.join(" "), wall, out);
+                }
+                Some(Reason::OutOfOrder)
+            }
+        }
+    }
+
+    /// The code is durably verified: now, and not before, its item may pass.
+    pub(super) fn may_pass(
+        &mut self,
+        tag: Tag,
+        code: &Identity,
+        read_at: Time,
+        now: Time,
+        wall: Wall,
+        out: &mut Vec<Effect>,
+    ) {
+        if let Some((_, until)) = self.verifying.get_mut(code) {
+            *until = ReadId(self.next_read);
+        }
+        let Some(item) = self.items.get_mut(tag) else {
+            self.pass_unknown.insert(code.clone(), tag);
+            return;
+        };
+        item.seen = Seen::Good { code: code.clone() };
+        if item.rejected {
+            self.end_rejected(tag, wall);
+            return;
+        }
+        out.push(Effect::Gate(GateOrder::Pass(tag)));
+        let latency = now.since(read_at);
+        self.meter.verdict(latency, now);
+        out.push(Effect::Judged { tag, good: true, latency });
+        self.repeats = 0;
+        self.tally(None, wall, out);
+    }
+
+    /// Open items whose reader said nothing in time, and too many items at once.
+    pub(super) fn expire(&mut self, now: Time, wall: Wall, out: &mut Vec<Effect>) {
+        // A result that has arrived must be given to its item before the item is called overdue.
+        if !self.waiting.is_empty() {
+            return;
+        }
+        for tag in self.items.overdue(now, self.config.latency) {
+            let reason = if self.running() { Reason::NoResult } else { Reason::NotRunning };
+            self.bad(tag, reason, None, wall, out);
+        }
+        if self.items.len() > ITEMS_MAX {
+            self.stop("count_mismatch", "items without an end", wall, out);
+        }
+    }
+}
