@@ -7,11 +7,13 @@ use super::*;
 pub(super) const S: &[(&str, usize)] = &[("93", 4)];
 pub(super) const L44: &[(&str, usize)] = &[("91", 4), ("92", 44)];
 
-// upstream-apis.md section 6.1, from the operator's help pages (S5) and the API digest (S2).
+// Examples of help.crpt-turon.uz, articles 10802311059345 (water), 9647988338577 (beer),
+// 9387412037649 (tobacco).
 const WATER: &[u8] = b"010489921512237121U&U1+<cfOUoZf\x1d93UehU";
 const BEER: &[u8] = b"010487021676000721qKkdi+S\x1d93U3g5";
 const TOBACCO: &[u8] = b"04780101164394TF&csaNNW1kK0tL";
-// The same section gives these two with their tails cut off; the 44 characters are made up.
+// SAP's description of its UZ connector and article 8085743502225 (appliances) print these two with
+// their tails cut off; the 44 characters are made up.
 const PHARMA: &[u8] = b"010475023201441721\
     02007SNTW8V50\x1d91EE07\x1d92aGVsbG8rd29ybGQvYmFzZTY0K3ZhbHVlcy9hcmU0NGN=";
 const APPLIANCE: &[u8] = b"010432345678817621\
