@@ -185,8 +185,8 @@ impl Line {
         printer.asked = printer.asked.saturating_sub(asked);
         for one in issued {
             let id = JobId { run: run_id, issue: one.issue };
-            printer.tracker.issued(one.issue, one.code.identity.clone(), false);
-            printer.jobs.insert(id, one.code.identity.clone());
+            printer.tracker.issued(one.issue, one.code.identity, false);
+            printer.jobs.insert(id, one.code.identity);
             let rendered = layout.as_ref().and_then(|l| {
                 let form = l.forms().get(l.form_of(&one.code)?)?;
                 Some((l.render_full(&one.code).ok()?, form.gs1))

@@ -163,7 +163,7 @@ impl Line {
             Seen::Open | Seen::Bad(_) | Seen::Judging { .. } => None,
         };
         if let Some(code) = &code {
-            self.pass_unknown.insert(code.clone(), tag);
+            self.pass_unknown.insert(*code, tag);
             self.raise("alarm.pass_unknown", &code.to_string(), wall);
         }
         self.lazy(Record::End { run, tag, end: ItemEnd::Lost { code }, at: wall });

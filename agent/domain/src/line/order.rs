@@ -126,7 +126,7 @@ impl Tracker {
 
     fn read_ahead(&mut self, at: usize, limits: OrderLimits) -> Step {
         let skipped = self.ahead.iter().take(at).filter(|a| !a.doubtful);
-        let window: Vec<Identity> = skipped.map(|a| a.code.clone()).collect();
+        let window: Vec<Identity> = skipped.map(|a| a.code).collect();
         if window.len() > limits.gap_max as usize && !self.anywhere {
             return Step::Jump { window };
         }

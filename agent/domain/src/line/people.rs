@@ -222,9 +222,9 @@ impl Line {
 
     /// Codes with leave to pass whose items the gate has not confirmed.
     pub(super) fn unknown_passes(&self) -> Vec<(Identity, Tag)> {
-        let gone = self.pass_unknown.iter().map(|(c, t)| (c.clone(), *t));
+        let gone = self.pass_unknown.iter().map(|(c, t)| (*c, *t));
         let there = self.items.iter().filter_map(|(t, i)| match &i.seen {
-            Seen::Good { code } | Seen::Judging { code, .. } => Some((code.clone(), *t)),
+            Seen::Good { code } | Seen::Judging { code, .. } => Some((*code, *t)),
             Seen::Open | Seen::Bad(_) => None,
         });
         gone.chain(there).collect()
@@ -255,20 +255,20 @@ impl Line {
             }
             self.urgent(Record::Settle {
                 run,
-                code: code.clone(),
+                code: *code,
                 passed,
                 how: "declared".into(),
                 who: who.clone(),
                 at,
             });
             if declared == Declared::Scrapped {
-                self.urgent(Record::Spoil { code: code.clone(), reason: SpoilReason::Declared, who, at });
+                self.urgent(Record::Spoil { code: *code, reason: SpoilReason::Declared, who, at });
             }
         } else if self.printers.iter().any(|p| p.tracker.remembers(code)) && declared == Declared::Scrapped {
             for printer in &mut self.printers {
                 printer.tracker.gone(code);
             }
-            self.urgent(Record::Spoil { code: code.clone(), reason: SpoilReason::Declared, who, at });
+            self.urgent(Record::Spoil { code: *code, reason: SpoilReason::Declared, who, at });
         } else {
             return Err(Refusal::new("refuse.not_in_doubt").with("code", code));
         }
@@ -318,10 +318,10 @@ impl Line {
         let closing = open.state == RunState::Closing;
         let rejected = open.rejected.iter().filter_map(|(k, n)| Some((key_of(k)?, *n))).collect();
         let good: std::collections::BTreeMap<Tag, Identity> =
-            open.pass_unknown.iter().map(|(c, t)| (*t, c.clone())).collect();
+            open.pass_unknown.iter().map(|(c, t)| (*t, *c)).collect();
         for tag in &open.open_tags {
             let seen = match good.get(tag) {
-                Some(code) => Seen::Good { code: code.clone() },
+                Some(code) => Seen::Good { code: *code },
                 None => Seen::Bad(Reason::Away),
             };
             self.items.insert(*tag, Item { at: now, seen, rejected: false });
@@ -363,9 +363,9 @@ impl Line {
         for (issued, outcome) in &open.in_doubt {
             let Some(printer) = self.printers.get_mut(usize::from(issued.printer.0)) else { continue };
             let doubtful = *outcome != JobOutcome::Printed;
-            printer.tracker.issued(issued.issue, issued.code.identity.clone(), doubtful);
+            printer.tracker.issued(issued.issue, issued.code.identity, doubtful);
             if *outcome == JobOutcome::Open {
-                let code = issued.code.identity.clone();
+                let code = issued.code.identity;
                 self.lazy(Record::Job { run: open.run, code, outcome: JobOutcome::Doubtful, at: wall });
             }
         }

@@ -100,7 +100,7 @@ impl Line {
             if self.items.iter().any(|(_, i)| known(&i.seen)) {
                 return;
             }
-            let identity = code.identity.clone();
+            let identity = code.identity;
             self.incident(Some(&identity), None, "stray_read", String::new(), wall);
         }
         self.meter.strays += 1;
@@ -116,9 +116,9 @@ impl Line {
                 if gs_restored {
                     self.meter.gs_restored += 1;
                 }
-                let identity = code.identity.clone();
+                let identity = code.identity;
                 if let Some(item) = self.items.get_mut(tag) {
-                    item.seen = Seen::Judging { code: identity.clone(), read_at: waiting.at };
+                    item.seen = Seen::Judging { code: identity, read_at: waiting.at };
                 }
                 let id = ReadId(self.next_read);
                 self.next_read += 1;
@@ -165,7 +165,7 @@ impl Line {
             return;
         }
         let Some(lookup) = self.lookups.pop_front() else { return };
-        let code = lookup.code.identity.clone();
+        let code = lookup.code.identity;
         let judgement = self.judged(&lookup, known);
         self.prune_verifying();
         let Some(run) = self.run_id() else { return };
@@ -191,8 +191,8 @@ impl Line {
                     self.incident(Some(&code), Some(lookup.tag), "refed", String::new(), wall);
                 }
                 let never_asked_before = ReadId(u64::MAX);
-                self.verifying.insert(code.clone(), (lookup.tag, never_asked_before));
-                self.urgent(Record::Verify { run, code: code.clone(), tag: lookup.tag, at: wall });
+                self.verifying.insert(code, (lookup.tag, never_asked_before));
+                self.urgent(Record::Verify { run, code, tag: lookup.tag, at: wall });
                 self.then(After::Pass { tag: lookup.tag, code, read_at: lookup.read_at });
             }
         }
@@ -298,10 +298,10 @@ impl Line {
             *until = ReadId(self.next_read);
         }
         let Some(item) = self.items.get_mut(tag) else {
-            self.pass_unknown.insert(code.clone(), tag);
+            self.pass_unknown.insert(*code, tag);
             return;
         };
-        item.seen = Seen::Good { code: code.clone() };
+        item.seen = Seen::Good { code: *code };
         if item.rejected {
             self.end_rejected(tag, wall);
             return;

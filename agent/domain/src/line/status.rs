@@ -73,7 +73,7 @@ impl Line {
             p.tracker.unread().map(move |(issue, code)| {
                 let open = p.jobs.contains_key(&JobId { run: run.id, issue });
                 let outcome = if open { JobOutcome::Open } else { JobOutcome::Printed };
-                InDoubt { issue, code: code.clone(), printer: no, outcome }
+                InDoubt { issue, code: *code, printer: no, outcome }
             })
         });
         Some(RunStatus {
