@@ -1,0 +1,374 @@
+//! From configuration to running devices: one task each, its events told to the line in the line's words.
+
+use std::time::Duration;
+
+use tamga_domain::ids::{PrinterNo, ReaderNo, Tag};
+use tamga_domain::line::{GateEvent, GateOrder, Input, JobId, PrinterEvent, ReaderEvent};
+use tamga_domain::time::Time;
+use tamga_drivers::gate::map::{GateConfig, GateMap};
+use tamga_drivers::gate::modbus::ModbusGate;
+use tamga_drivers::gate::{self, GateCommand};
+use tamga_drivers::printer::zpl::Zpl;
+use tamga_drivers::printer::zpl_format::{Separator, SymbolSize, TextField, ZplConfig};
+use tamga_drivers::printer::{self, PrinterCommand};
+use tamga_drivers::reader::text::{Heartbeat, TextConfig, TextReader};
+use tamga_drivers::reader::{self, ReaderCommand};
+use tamga_drivers::run::Pace;
+use tamga_drivers::session;
+use tamga_drivers::trace::Trace;
+use tamga_drivers::transport::{SerialLine, Transport};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::clock;
+use crate::config;
+use crate::line::ToPrinter;
+
+/// Commands that may wait for one device. A line hands over at most its window at once; the rest is slack.
+const COMMANDS_MAX: usize = 256;
+
+/// Events of one device that may wait for its line.
+const EVENTS_MAX: usize = 256;
+
+/// A device could not be set up; the configuration was checked, so it is a thing of the moment.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    #[error("reader {name}: cannot listen on {address}")]
+    Listen { name: String, address: std::net::SocketAddr, source: std::io::Error },
+    #[error("reader {name}: {why}")]
+    Framing { name: String, why: String },
+}
+
+/// The channels from a line to its devices, and the traces by device name.
+pub struct Devices {
+    pub printers: Vec<mpsc::Sender<ToPrinter>>,
+    pub gate: mpsc::Sender<GateOrder>,
+    pub traces: Vec<(String, Trace)>,
+}
+
+fn driver_clock() -> session::Time {
+    session::Time(clock::now().0)
+}
+
+/// Starts all devices of a line on `tasks`; what they say goes to `events`.
+pub fn start(
+    line: &config::line::Line,
+    events: &mpsc::Sender<Input>,
+    tasks: &mut JoinSet<String>,
+) -> Result<Devices, DeviceError> {
+    let mut traces = Vec::new();
+    let mut printers = Vec::new();
+    for (no, one) in (0..).zip(&line.printers) {
+        let trace = Trace::of_symbols();
+        traces.push((format!("{}/{}", line.name, one.name), trace.clone()));
+        printers.push(start_printer(PrinterNo(no), one, trace, events.clone(), tasks));
+    }
+    for (no, one) in (0..).zip(&line.readers) {
+        let trace = Trace::of_symbols();
+        traces.push((format!("{}/{}", line.name, one.name), trace.clone()));
+        start_reader(ReaderNo(no), one, trace, events.clone(), tasks)?;
+    }
+    let trace = Trace::of_signals();
+    traces.push((format!("{}/gate", line.name), trace.clone()));
+    let gate = start_gate(&line.gate, trace, events.clone(), tasks);
+    Ok(Devices { printers, gate, traces })
+}
+
+fn pace(seed: u64) -> Pace {
+    Pace { seed, ..Pace::default() }
+}
+
+fn start_printer(
+    no: PrinterNo,
+    one: &config::printer::Printer,
+    trace: Trace,
+    line: mpsc::Sender<Input>,
+    tasks: &mut JoinSet<String>,
+) -> mpsc::Sender<ToPrinter> {
+    let config::printer::PrinterDevice::Zpl(zpl) = &one.device;
+    let name = one.name.clone();
+    let (commands, commands_in) = mpsc::channel(COMMANDS_MAX);
+    let (events, mut said) = mpsc::channel(EVENTS_MAX);
+    let (orders, mut ordered) = mpsc::channel(COMMANDS_MAX);
+    let transport = Transport::tcp(zpl.address.to_string());
+    let session = Zpl::new(zpl_config(zpl));
+    tasks.spawn(async move {
+        tamga_drivers::run::run(session, transport, commands_in, events, trace, driver_clock, pace(no.0.into()))
+            .await;
+        format!("printer {name}")
+    });
+    let name = one.name.clone();
+    tasks.spawn(async move {
+        let mut tests: u64 = 0;
+        while let Some(order) = ordered.recv().await {
+            let command = match order {
+                ToPrinter::Print(job) => PrinterCommand::Print(printer::Job {
+                    id: printer::JobId(number(job.id)),
+                    symbol: job.symbol,
+                    gs1: job.gs1,
+                    fields: job.fields,
+                }),
+                ToPrinter::Test => {
+                    tests += 1;
+                    // Test jobs are numbered from the top, where no run's job ever is.
+                    PrinterCommand::Print(printer::Job::test(printer::JobId(u64::MAX - tests), "TAMGA"))
+                }
+            };
+            if commands.send(command).await.is_err() {
+                break;
+            }
+        }
+        format!("commands of printer {name}")
+    });
+    let name = one.name.clone();
+    tasks.spawn(async move {
+        while let Some(event) = said.recv().await {
+            if let Some(event) = printer_event(event)
+                && line.send(Input::Printer(no, event)).await.is_err()
+            {
+                break;
+            }
+        }
+        format!("events of printer {name}")
+    });
+    orders
+}
+
+fn number(job: JobId) -> u64 {
+    (u64::from(job.run.0) << 32) | u64::from(job.issue.0)
+}
+
+fn job(id: printer::JobId) -> JobId {
+    let issue = u32::try_from(id.0 & u64::from(u32::MAX)).unwrap_or(u32::MAX);
+    let run = u32::try_from(id.0 >> 32).unwrap_or(u32::MAX);
+    JobId { run: tamga_domain::ids::RunId(run), issue: tamga_domain::ids::IssueNo(issue) }
+}
+
+fn printer_event(event: printer::PrinterEvent) -> Option<PrinterEvent> {
+    use printer::PrinterEvent as E;
+    Some(match event {
+        E::Connected | E::Accepted(_) | E::Odometer { .. } => return None,
+        E::Ready { free: 0 } => PrinterEvent::NotReady,
+        E::Ready { .. } => PrinterEvent::Ready,
+        E::Printed(id) => PrinterEvent::Printed(job(id)),
+        E::Refused(id, fault) => {
+            tracing::warn!(job = %number(job(id)), fault = fault.key(), "job refused");
+            PrinterEvent::Refused(job(id))
+        }
+        E::Doubtful(id, fault) => {
+            tracing::warn!(job = %number(job(id)), fault = fault.key(), "job in doubt");
+            PrinterEvent::Doubtful(job(id))
+        }
+        E::Fault(fault) => PrinterEvent::Fault(fault.key().to_owned()),
+        E::Cleared(kind) => PrinterEvent::Cleared(kind.key().to_owned()),
+        E::Disconnected => PrinterEvent::Disconnected,
+    })
+}
+
+/// The configuration allows only sides of real symbols, 10 to 144 modules.
+fn side(modules: u16) -> u8 {
+    u8::try_from(modules).unwrap_or(u8::MAX)
+}
+
+fn zpl_config(zpl: &config::printer::Zpl) -> ZplConfig {
+    let text = |t: &config::printer::LabelText| TextField {
+        x: t.x,
+        y: t.y,
+        height_dots: t.height,
+        template: t.text.clone(),
+    };
+    let size = match zpl.symbol {
+        None => SymbolSize::Auto,
+        Some(s) => SymbolSize::Fixed { columns: side(s.columns), rows: side(s.rows) },
+    };
+    ZplConfig {
+        window: zpl.window,
+        module_dots: zpl.module_dots.into(),
+        size,
+        x: zpl.x,
+        y: zpl.y,
+        label_width_dots: zpl.label_width_dots,
+        label_length_dots: zpl.label_length_dots,
+        separator: match zpl.separator {
+            config::printer::Separator::Fnc1 => Separator::Fnc1,
+            config::printer::Separator::Gs => Separator::Gs,
+        },
+        texts: zpl.texts.iter().map(text).collect(),
+        stored_format: zpl.stored_format.clone(),
+        poll_ms: u64::try_from(zpl.poll.as_millis()).unwrap_or(u64::MAX),
+        ..ZplConfig::default()
+    }
+}
+
+fn start_reader(
+    no: ReaderNo,
+    one: &config::reader::Reader,
+    trace: Trace,
+    line: mpsc::Sender<Input>,
+    tasks: &mut JoinSet<String>,
+) -> Result<(), DeviceError> {
+    let config::reader::ReaderDevice::Text(text) = &one.device;
+    let transport = reader_transport(&one.name, &text.link)?;
+    let heartbeat = text.heartbeat.as_ref().map(|bytes| Heartbeat {
+        text: bytes.clone(),
+        timeout: text.heartbeat_timeout.unwrap_or(Duration::from_secs(10)),
+    });
+    let config = TextConfig {
+        header: text.header.clone(),
+        terminator: text.terminator.clone(),
+        no_read: text.no_read.clone(),
+        heartbeat,
+        several_delimiter: text.several_delimiter.clone(),
+        setup: text.setup.clone(),
+        max_len: text.max_len,
+        ..TextConfig::default()
+    };
+    let framing = |why: tamga_drivers::framing::FramingError| DeviceError::Framing {
+        name: one.name.clone(),
+        why: why.to_string(),
+    };
+    let session = TextReader::new(config).map_err(framing)?;
+    let (commands, commands_in) = mpsc::channel::<ReaderCommand>(1);
+    let (events, mut said) = mpsc::channel(EVENTS_MAX);
+    let name = one.name.clone();
+    tasks.spawn(async move {
+        let seed = u64::from(no.0) + 100;
+        tamga_drivers::run::run(session, transport, commands_in, events, trace, driver_clock, pace(seed)).await;
+        format!("reader {name}")
+    });
+    let name = one.name.clone();
+    tasks.spawn(async move {
+        while let Some(event) = said.recv().await {
+            if let Some(event) = reader_event(event)
+                && line.send(Input::Reader(no, event)).await.is_err()
+            {
+                break;
+            }
+        }
+        // The reader takes no commands here; its channel lives as long as its events are wanted.
+        drop(commands);
+        format!("events of reader {name}")
+    });
+    Ok(())
+}
+
+fn reader_transport(name: &str, link: &config::reader::ReaderLink) -> Result<Transport, DeviceError> {
+    match link {
+        config::reader::ReaderLink::Connect(address) => Ok(Transport::tcp(address.to_string())),
+        config::reader::ReaderLink::Listen(address) => {
+            let listening = std::net::TcpListener::bind(address).and_then(Transport::tcp_listen);
+            let refused =
+                |source| DeviceError::Listen { name: name.to_owned(), address: *address, source };
+            listening.map_err(refused)
+        }
+        config::reader::ReaderLink::Serial { path, baud } => {
+            Ok(Transport::Serial(SerialLine::of_8n1(path.to_string_lossy().into_owned(), *baud)))
+        }
+    }
+}
+
+fn reader_event(event: reader::ReaderEvent) -> Option<ReaderEvent> {
+    use reader::ReaderEvent as E;
+    Some(match event {
+        E::Connected => ReaderEvent::Connected,
+        E::Disconnected => ReaderEvent::Disconnected,
+        E::Read { bytes, at } => ReaderEvent::Read { bytes, at: Time(at.0) },
+        E::Several { at, .. } => ReaderEvent::Several { at: Time(at.0) },
+        E::NoRead { at } => ReaderEvent::NoRead { at: Time(at.0) },
+        E::Oversize { at } => ReaderEvent::Oversize { at: Time(at.0) },
+        E::Missed { .. } | E::Heartbeat => return None,
+        E::Fault(fault) => ReaderEvent::Fault(fault.key().to_owned()),
+        E::Cleared(kind) => ReaderEvent::Cleared(kind.key().to_owned()),
+    })
+}
+
+fn start_gate(
+    one: &config::gate::Gate,
+    trace: Trace,
+    line: mpsc::Sender<Input>,
+    tasks: &mut JoinSet<String>,
+) -> mpsc::Sender<GateOrder> {
+    let config::gate::Gate::Modbus(modbus) = one;
+    let (commands, commands_in) = mpsc::channel(COMMANDS_MAX);
+    let (events, mut said) = mpsc::channel(EVENTS_MAX);
+    let (orders, mut ordered) = mpsc::channel(COMMANDS_MAX);
+    let transport = Transport::tcp(modbus.address.to_string());
+    let session = ModbusGate::new(gate_config(modbus));
+    tasks.spawn(async move {
+        tamga_drivers::run::run(session, transport, commands_in, events, trace, driver_clock, pace(200)).await;
+        "gate".to_owned()
+    });
+    tasks.spawn(async move {
+        while let Some(order) = ordered.recv().await {
+            let command = match order {
+                GateOrder::Pass(tag) => GateCommand::Pass(driver_tag(tag)),
+                GateOrder::Reject(tag) => GateCommand::Reject(driver_tag(tag)),
+                GateOrder::StopLine => GateCommand::StopLine,
+                GateOrder::StartLine => GateCommand::StartLine,
+            };
+            if commands.send(command).await.is_err() {
+                break;
+            }
+        }
+        "commands of the gate".to_owned()
+    });
+    tasks.spawn(async move {
+        while let Some(event) = said.recv().await {
+            if let Some(event) = gate_event(event)
+                && line.send(Input::Gate(event)).await.is_err()
+            {
+                break;
+            }
+        }
+        "events of the gate".to_owned()
+    });
+    orders
+}
+
+fn driver_tag(tag: Tag) -> gate::Tag {
+    gate::Tag { boot: tag.boot, number: tag.number }
+}
+
+fn line_tag(tag: gate::Tag) -> Tag {
+    Tag { boot: tag.boot, number: tag.number }
+}
+
+fn gate_event(event: gate::GateEvent) -> Option<GateEvent> {
+    use gate::GateEvent as E;
+    Some(match event {
+        E::Connected { last } => GateEvent::Connected { last: line_tag(last) },
+        E::Disconnected => GateEvent::Disconnected,
+        E::Seen { as_of } => GateEvent::Seen { as_of: Time(as_of.0) },
+        E::Item { tag, at } => GateEvent::Item { tag: line_tag(tag), at: Time(at.0) },
+        E::Passed(tag) => GateEvent::Passed(line_tag(tag)),
+        E::Rejected(tag) => GateEvent::Rejected(line_tag(tag)),
+        E::Lost(tag) => GateEvent::Lost(line_tag(tag)),
+        E::Counts { .. } => return None,
+        E::Fault(fault) => GateEvent::Fault(fault.key().to_owned()),
+        E::Cleared(kind) => GateEvent::Cleared(kind.key().to_owned()),
+    })
+}
+
+fn gate_config(modbus: &config::gate::Modbus) -> GateConfig {
+    let m = &modbus.map;
+    let map = GateMap {
+        unit: modbus.unit,
+        heartbeat: m.gate_heartbeat,
+        status: m.status,
+        boot: m.boot,
+        clock: m.clock,
+        last_tag: m.last_tag,
+        passed: m.passed,
+        rejected: m.rejected,
+        lost: m.lost,
+        item_ring: m.item_ring,
+        item_ring_len: m.item_ring_entries,
+        outcome_ring: m.outcome_ring,
+        outcome_ring_len: m.outcome_ring_entries,
+        agent_heartbeat: m.agent_heartbeat,
+        command: m.command,
+        pass_ring: m.pass_ring,
+        pass_ring_len: m.pass_ring_entries,
+    };
+    GateConfig { map, poll: modbus.poll, response_max: modbus.timeout, ..GateConfig::default() }
+}

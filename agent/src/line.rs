@@ -1,0 +1,225 @@
+//! The line's task: brings the line core what happened, carries out what it wants.
+//!
+//! It decides nothing. All inputs that wait are given to the core before one commit is asked for. It never waits for a
+//! device: a print that cannot be handed over at once was certainly not printed, a pass that cannot be handed over is a
+//! reject. It may wait for the writer, which waits for nobody.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tamga_domain::ids::{PassNo, PrinterNo, RunId};
+use tamga_domain::line::ask::{Refusal, Reply, Status};
+use tamga_domain::line::{AskId, Effect, GateOrder, Input, Job, Line, PrinterEvent};
+use tamga_domain::time::Time;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::clock;
+use crate::desk::Asked;
+use crate::store::writer::{Writer, WriterReply};
+
+/// Inputs taken into one turn. More wait in their channels; devices wait with them.
+const TURN_MAX: usize = 256;
+
+/// How often people get a new picture.
+const STATUS_EVERY: Duration = Duration::from_millis(100);
+
+/// What a line's task hands to one printer.
+pub enum ToPrinter {
+    Print(Job),
+    Test,
+}
+
+/// How far a run is: for the reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    pub run: RunId,
+    pub passed: PassNo,
+    pub closed: bool,
+}
+
+/// The channels of one line.
+pub struct Wires {
+    /// What devices say, already in the words of the line.
+    pub events: mpsc::Receiver<Input>,
+    pub asked: mpsc::Receiver<Asked>,
+    pub writer: Writer,
+    pub answers: mpsc::UnboundedReceiver<WriterReply>,
+    pub printers: Vec<mpsc::Sender<ToPrinter>>,
+    pub gate: mpsc::Sender<GateOrder>,
+    pub status: watch::Sender<Arc<Status>>,
+    pub progress: mpsc::UnboundedSender<Progress>,
+    /// How many codes are pooled for the run's product.
+    pub pooled: watch::Receiver<BTreeMap<tamga_domain::gs1::Gtin, u64>>,
+}
+
+/// Why a line's task ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum End {
+    /// The daemon is going down and closed the channels.
+    Asked,
+    /// A commit failed: the process must be started anew.
+    NotDurable(String),
+}
+
+/// Runs a line until the daemon ends it.
+pub async fn run(mut line: Line, mut wires: Wires) -> End {
+    let mut shell = Shell { asks: BTreeMap::new(), next_ask: 0, wake: None, failed: None };
+    let mut picture = tokio::time::interval(STATUS_EVERY);
+    picture.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut out = Vec::new();
+    line.flush(clock::now(), &mut out);
+    shell.carry_out(&mut out, &mut line, &mut wires).await;
+    loop {
+        let first = tokio::select! {
+            biased;
+            Some(reply) = wires.answers.recv() => Some(shell.answered(reply)),
+            event = wires.events.recv() => match event {
+                Some(event) => Some(event),
+                None => return End::Asked,
+            },
+            asked = wires.asked.recv() => match asked {
+                Some(asked) => Some(shell.ask(asked)),
+                None => return End::Asked,
+            },
+            () = sleep_until(shell.wake) => Some(Input::Tick),
+            _ = picture.tick() => None,
+        };
+        match first {
+            Some(input) => {
+                let mut inputs = vec![input];
+                shell.drain(&mut inputs, &mut wires);
+                for input in inputs {
+                    line.step(clock::now(), clock::wall(), input, &mut out);
+                }
+            }
+            None => {
+                let pooled = line.product().and_then(|g| wires.pooled.borrow().get(&g).copied());
+                if let Some(pooled) = pooled {
+                    line.step(clock::now(), clock::wall(), Input::Pool(pooled), &mut out);
+                }
+                wires.status.send_replace(Arc::new(line.status()));
+            }
+        }
+        line.flush(clock::now(), &mut out);
+        shell.carry_out(&mut out, &mut line, &mut wires).await;
+        if let Some(why) = shell.failed.take() {
+            wires.status.send_replace(Arc::new(line.status()));
+            return End::NotDurable(why);
+        }
+    }
+}
+
+async fn sleep_until(at: Option<Time>) {
+    match at {
+        Some(at) => tokio::time::sleep(at.since(clock::now())).await,
+        None => std::future::pending().await,
+    }
+}
+
+struct Shell {
+    asks: BTreeMap<AskId, oneshot::Sender<Result<Reply, Refusal>>>,
+    next_ask: u64,
+    wake: Option<Time>,
+    failed: Option<String>,
+}
+
+impl Shell {
+    fn answered(&mut self, reply: WriterReply) -> Input {
+        match reply {
+            WriterReply::Committed { txn, answers } => Input::Committed(txn, answers),
+            WriterReply::Failed { txn, why } => {
+                self.failed = Some(why.clone());
+                Input::CommitFailed(txn, why)
+            }
+            WriterReply::Found { id, known } => Input::Found(tamga_domain::line::ReadId(id), known),
+        }
+    }
+
+    fn ask(&mut self, asked: Asked) -> Input {
+        self.next_ask += 1;
+        let id = AskId(self.next_ask);
+        self.asks.insert(id, asked.reply);
+        Input::Ask(id, asked.ask, asked.who.name)
+    }
+
+    /// Takes what else waits, so that one commit serves it all.
+    fn drain(&mut self, inputs: &mut Vec<Input>, wires: &mut Wires) {
+        while inputs.len() < TURN_MAX {
+            if let Ok(reply) = wires.answers.try_recv() {
+                inputs.push(self.answered(reply));
+            } else if let Ok(event) = wires.events.try_recv() {
+                inputs.push(event);
+            } else if let Ok(asked) = wires.asked.try_recv() {
+                inputs.push(self.ask(asked));
+            } else {
+                return;
+            }
+        }
+    }
+
+    async fn carry_out(&mut self, out: &mut Vec<Effect>, line: &mut Line, wires: &mut Wires) {
+        self.wake = None;
+        // Carrying out may give the line something to say at once (a job that was not handed over).
+        while !out.is_empty() {
+            let mut back = Vec::new();
+            for effect in std::mem::take(out) {
+                if let Some(input) = self.one(effect, wires).await {
+                    back.push(input);
+                }
+            }
+            for input in back {
+                line.step(clock::now(), clock::wall(), input, out);
+            }
+            if !out.is_empty() {
+                line.flush(clock::now(), out);
+            }
+        }
+    }
+
+    async fn one(&mut self, effect: Effect, wires: &mut Wires) -> Option<Input> {
+        match effect {
+            Effect::Find(id, identity) => self.writer_gone(wires.writer.find(id.0, identity).await),
+            Effect::Commit(txn) => self.writer_gone(wires.writer.commit(txn).await),
+            Effect::Print(no, job) => return not_handed_over(no, job, wires),
+            Effect::TestPrint(no) => {
+                if let Some(printer) = wires.printers.get(usize::from(no.0)) {
+                    // A full channel drops the test label; the person sees that none came.
+                    drop(printer.try_send(ToPrinter::Test));
+                }
+            }
+            Effect::Gate(order) => {
+                if wires.gate.try_send(order).is_err() {
+                    tracing::warn!(?order, "the gate's channel is full: the item will be rejected");
+                }
+            }
+            Effect::Reply(id, answer) => {
+                if let Some(reply) = self.asks.remove(&id) {
+                    // The person may have gone away meanwhile.
+                    drop(reply.send(answer));
+                }
+            }
+            Effect::Judged { tag, good, latency } => {
+                tracing::debug!(%tag, good, latency_us = latency.as_micros(), "judged");
+            }
+            Effect::Progress { run, passed, closed } => {
+                drop(wires.progress.send(Progress { run, passed, closed }));
+            }
+            Effect::Wake(at) => self.wake = Some(self.wake.map_or(at, |w| w.min(at))),
+        }
+        None
+    }
+
+    fn writer_gone(&mut self, sent: Result<(), crate::store::writer::Gone>) {
+        if sent.is_err() && self.failed.is_none() {
+            self.failed = Some("the writer is gone".to_owned());
+        }
+    }
+}
+
+/// A job that the printer's channel does not take was certainly not printed.
+fn not_handed_over(no: PrinterNo, job: Job, wires: &Wires) -> Option<Input> {
+    let id = job.id;
+    let sent = wires.printers.get(usize::from(no.0)).map(|p| p.try_send(ToPrinter::Print(job)).is_ok());
+    (sent != Some(true)).then_some(Input::Printer(no, PrinterEvent::Refused(id)))
+}
