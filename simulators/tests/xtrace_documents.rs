@@ -249,3 +249,15 @@ fn documents_are_found_by_type_status_group_and_date() {
     check("dateTo=2026-02-01T08:00:00Z", &NONE);
     check(&format!("cursor={id}"), &NONE);
 }
+
+#[test]
+fn a_report_of_too_many_groups_or_codes_answers_400() {
+    let mut world = World::at_once();
+    let item = ["01047800000000142100000000000".to_owned()];
+    let group = format!("01{WATER_GROUP}210000000000000");
+    let target = "/public/api/v1/doc/aggregation";
+    let body = world.aggregation_body(&vec![(group.as_str(), &item[..]); 201]);
+    assert_eq!(world.post(target, &envelope(&body)), bad_parameter("aggregationUnits"));
+    let body = world.aggregation_body(&[(BOX, &vec![item[0].clone(); 30_001])]);
+    assert_eq!(world.post(target, &envelope(&body)), bad_parameter("codes"));
+}

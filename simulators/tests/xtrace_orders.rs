@@ -279,3 +279,17 @@ fn group_codes_are_ordered_by_their_own_gtin() {
     let product = world.model.settings().products.iter().find(|product| product.gtin == WATER_GROUP).unwrap();
     assert_eq!(product.cis_type, CisType::Group);
 }
+
+#[test]
+fn sub_orders_are_paged_by_whole_orders() {
+    let mut world = World::at_once();
+    let ids: Vec<String> = (0..3).map(|_| world.order("water", WATER, 1)).collect();
+    let mut parents = |query: &str| -> Vec<String> {
+        let answer = world.good(&format!("/api/orders/sub-orders?{query}"));
+        let lines = answer["subOrderInfos"].as_array().unwrap();
+        lines.iter().map(|line| text(&line["parentOrderId"])).collect()
+    };
+    assert_eq!(parents("limit=2"), ids[..2]);
+    assert_eq!(parents(&format!("limit=2&cursor={}", ids[1])), ids[2..]);
+    assert_eq!(parents(&format!("orderId={}", ids[1])), ids[1..2]);
+}

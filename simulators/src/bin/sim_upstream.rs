@@ -217,3 +217,32 @@ fn rule(text: &str) -> Result<Rule, String> {
     }
     Ok(rule)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+    use tamga_simulators::model::xtrace::route::Endpoint;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn faults_and_products_are_read_from_words() {
+        let read = rule("drop_after:0.5:utilisation_create:3").unwrap();
+        let expected = Rule { rate: 0.5, ..Rule::next(Fault::DropAfter, Endpoint::UtilisationCreate, 3) };
+        assert_eq!(read, expected);
+        assert_eq!(rule("cut").unwrap(), Rule::new(Fault::Cut, 1.0));
+        for bad in ["melt", "cut:2", "cut:1:nowhere", "cut:1:codes:many"] {
+            assert!(rule(bad).is_err(), "{bad}");
+        }
+        let group =
+            Product { cis_type: CisType::Group, paid: true, ..Product::unit("14780000000011", "water") };
+        assert_eq!(product("14780000000011:water:group:paid"), Ok(group));
+        for bad in ["04780000000015:water", "04780000000014", "04780000000014:water:box"] {
+            assert!(product(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -29,8 +29,7 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
     let (mut word, mut bits) = (0u32, 0);
     for byte in &text[..text.len() - padding] {
-        let sextet = ALPHABET.iter().position(|letter| letter == byte)?;
-        word = (word << 6 | sextet as u32) & 0xff_ffff;
+        word = (word << 6 | u32::from(sextet(*byte)?)) & 0xff_ffff;
         bits += 6;
         if bits >= 8 {
             bits -= 8;
@@ -38,6 +37,17 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
         }
     }
     Some(bytes)
+}
+
+fn sextet(byte: u8) -> Option<u8> {
+    match byte {
+        b'A'..=b'Z' => Some(byte - b'A'),
+        b'a'..=b'z' => Some(byte - b'a' + 26),
+        b'0'..=b'9' => Some(byte - b'0' + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -59,6 +69,8 @@ mod tests {
             assert_eq!(encode(plain.as_bytes()), text);
             assert_eq!(decode(text).as_deref(), Some(plain.as_bytes()));
         }
+        let all: Vec<u8> = (0..=255).collect();
+        assert_eq!(decode(&encode(&all)), Some(all));
         for bad in ["Zg", "Zg=", "Zm9v\n", "Z===", "{\"a\":1}0"] {
             assert_eq!(decode(bad), None, "{bad}");
         }

@@ -230,10 +230,10 @@ impl Maker<'_> {
         issued: &mut [String],
     ) -> Option<usize> {
         let last = issued.len() - 1;
-        let earlier: Vec<&String> = line.packs.iter().flat_map(|pack| &pack.codes).collect();
-        if earlier.is_empty() && last == 0 || !self.faults.strike(Fault::CodeTwice, Endpoint::Codes) {
+        if line.packs.is_empty() && last == 0 || !self.faults.strike(Fault::CodeTwice, Endpoint::Codes) {
             return None;
         }
+        let earlier: Vec<&String> = line.packs.iter().flat_map(|pack| &pack.codes).collect();
         let choice = self.rng.usize(..earlier.len() + last);
         let given = earlier
             .get(choice)

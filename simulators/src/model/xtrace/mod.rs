@@ -256,14 +256,16 @@ impl Xtrace {
         Ok(Answer::ok(value))
     }
 
-    fn reply(&self, now: OffsetDateTime, mut answer: Answer, struck: &Struck) -> Reply {
+    fn reply(&mut self, now: OffsetDateTime, mut answer: Answer, struck: &Struck) -> Reply {
         if let (200, Body::Json(value)) = (answer.status, &mut answer.body) {
             disturb(value, struck);
         }
         let mut delivery = Delivery::Whole;
         match struck.exclusive {
             Some((Fault::DropBefore | Fault::DropAfter, _)) => delivery = Delivery::Never,
-            Some((Fault::ErrorAfter, status)) => answer = Answer::html(status),
+            Some((Fault::ErrorAfter, status)) => {
+                answer = self.refuse(&ApiError::new(status, "internal-error"))
+            }
             Some((Fault::HtmlAfter, _)) => answer = Answer::html(200),
             Some((Fault::Truncated, _)) => {
                 let mut bytes = answer.body.bytes();
