@@ -16,7 +16,7 @@ fn order(world: &World) -> Request {
 }
 
 fn orders(world: &mut World) -> usize {
-    world.good("/api/orders")["orderInfos"].as_array().unwrap().len()
+    world.good("/api/orders")["orderInfos"].as_array().expect("a list").len()
 }
 
 #[test]

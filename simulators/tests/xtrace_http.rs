@@ -1,4 +1,5 @@
 //! The state system on real sockets: what a client sees when connections break, and the control port.
+#![allow(clippy::unwrap_used)] // helpers of tests count as outside of tests
 
 mod xtrace_help;
 

@@ -116,6 +116,9 @@ fn self_made_serials_are_used_and_tails_are_added() {
     let identities: BTreeSet<String> = codes.iter().map(|code| identity(code)).collect();
     assert_eq!(identities, [format!("01{BEER}21abc'9\"3"), format!("01{BEER}2121<&=?_")].into());
     assert!(codes.iter().all(|code| code.len() == 32));
+    world.good_post("/api/orders", &body);
+    let again = world.good("/api/orders?status=REJECTED")["orderInfos"][0].clone();
+    assert_eq!(again["rejectionReason"], "serial-number-already-used");
 }
 
 #[test]

@@ -127,3 +127,12 @@ fn appliances_need_no_dates() {
     let body = json!({ "sntins": codes, "businessPlaceId": 1, "releaseType": "PRODUCTION" });
     assert_eq!(world.report("appliances", &body).0, "SUCCESS");
 }
+
+#[test]
+fn a_report_of_the_largest_size_is_taken() {
+    let mut world = World::at_once();
+    let codes = world.codes("pharma", PHARMA, 30_000);
+    let mut body = world.report_body(&codes);
+    body["seriesNumber"] = json!("LOT-1");
+    assert_eq!(world.report("pharma", &body).0, "SUCCESS");
+}

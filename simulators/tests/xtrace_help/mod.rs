@@ -1,4 +1,5 @@
 //! A client of the pure model that owns the time, and the bodies that the tests send.
+#![allow(clippy::unwrap_used)] // helpers of tests count as outside of tests
 #![allow(dead_code)] // each test binary uses its part
 
 use serde_json::{Value, json};

@@ -4,7 +4,7 @@
 //! system does later is a queue of due tasks, run by `advance`. The model never tells the truth to the
 //! client on purpose when a fault says otherwise; `truth` is for oracles.
 //!
-//! Reading order: `settings`, `route`, `input`, `answer`, `auth`, `orders`, `codes`, `utilisation`,
+//! Reading order: `settings`, `route`, `input`, `answer`, `auth`, `orders`, `order_body`, `codes`, `utilisation`,
 //! `documents`, `aggregation`, `lookup`, `fault`, `truth`.
 
 pub mod aggregation;
@@ -17,6 +17,7 @@ pub mod fault;
 pub mod input;
 pub mod layout;
 pub mod lookup;
+mod order_body;
 pub mod orders;
 pub mod route;
 pub mod settings;

@@ -1,13 +1,14 @@
 //! Orders of codes and their lines (sub-orders): made, worked on, listed, closed.
 
 use super::answer::{ApiError, iso};
-use super::codes::Pack;
+use super::codes::{Code, Pack};
 use super::input::Object;
-use super::layout::{SERIAL_ALPHABET, layout, uuid};
+use super::layout::{form, layout, uuid};
+use super::order_body::read_order;
 use super::settings::{CisType, Mode, Settings};
 use super::{Call, Task, Xtrace, millis, page, page_limit};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use time::OffsetDateTime;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,7 +133,8 @@ impl Xtrace {
         let unpaid = order.is_paid == Some(false) && self.settings.mode == Mode::Uz;
         let mut rejection = None;
         for line in &mut order.lines {
-            line.rejection = line_rejection(&self.settings, &order.product_group, line, unpaid);
+            line.rejection = line_rejection(&self.settings, &order.product_group, line, unpaid)
+                .or_else(|| used_serial(&self.codes, &order.product_group, line));
             rejection = rejection.or(line.rejection.clone());
         }
         let status = if rejection.is_some() { BufferStatus::Rejected } else { BufferStatus::Active };
@@ -258,91 +260,12 @@ fn line_rejection(settings: &Settings, product_group: &str, line: &SubOrder, unp
     Some(reason.to_owned())
 }
 
-fn read_order(body: &Object, call: &Call<'_>, settings: &Settings) -> Result<Order, ApiError> {
-    if settings.strict.known_fields {
-        body.only(&[
-            "productGroup",
-            "products",
-            "contractorInfo",
-            "businessPlaceId",
-            "releaseMethodType",
-            "poNumber",
-            "isPaid",
-        ])?;
-    }
-    let product_group = body.text("productGroup")?.to_owned();
-    let contractor_tin = match body.get("contractorInfo") {
-        Some(info) => Some(Object::from_value(info, "contractorInfo")?.text("contractorTin")?.to_owned()),
-        None => {
-            body.integer("businessPlaceId")?;
-            None
-        }
-    };
-    let lines = body.objects("products")?;
-    if lines.len() > settings.limits.order_lines_max {
-        return Err(ApiError::parameter("products"));
-    }
-    let lines: Vec<SubOrder> =
-        lines.iter().map(|line| read_line(line, &product_group, settings)).collect::<Result<_, _>>()?;
-    if lines.iter().map(|line| &line.gtin).collect::<BTreeSet<_>>().len() != lines.len() {
-        return Err(ApiError::parameter("gtin"));
-    }
-    let method =
-        body.one_of("releaseMethodType", &["PRIMARY", "REMAINS", "COMISSION", "COMMISSION", "REMARK"])?;
-    Ok(Order {
-        id: String::new(),
-        owner: call.tin.clone(),
-        product_group,
-        status: OrderStatus::Created,
-        release_method: method.to_owned(),
-        po_number: body.text_or_none("poNumber")?.map(str::to_owned),
-        contractor_tin,
-        is_paid: body.flag("isPaid")?,
-        created: call.clock,
-        visible_from: call.visible_from,
-        rejection: None,
-        lines,
-    })
-}
-
-fn read_line(line: &Object, product_group: &str, settings: &Settings) -> Result<SubOrder, ApiError> {
-    if settings.strict.known_fields {
-        line.only(&["gtin", "quantity", "serialNumberType", "serialNumbers", "cisType"])?;
-    }
-    let gtin = line.text("gtin")?;
-    if gtin.len() != 14 || !gtin.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(ApiError::parameter("gtin"));
-    }
-    let cis_type = CisType::from_name(line.text("cisType")?).ok_or_else(|| ApiError::parameter("cisType"))?;
-    let total = line.integer("quantity")?;
-    if !(1..=settings.limits.line_codes_max).contains(&total) {
-        return Err(ApiError::parameter("quantity"));
-    }
-    let serials = match line.one_of("serialNumberType", &["OPERATOR", "SELF_MADE"])? {
-        "SELF_MADE" => line.texts("serialNumbers")?,
-        _ => Vec::new(),
-    };
-    let serial_chars = layout(product_group, cis_type).serial_chars;
-    let good = |serial: &String| {
-        serial.len() == serial_chars && serial.bytes().all(|byte| SERIAL_ALPHABET.contains(&byte))
-    };
-    let distinct = serials.iter().collect::<BTreeSet<_>>().len();
-    if !serials.is_empty()
-        && (distinct as u64 != total || distinct != serials.len() || !serials.iter().all(good))
-    {
-        return Err(ApiError::parameter("serialNumbers"));
-    }
-    Ok(SubOrder {
-        gtin: gtin.to_owned(),
-        cis_type,
-        status: BufferStatus::Pending,
-        total,
-        passed: 0,
-        annulled: 0,
-        serials,
-        packs: Vec::new(),
-        rejection: None,
-    })
+/// A serial of the orderer's own making may be used once for a GTIN.
+fn used_serial(codes: &BTreeMap<String, Code>, product_group: &str, line: &SubOrder) -> Option<String> {
+    let layout = layout(product_group, line.cis_type);
+    let mut any_tail = fastrand::Rng::with_seed(0);
+    let mut used = line.serials.iter().map(|serial| form(layout, &line.gtin, serial, &mut any_tail).0);
+    used.any(|identity| codes.contains_key(&identity)).then(|| "serial-number-already-used".to_owned())
 }
 
 fn order_info(order: &Order) -> Value {
