@@ -1,0 +1,3 @@
+//! Pure models: state in, bytes out; no socket, no clock, no task.
+
+pub mod xtrace;
