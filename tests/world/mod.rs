@@ -1,0 +1,253 @@
+//! A plant on a desk: simulated devices and state system on loopback sockets, and a configuration that joins them.
+//!
+//! Used by the demo, the line tests and the crash tests. Nothing here knows the inside of the agent: it is configured
+//! by a file and spoken to over its HTTP API.
+#![allow(dead_code)] // each of its users takes what it needs
+
+pub mod operator;
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tamga_simulators::fault::FaultPlan;
+use tamga_simulators::model::belt::BeltConfig;
+use tamga_simulators::model::gate::GateConfig;
+use tamga_simulators::model::plant::{Kind, PlantConfig};
+use tamga_simulators::model::printer::{PrintMode, PrinterConfig};
+use tamga_simulators::model::reader::ReaderConfig;
+use tamga_simulators::model::xtrace::settings::Settings;
+use tamga_simulators::serve::{self, Ports};
+use tamga_simulators::upstream;
+
+/// Water, 0.5 l: the simulated state system's own product.
+pub const GTIN: &str = "04780000000014";
+
+/// The key of the simulated state system.
+const API_KEY: &str = "uz-key";
+
+/// What kind of world is wanted.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub kind: Kind,
+    pub items_per_min: u32,
+    pub seed: u64,
+    pub faults: FaultPlan,
+    /// Codes of the items of a pre-printed line.
+    pub codes: Vec<Vec<u8>>,
+    /// The belt brings no more items than these.
+    pub items_max: Option<u64>,
+    /// Codes in one order and in one pull.
+    pub order: u32,
+    pub low_water: u32,
+    pub pull: u32,
+    pub report_every_s: u32,
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Wanted {
+            kind: Kind::PrintAndApply,
+            items_per_min: 600,
+            seed: 1,
+            faults: FaultPlan::none(),
+            codes: vec![],
+            items_max: None,
+            order: 3000,
+            low_water: 1000,
+            pull: 500,
+            report_every_s: 5,
+        }
+    }
+}
+
+/// The simulators, and where the agent finds them.
+pub struct World {
+    pub plant: serve::Handle,
+    pub upstream: upstream::Handle,
+    /// The folder of the configuration, the key and the agent's data.
+    pub dir: PathBuf,
+    pub config: PathBuf,
+    pub api: SocketAddr,
+}
+
+impl World {
+    /// Starts the simulators and writes the configuration into `dir`, which must be empty.
+    pub async fn build(wanted: &Wanted, dir: &Path) -> World {
+        let plant = serve::spawn(plant(wanted), wanted.faults.clone(), Ports::loopback()).await;
+        let plant = plant.expect("the simulated plant starts on loopback");
+        let upstream = upstream::spawn(settings(wanted)).expect("the simulated state system starts on loopback");
+        let api = free_port();
+        let world =
+            World { plant, upstream, dir: dir.to_owned(), config: dir.join("line.toml"), api };
+        world.write(wanted);
+        world
+    }
+
+    fn write(&self, wanted: &Wanted) {
+        let key = self.dir.join("api-key");
+        write_private(&key, API_KEY);
+        std::fs::write(&self.config, self.config_text(wanted, &key)).expect("the folder is ours");
+    }
+
+    fn config_text(&self, wanted: &Wanted, key: &Path) -> String {
+        let gate = self.plant.gate_addr().expect("spawned with a gate");
+        let reader = self.plant.reader_addr().expect("spawned with a reader");
+        let printer = match wanted.kind {
+            Kind::PrePrinted => String::new(),
+            Kind::PrintAndApply | Kind::Print => format!(
+                r#"
+[lines.l1.printers.p1.zpl]
+address = "{}"
+window = 6
+module_dots = 4
+label_width_dots = 400
+label_length_dots = 300
+stored_format = "E:TAMGA.ZPL"
+poll_ms = 50
+texts = [{{ x = 200, y = 30, height = 24, text = "{{batch}} {{expiry}}" }}]
+"#,
+                self.plant.printer_addr().expect("spawned with a printer")
+            ),
+        };
+        let kind = match wanted.kind {
+            Kind::PrintAndApply => "print-and-apply",
+            Kind::Print => "print",
+            Kind::PrePrinted => "pre-printed",
+        };
+        format!(
+            r#"# Written by the test world.
+[agent]
+data = "{data}"
+country = "uz"
+language = "en"
+
+[api]
+listen = "{api}"
+
+[log]
+level = "warn"
+
+[upstream.xtrace]
+url = "http://{upstream}"
+api_key_file = "{key}"
+business_place = 1
+manufacturer_country = "UZ"
+requests_per_min = 6000
+pull_codes = {pull}
+report_every_s = {report}
+settle_min_s = 10
+timeout_s = 20
+poll_s = 1
+
+[[products]]
+gtin = "{GTIN}"
+name = "Water 0.5 l"
+group = "water"
+order = {{ low_water = {low}, quantity = {order} }}
+
+[lines.l1]
+kind = "{kind}"
+labels_head_to_applicator = 3
+items_applicator_to_reader = 3
+items_reader_to_gate = 4
+life_left_min_h = 24
+
+[lines.l1.limits]
+consecutive_bad_max = 10
+bad_rate_max_percent = 50
+bad_rate_window = 100
+gap_max = 3
+{printer}
+[lines.l1.readers.r1.text]
+connect = "{reader}"
+no_read = ["NOREAD"]
+several_delimiter = "\t"
+latency_ms_min = 4
+latency_ms_max = 45
+
+[lines.l1.gate.modbus]
+address = "{gate}"
+poll_ms = 2
+"#,
+            data = self.dir.join("data").display(),
+            api = self.api,
+            upstream = self.upstream.api_addr,
+            key = key.display(),
+            pull = wanted.pull,
+            report = wanted.report_every_s,
+            low = wanted.low_water,
+            order = wanted.order,
+        )
+    }
+}
+
+fn plant(wanted: &Wanted) -> PlantConfig {
+    let mode = match wanted.kind {
+        Kind::Print => PrintMode::Demand,
+        Kind::PrintAndApply | Kind::PrePrinted => PrintMode::Stream { web_capacity: 3 },
+    };
+    // A print engine faster than the belt; the field's fastest would do for 425 items a minute.
+    let label_ms = (60_000 / u64::from(wanted.items_per_min.max(1)) / 3).max(1);
+    PlantConfig {
+        kind: wanted.kind,
+        seed: wanted.seed,
+        belt: BeltConfig {
+            items_per_min: wanted.items_per_min,
+            items_head_to_reader: 3,
+            items_reader_to_gate: 4,
+            total_items: wanted.items_max,
+            ..BeltConfig::default()
+        },
+        printer: PrinterConfig { mode, first_label_ms: label_ms, label_ms, ..PrinterConfig::default() },
+        reader: ReaderConfig::default(),
+        gate: GateConfig::default(),
+        belt_on: true,
+        person_ms: 500,
+        power_off_ms: 800,
+        codes: wanted.codes.clone(),
+        ..PlantConfig::default()
+    }
+}
+
+fn settings(wanted: &Wanted) -> Settings {
+    let mut settings = Settings::at_once();
+    settings.seed = wanted.seed;
+    settings.limits.calls_per_min_max = 100_000;
+    settings
+}
+
+fn write_private(path: &Path, text: &str) {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut open = std::fs::OpenOptions::new();
+    let file = open.write(true).create(true).truncate(true).mode(0o600).open(path);
+    file.expect("the folder is ours").write_all(text.as_bytes()).expect("there is room");
+}
+
+/// A loopback port that nobody used a moment ago.
+pub fn free_port() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
+    listener.local_addr().expect("it is bound")
+}
+
+/// An empty folder of this process, for `name`.
+pub fn scratch(name: &str) -> PathBuf {
+    let dir = std::env::temp_dir().join(format!("tamga-{name}-{}", std::process::id()));
+    drop(std::fs::remove_dir_all(&dir));
+    std::fs::create_dir_all(&dir).expect("the temporary folder takes files");
+    dir
+}
+
+/// Waits until `look` gives something, looking at every change of the clock; fails after `at_most`.
+pub async fn until<T>(what: &str, at_most: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let give_up = tokio::time::Instant::now() + at_most;
+    let mut look_again = tokio::time::interval(Duration::from_millis(20));
+    loop {
+        look_again.tick().await;
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(tokio::time::Instant::now() < give_up, "waited {at_most:?} for {what}");
+    }
+}
