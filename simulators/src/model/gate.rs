@@ -263,7 +263,7 @@ impl Gate {
 
     fn clock(&self) -> u16 {
         // The low 16 bits of the milliseconds since power-up.
-        ((self.now_ns.saturating_sub(self.booted_ns)) / MS & 0xFFFF) as u16
+        (self.now_ns.saturating_sub(self.booted_ns) / MS % 0x1_0000) as u16
     }
 
     fn status(&self) -> u16 {
@@ -291,7 +291,7 @@ impl Bank for Gate {
             }
         };
         Some(match address {
-            0 => (self.now_ns / (self.config.heartbeat_ms.max(1) * MS) & 0xFFFF) as u16,
+            0 => (self.now_ns / (self.config.heartbeat_ms.max(1) * MS) % 0x1_0000) as u16,
             1 => self.status(),
             2 => self.boot,
             3 => self.clock(),

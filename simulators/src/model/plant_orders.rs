@@ -75,7 +75,6 @@ impl Plant {
             return false;
         }
         item.fate = None;
-        item.fate_at_ns = None;
         self.by_hand.push_back(item_no);
         true
     }

@@ -136,7 +136,8 @@ impl Printer {
     /// Bytes that the receive buffer still takes.
     pub fn room(&self) -> usize {
         let used = self.format_bytes + self.queue.iter().map(|j| j.bytes).sum::<usize>();
-        self.config.buffer_bytes.saturating_sub(used)
+        // A format larger than the buffer is worked off as it comes, once nothing stands before it.
+        self.config.buffer_bytes.saturating_sub(used).max(usize::from(self.queue.is_empty()))
     }
 
     /// Answers since the last call.

@@ -17,6 +17,8 @@ impl Printer {
                 }
                 if !self.composer.in_format() {
                     self.format_bytes = 0;
+                } else if &name == b"XA" {
+                    self.format_bytes = b"^XA".len();
                 }
             }
             Word::Tilde { name, params } => self.tilde(now_ns, name, &params),

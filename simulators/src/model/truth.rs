@@ -67,6 +67,15 @@ pub enum Fate {
     Removed,
 }
 
+/// One time that an item met a fate; a rejected item that is fed again meets another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Met {
+    /// The item's last tag then.
+    pub tag: Option<TagRef>,
+    pub fate: Fate,
+    pub at_ns: u64,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Item {
     pub item_no: u64,
@@ -74,8 +83,9 @@ pub struct Item {
     pub marks: Vec<Mark>,
     /// Triggers of this item, the last one being in force.
     pub tags: Vec<TagRef>,
+    /// Where it is now; `None` while it is on the belt.
     pub fate: Option<Fate>,
-    pub fate_at_ns: Option<u64>,
+    pub met: Vec<Met>,
     /// The gate let it pass although the agent had not (ejector fault).
     pub escaped: bool,
     pub faults: Vec<FaultKind>,
