@@ -213,6 +213,17 @@ fn items_put_on_by_hand_are_triggered_and_can_be_fed_again() {
 }
 
 #[test]
+fn an_answer_may_be_lost_though_the_request_was_done() {
+    let mut host = Host::new(config(Kind::PrePrinted, 6), "gate-answer-lost=1", 0);
+    assert_eq!(host.plant.gate_request(&[0, 1, 0, 0, 0, 6, 1, 6, 0, 0, 0, 9]), None);
+    assert!(host.plant.gate.agent_alive(0));
+    host.plant.faults.set_plan(FaultPlan::none());
+    host.plant.gate.be_silent_until(50 * MS);
+    assert_eq!(host.plant.gate_request(&[0, 1, 0, 0, 0, 6, 1, 6, 0, 1, 0, 1]), None);
+    assert!(!host.plant.gate.belt_may_run(0), "a silent gate does nothing either");
+}
+
+#[test]
 fn a_ribbon_out_shows_as_a_duplicate_or_a_damaged_mark() {
     let mut host = Host::new(config(Kind::PrintAndApply, 12), "none", 20);
     host.plant.faults.force(FaultKind::RibbonOut, 4);

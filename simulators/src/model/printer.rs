@@ -86,6 +86,7 @@ pub struct Printer {
     pub(super) blocks: BTreeSet<Block>,
     pub(super) paused: bool,
     power: Power,
+    power_losses: u64,
     pub(super) odometer: u64,
     labels_begun: u64,
     free_since_ns: u64,
@@ -107,6 +108,7 @@ impl Printer {
             blocks: BTreeSet::new(),
             paused: false,
             power: Power::On,
+            power_losses: 0,
             odometer: 0,
             labels_begun: 0,
             free_since_ns: 0,
@@ -199,6 +201,7 @@ impl Printer {
         self.step(now_ns);
         self.interrupt(now_ns, false);
         self.power = Power::Off;
+        self.power_losses += 1;
         self.lexer = Lexer::default();
         self.composer.power_off();
         self.format_bytes = 0;
@@ -227,6 +230,11 @@ impl Printer {
     /// Powered and booted: connections live.
     pub fn is_up(&self) -> bool {
         self.power == Power::On
+    }
+
+    /// Grows at every loss of power; no connection outlives one.
+    pub fn power_losses(&self) -> u64 {
+        self.power_losses
     }
 
     /// When the label in the head begins to move, and when it is done.

@@ -26,10 +26,13 @@ pub(super) async fn printer(live: Live, listener: TcpListener) {
 }
 
 async fn printer_connection(mut live: Live, mut stream: TcpStream) -> io::Result<()> {
+    let power_losses = live.with(|plant| plant.printer.power_losses());
     let mut buffer = vec![0; 4096];
     loop {
         let (up, room, answers) = live.with(|plant| {
-            (plant.printer.is_up(), plant.printer.room().min(4096), plant.printer.take_answers())
+            let printer = &mut plant.printer;
+            let up = printer.is_up() && printer.power_losses() == power_losses;
+            (up, printer.room().min(4096), printer.take_answers())
         });
         if !up {
             return Ok(());
@@ -120,7 +123,8 @@ pub(super) async fn gate(live: Live, listener: TcpListener) {
 async fn gate_connection(mut live: Live, mut stream: TcpStream) {
     let mut frames = Frames::default();
     let mut buffer = [0; 1024];
-    while live.with(|plant| plant.gate.is_up()) {
+    let boot = live.with(|plant| plant.gate.boot());
+    while live.with(|plant| plant.gate.is_up() && plant.gate.boot() == boot) {
         let read = tokio::select! {
             biased;
             read = stream.read(&mut buffer) => read,
