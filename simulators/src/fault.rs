@@ -186,57 +186,62 @@ impl<'de> Deserialize<'de> for FaultPlan {
 #[derive(Debug)]
 pub struct Faults {
     plan: FaultPlan,
-    streams: BTreeMap<FaultKind, fastrand::Rng>,
+    /// Whether a kind strikes, and how: two streams, so that a strike that another kind kept off shifts nothing.
+    chances: BTreeMap<FaultKind, fastrand::Rng>,
+    details: BTreeMap<FaultKind, fastrand::Rng>,
     forced: BTreeMap<FaultKind, u32>,
     struck: BTreeMap<FaultKind, u64>,
 }
 
 impl Faults {
     pub fn new(plan: FaultPlan, seed: u64) -> Self {
-        let stream = |(index, kind): (u64, &FaultKind)| {
-            (*kind, fastrand::Rng::with_seed(seed ^ (index + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)))
+        let streams = |salt: u64| {
+            let stream = |(index, kind): (u64, &FaultKind)| {
+                let seed = seed ^ salt ^ (index + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+                (*kind, fastrand::Rng::with_seed(seed))
+            };
+            (0..).zip(FaultKind::ALL).map(stream).collect()
         };
-        let streams = (0..).zip(FaultKind::ALL).map(stream).collect();
-        Self { plan, streams, forced: BTreeMap::new(), struck: BTreeMap::new() }
+        Self {
+            plan,
+            chances: streams(0),
+            details: streams(u64::MAX),
+            forced: BTreeMap::new(),
+            struck: BTreeMap::new(),
+        }
     }
 
     /// An opportunity for `kind`: does it strike? Counted if so.
     pub fn strikes(&mut self, kind: FaultKind) -> bool {
-        let forced = self.forced.get_mut(&kind).filter(|n| **n > 0);
-        let strikes = match forced {
-            Some(left) => {
-                *left -= 1;
-                true
-            }
-            None => {
-                let rate = self.plan.rate(kind);
-                rate > 0.0 && self.stream(kind).f64() < rate
-            }
-        };
-        if strikes {
-            self.note(kind);
-        }
-        strikes
+        self.first(&[kind]).is_some()
     }
 
-    /// The first of `kinds` that strikes; the later ones then get no chance.
+    /// An opportunity for several kinds, of which at most one, the first, strikes. Counted if so.
     pub fn first(&mut self, kinds: &[FaultKind]) -> Option<FaultKind> {
-        kinds.iter().copied().find(|kind| self.strikes(*kind))
+        let mut striking = None;
+        for kind in kinds {
+            let rate = self.plan.rate(*kind);
+            let chance = rate > 0.0 && self.chances.get_mut(kind).is_some_and(|rng| rng.f64() < rate);
+            if striking.is_none() && (self.take_forced(*kind) || chance) {
+                striking = Some(*kind);
+            }
+        }
+        striking.inspect(|kind| *self.struck.entry(*kind).or_default() += 1)
     }
 
-    /// The random stream of a kind, for the details of its strikes.
+    fn take_forced(&mut self, kind: FaultKind) -> bool {
+        let left = self.forced.get_mut(&kind).filter(|left| **left > 0);
+        left.map(|left| *left -= 1).is_some()
+    }
+
+    /// The random stream for the details of a kind's strikes.
     pub fn stream(&mut self, kind: FaultKind) -> &mut fastrand::Rng {
-        self.streams.entry(kind).or_insert_with(|| fastrand::Rng::with_seed(0))
+        self.details.entry(kind).or_insert_with(|| fastrand::Rng::with_seed(0))
     }
 
     /// Makes `kind` strike at its next `times` opportunities, whatever the plan says.
     pub fn force(&mut self, kind: FaultKind, times: u32) {
         *self.forced.entry(kind).or_default() += times;
-    }
-
-    /// Counts a strike that came by command.
-    pub fn note(&mut self, kind: FaultKind) {
-        *self.struck.entry(kind).or_default() += 1;
     }
 
     pub fn plan(&self) -> &FaultPlan {
@@ -318,6 +323,29 @@ mod tests {
             day
         };
         assert_eq!(strikes("late=0.1"), strikes("late=0.1,no-read=0.5"));
+    }
+
+    #[test]
+    fn of_several_kinds_one_strikes_and_the_others_keep_their_stream() {
+        let late = |list: &str| {
+            let mut faults = Faults::new(FaultPlan::parse(list).unwrap(), 7);
+            let day: Vec<_> =
+                (0..2000).map(|_| faults.first(&[FaultKind::NoRead, FaultKind::Late])).collect();
+            assert_eq!(faults.struck_total(), day.iter().flatten().count() as u64);
+            day.iter().map(|s| *s == Some(FaultKind::Late)).collect::<Vec<_>>()
+        };
+        let (alone, beside) = (late("late=0.1"), late("late=0.1,no-read=0.5"));
+        assert!(alone.iter().zip(&beside).all(|(alone, beside)| *alone || !beside));
+        assert_ne!(alone, beside);
+    }
+
+    #[test]
+    fn a_forced_strike_comes_once() {
+        let mut faults = Faults::new(FaultPlan::none(), 7);
+        faults.force(FaultKind::Late, 1);
+        assert!(!faults.strikes(FaultKind::NoRead));
+        assert!(faults.strikes(FaultKind::Late));
+        assert!(!faults.strikes(FaultKind::Late));
     }
 
     #[test]

@@ -212,6 +212,53 @@ fn items_put_on_by_hand_are_triggered_and_can_be_fed_again() {
     assert_eq!(truth.items.iter().map(|i| i.met.len()).sum::<usize>(), 5);
 }
 
+/// Strikes once; then how many passed, were rejected, escaped, and how many marks the struck item bears.
+fn check_once(kind: FaultKind, expected: (u64, u64, u64, usize)) {
+    let rejecting =
+        matches!(kind, FaultKind::GateLate | FaultKind::GateEscape | FaultKind::RejectUnconfirmed);
+    let mut host = Host::new(config(Kind::PrintAndApply, 8), "none", 20);
+    host.plant.faults.force(kind, 1);
+    if rejecting {
+        host.plant.faults.force(FaultKind::NoRead, 1);
+    }
+    let (truth, plant) = host.finish();
+    assert_eq!(plant.faults.struck(kind), 1, "{kind:?}");
+    let struck = truth.items.iter().find(|i| i.faults.contains(&kind)).expect("a struck item");
+    let summary = plant.summary();
+    let found = (summary.passed, summary.rejected, summary.escaped, struck.marks.len());
+    assert_eq!(found, expected, "{kind:?}");
+    let fallen = usize::from(kind == FaultKind::LabelFell);
+    assert_eq!(truth.labels_fallen.len(), fallen, "{kind:?}");
+}
+
+#[test]
+fn every_fault_of_applicator_trigger_and_gate() {
+    check_once(FaultKind::Unlabelled, (7, 1, 0, 0));
+    check_once(FaultKind::LabelFell, (7, 1, 0, 0));
+    check_once(FaultKind::DoubleLabel, (7, 1, 0, 2));
+    check_once(FaultKind::TriggerMissed, (7, 1, 0, 1));
+    check_once(FaultKind::GateStuck, (7, 1, 0, 1));
+    check_once(FaultKind::GateLate, (7, 1, 1, 1));
+    check_once(FaultKind::GateEscape, (8, 0, 1, 1));
+    check_once(FaultKind::RejectUnconfirmed, (7, 1, 0, 1));
+}
+
+#[test]
+fn a_power_cycle_of_the_gate_makes_its_items_strangers() {
+    let mut host = Host::new(config(Kind::PrePrinted, 12), "none", 0);
+    host.run_ms(2500);
+    let before = host.plant.summary();
+    host.plant.order(Order::GatePowerCycle);
+    host.run_ms(1000);
+    assert!(!host.plant.belt_moves());
+    let (truth, plant) = host.finish();
+    assert_eq!(plant.summary().gate_boot, 2);
+    let strangers = before.triggers - before.passed;
+    assert!(strangers > 0);
+    assert_eq!(plant.summary().rejected, strangers);
+    assert!(truth.items.iter().all(|i| i.tags.len() == 1));
+}
+
 #[test]
 fn an_answer_may_be_lost_though_the_request_was_done() {
     let mut host = Host::new(config(Kind::PrePrinted, 6), "gate-answer-lost=1", 0);

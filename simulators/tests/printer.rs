@@ -363,6 +363,16 @@ fn zpl_like() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
+    fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+        let mut printer = printer();
+        printer.receive(0, &bytes);
+        printer.power_off(50 * MS);
+        printer.power_on(60 * MS);
+        printer.receive(5000 * MS, &bytes);
+        printer.step(60_000 * MS);
+    }
+
+    #[test]
     fn any_split_of_the_bytes_gives_the_same(bytes in zpl_like(), cuts in proptest::collection::vec(1usize..9, 0..64)) {
         let mut whole = printer();
         whole.receive(0, &bytes);

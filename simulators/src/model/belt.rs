@@ -119,6 +119,11 @@ impl Belt {
         self.config.total_items.is_some_and(|total| self.items_come >= total)
     }
 
+    /// Another item is to come after the next one.
+    pub fn more_after_next(&self) -> bool {
+        self.config.total_items.is_none_or(|total| self.items_come + 1 < total)
+    }
+
     /// The next arrival; `supply` says that more items wait at the infeed.
     pub fn next_arrival(&self, supply: bool) -> Option<Arrival> {
         let newcomer = (supply && !self.is_dry()).then(|| Arrival {

@@ -257,7 +257,8 @@ impl Plant {
         ];
         while self.labels_seen < self.printer.labels_begun() {
             self.labels_seen += 1;
-            let Some(kind) = self.faults.first(&KINDS) else { continue };
+            let possible = if self.printer.has_last() { &KINDS[..] } else { &KINDS[..4] };
+            let Some(kind) = self.faults.first(possible) else { continue };
             let (moves_ns, done_ns) = self.printer.motion().unwrap_or((self.now_ns, self.now_ns + 1));
             let at_ns = self.faults.stream(kind).u64(moves_ns..done_ns.max(moves_ns + 1));
             let act = match kind {

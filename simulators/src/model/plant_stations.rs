@@ -14,9 +14,12 @@ impl Plant {
             (Station::Head, _) | (_, None) => {
                 const LABELLING: [FaultKind; 3] =
                     [FaultKind::Unlabelled, FaultKind::LabelFell, FaultKind::DoubleLabel];
-                let labels = self.config.kind == Kind::PrintAndApply;
-                let fault = if labels { self.faults.first(&LABELLING) } else { None };
-                let touched = !self.belt.next_follows() && self.faults.strikes(FaultKind::NoGap);
+                let labels = self.printer.labels_on_web().min(2);
+                let possible = if self.config.kind == Kind::PrintAndApply { labels + 1 } else { 0 };
+                let fault = self.faults.first(&LABELLING[..possible]);
+                let more = self.belt.more_after_next()
+                    && (self.config.kind != Kind::PrePrinted || self.codes.len() > 1);
+                let touched = more && !self.belt.next_follows() && self.faults.strikes(FaultKind::NoGap);
                 self.at_head = Some(AtHead { fault, touched });
                 self.serve_head();
             }

@@ -227,6 +227,11 @@ impl Printer {
         }
     }
 
+    /// There is a label that the panel could print again.
+    pub fn has_last(&self) -> bool {
+        self.last.is_some()
+    }
+
     /// Powered and booted: connections live.
     pub fn is_up(&self) -> bool {
         self.power == Power::On

@@ -102,17 +102,8 @@ impl Reader {
         seen: &[Seen],
         faults: &mut Faults,
     ) -> (Option<Vec<u8>>, Vec<FaultKind>) {
-        const CONTENT: [FaultKind; 7] = [
-            FaultKind::ReadMissed,
-            FaultKind::NoRead,
-            FaultKind::Misread,
-            FaultKind::GsLost,
-            FaultKind::GsReplaced,
-            FaultKind::TwoCodes,
-            FaultKind::LineCut,
-        ];
         const TIMING: [FaultKind; 3] = [FaultKind::Late, FaultKind::DuplicateResult, FaultKind::OutOfOrder];
-        let content = faults.first(&CONTENT);
+        let content = faults.first(&self.possible(seen));
         if content == Some(FaultKind::ReadMissed) {
             return (None, vec![FaultKind::ReadMissed]);
         }
@@ -167,6 +158,18 @@ impl Reader {
             self.out.extend_from_slice(line);
             self.sent += 1;
         }
+    }
+
+    /// What can go wrong with the content of this view: no separator is lost where none is.
+    fn possible(&self, seen: &[Seen]) -> Vec<FaultKind> {
+        let mut kinds = vec![FaultKind::ReadMissed];
+        if !seen.is_empty() {
+            kinds.extend([FaultKind::NoRead, FaultKind::Misread, FaultKind::TwoCodes, FaultKind::LineCut]);
+        }
+        if seen.iter().any(|s| s.bytes.contains(&0x1D)) {
+            kinds.extend([FaultKind::GsLost, FaultKind::GsReplaced]);
+        }
+        kinds
     }
 
     fn payload(&mut self, seen: &[Seen], fault: Option<FaultKind>, faults: &mut Faults) -> Vec<u8> {
