@@ -1,0 +1,155 @@
+//! What people and connections do to a plant, and what it tells of itself.
+
+use super::MS;
+use super::plant::{Act, Plant};
+use super::printer::Block;
+use super::truth::{Fate, Mark, Summary, Truth};
+use crate::fault::FaultKind;
+
+/// An order of a person at the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    BeltStart,
+    BeltStop,
+    PrinterPowerCycle,
+    PrinterOff,
+    PrinterOn,
+    RibbonOut,
+    RibbonIn,
+    MediaOut,
+    MediaIn,
+    HeadOpen,
+    HeadClose,
+    /// Prints the last label again at the panel.
+    FeedReprint,
+    GatePowerCycle,
+    GateOff,
+    GateOn,
+    EmptyBin,
+}
+
+impl Plant {
+    pub fn order(&mut self, order: Order) {
+        let now_ns = self.now_ns;
+        match order {
+            Order::BeltStart => self.belt_on = true,
+            Order::BeltStop => self.belt_on = false,
+            Order::PrinterPowerCycle => {
+                self.printer.power_off(now_ns);
+                self.later(now_ns + self.config.power_off_ms * MS, Act::PrinterOn);
+            }
+            Order::PrinterOff => self.printer.power_off(now_ns),
+            Order::PrinterOn => self.printer.power_on(now_ns),
+            Order::RibbonOut => self.printer.block(now_ns, Block::Ribbon),
+            Order::RibbonIn => self.printer.unblock(now_ns, Block::Ribbon),
+            Order::MediaOut => self.printer.block(now_ns, Block::Media),
+            Order::MediaIn => self.printer.unblock(now_ns, Block::Media),
+            Order::HeadOpen => self.printer.block(now_ns, Block::Head),
+            Order::HeadClose => self.printer.unblock(now_ns, Block::Head),
+            Order::FeedReprint => self.printer.reprint_last(now_ns),
+            Order::GatePowerCycle => self.gate_power_off(true),
+            Order::GateOff => self.gate_power_off(false),
+            Order::GateOn => self.gate.power_on(now_ns),
+            Order::EmptyBin => self.gate.empty_bin(),
+        }
+    }
+
+    /// Puts items with these codes on the belt by hand, between head and reader.
+    pub fn put_on(&mut self, codes: impl IntoIterator<Item = Vec<u8>>) {
+        for code in codes {
+            let item_no = self.new_item(vec![Mark::pre_printed(code)]);
+            self.by_hand.push_back(item_no);
+        }
+    }
+
+    /// Adds pre-printed items at the infeed.
+    pub fn supply_codes(&mut self, codes: impl IntoIterator<Item = Vec<u8>>) {
+        self.codes.extend(codes);
+    }
+
+    /// Picks a rejected or removed item up and puts it before the reader again. False if it lies nowhere to be had.
+    pub fn feed_again(&mut self, item_no: u64) -> bool {
+        let at = usize::try_from(item_no).ok().and_then(|no| no.checked_sub(1));
+        let Some(item) = at.and_then(|at| self.truth.items.get_mut(at)) else { return false };
+        if !matches!(item.fate, Some(Fate::Rejected | Fate::Removed)) {
+            return false;
+        }
+        item.fate = None;
+        self.by_hand.push_back(item_no);
+        true
+    }
+
+    pub(super) fn gate_power_off(&mut self, comes_back: bool) {
+        self.gate.power_off();
+        if comes_back {
+            self.later(self.now_ns + self.config.power_off_ms * MS, Act::GateOn);
+        }
+    }
+
+    /// Bytes from the printer's host; returns how many the printer took.
+    pub fn printer_receive(&mut self, bytes: &[u8]) -> usize {
+        self.printer.receive(self.now_ns, bytes)
+    }
+
+    pub fn set_printer_connected(&mut self, connected: bool) {
+        self.printer_connected = connected;
+        if !connected {
+            self.printer.take_answers();
+        }
+    }
+
+    /// Answers one Modbus frame; `None` where no answer comes.
+    pub fn gate_request(&mut self, frame: &[u8]) -> Option<Vec<u8>> {
+        let answer = self.gate.request(self.now_ns, frame)?;
+        (!self.faults.strikes(FaultKind::GateAnswerLost)).then_some(answer)
+    }
+
+    /// A chunk of `len` bytes crosses the wire: after how many of them the connection breaks, if it does.
+    pub fn cut(&mut self, kind: FaultKind, len: usize) -> Option<usize> {
+        (len > 0 && self.faults.strikes(kind)).then(|| self.faults.stream(kind).usize(..len))
+    }
+
+    pub fn now_ns(&self) -> u64 {
+        self.now_ns
+    }
+
+    /// A copy of everything that physically happened so far.
+    pub fn truth(&self) -> Truth {
+        Truth { labels: self.printer.log().to_vec(), ..self.truth.clone() }
+    }
+
+    pub fn summary(&self) -> Summary {
+        let labels = self.printer.log();
+        let items = &self.truth.items;
+        let count_labels =
+            |is: fn(&super::truth::PrintedLabel) -> bool| labels.iter().filter(|l| is(l)).count() as u64;
+        let fate = |fate: Fate| items.iter().filter(|i| i.fate == Some(fate)).count() as u64;
+        Summary {
+            now_ms: self.now_ns / MS,
+            belt_on: self.belt_on,
+            belt_moving: self.belt_moves(),
+            labels_printed: labels.len() as u64,
+            labels_damaged: count_labels(|l| l.damaged),
+            labels_reprinted: count_labels(|l| l.reprint),
+            labels_on_web: self.printer.labels_on_web() as u64,
+            formats_waiting: self.printer.formats_waiting() as u64,
+            odometer: self.printer.odometer(),
+            items: items.len() as u64,
+            items_on_belt: self.belt.carried().count() as u64,
+            unmarked: items.iter().filter(|i| i.marks.is_empty()).count() as u64,
+            triggers: self.triggers,
+            readings_sent: self.truth.readings.iter().filter(|r| r.sent.is_some()).count() as u64,
+            passed: fate(Fate::Passed),
+            rejected: fate(Fate::Rejected),
+            removed: fate(Fate::Removed),
+            escaped: items.iter().filter(|i| i.escaped).count() as u64,
+            gate_boot: self.gate.boot(),
+            printer_up: self.printer.is_up(),
+            printer_blocked: self.printer.blocks().next().is_some(),
+            printer_connected: self.printer_connected,
+            reader_connected: self.reader.is_connected(),
+            faults_struck: self.faults.struck_total(),
+            finished: self.finished(),
+        }
+    }
+}

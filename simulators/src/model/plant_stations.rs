@@ -1,0 +1,156 @@
+//! What happens to an item at each station of a plant: head, reader, the stretch behind it, gate.
+
+use super::MS;
+use super::belt::{Arrival, Station};
+use super::gate::Mishap;
+use super::plant::{AtHead, Kind, Plant};
+use super::reader::Seen;
+use super::truth::{Fate, Mark, Met, Reading};
+use crate::fault::FaultKind;
+
+impl Plant {
+    pub(super) fn arrive(&mut self, arrival: Arrival) {
+        match (arrival.station, arrival.item_no) {
+            (Station::Head, _) | (_, None) => {
+                const LABELLING: [FaultKind; 3] =
+                    [FaultKind::Unlabelled, FaultKind::LabelFell, FaultKind::DoubleLabel];
+                let labels = self.printer.labels_on_web().min(2);
+                let possible = if self.config.kind == Kind::PrintAndApply { labels + 1 } else { 0 };
+                let fault = self.faults.first(&LABELLING[..possible]);
+                let more = self.belt.more_after_next()
+                    && (self.config.kind != Kind::PrePrinted || self.codes.len() > 1);
+                let touched = more && !self.belt.next_follows() && self.faults.strikes(FaultKind::NoGap);
+                self.at_head = Some(AtHead { fault, touched });
+                self.serve_head();
+            }
+            (Station::Reader, Some(item_no)) => self.at_reader(item_no),
+            (Station::Gate, Some(item_no)) => self.at_gate(item_no),
+        }
+    }
+
+    /// Marks the item at the head, if there is one and its label is there.
+    pub(super) fn serve_head(&mut self) {
+        let Some(AtHead { fault, touched }) = self.at_head else { return };
+        let now_ns = self.now_ns;
+        let mut marks = Vec::new();
+        let mut printing = None;
+        match (self.config.kind, fault) {
+            (Kind::PrePrinted, _) => marks.extend(self.codes.pop_front().map(Mark::pre_printed)),
+            (Kind::Print, _) => printing = self.printer.start_signal(now_ns),
+            (Kind::PrintAndApply, Some(FaultKind::Unlabelled)) => {}
+            (Kind::PrintAndApply, _) => {
+                if self.printer.labels_on_web() == 0 && self.config.low_label_interlock {
+                    return;
+                }
+                let first = self.printer.take_label(now_ns);
+                if fault == Some(FaultKind::LabelFell) {
+                    self.truth.labels_fallen.extend(first.map(|l| l.label_no));
+                } else {
+                    marks.extend(first.map(Mark::from));
+                }
+                if fault == Some(FaultKind::DoubleLabel) {
+                    marks.extend(self.printer.take_label(now_ns).map(Mark::from));
+                }
+            }
+        }
+        self.at_head = None;
+        let item_no = self.new_item(marks);
+        let noted = fault.into_iter().chain(touched.then_some(FaultKind::NoGap));
+        self.item_mut(item_no, |item| item.faults.extend(noted));
+        self.printing_on.extend(printing.map(|label_no| (label_no, item_no)));
+        self.belt.come(item_no, touched);
+        if !touched && let Some(by_hand) = self.by_hand.pop_front() {
+            self.belt.put_on(by_hand, 50);
+        }
+    }
+
+    fn at_reader(&mut self, item_no: u64) {
+        let follows = self.belt.get(item_no).is_some_and(|c| c.follows.is_some());
+        self.belt.past_reader(item_no);
+        if follows {
+            return;
+        }
+        if self.faults.strikes(FaultKind::TriggerMissed) {
+            return self.item_mut(item_no, |item| item.faults.push(FaultKind::TriggerMissed));
+        }
+        let reaches_gate = self.belt.travel_nm() + self.belt.reader_to_gate_nm();
+        let Some(tag) = self.gate.trigger(self.now_ns, reaches_gate) else { return };
+        self.triggers += 1;
+        let in_view = [Some(item_no), self.belt.follower(item_no)];
+        let items = in_view.into_iter().flatten().filter_map(|no| self.truth.item(no));
+        let whole = items.flat_map(|i| &i.marks).filter_map(|m| Some((m.readable()?, m.gs1)));
+        let seen: Vec<Seen> = whole.map(|(bytes, gs1)| Seen { bytes: bytes.to_vec(), gs1 }).collect();
+        let (sent, faults) = self.reader.trigger(self.now_ns, &seen, &mut self.faults);
+        self.truth.readings.push(Reading { at_ns: self.now_ns, tag, sent, faults });
+        self.item_mut(item_no, |item| item.tags.push(tag));
+        self.behind_reader(item_no);
+    }
+
+    /// People and power between reader and gate.
+    fn behind_reader(&mut self, item_no: u64) {
+        const KINDS: [FaultKind; 5] = [
+            FaultKind::Removed,
+            FaultKind::PutBack,
+            FaultKind::Moved,
+            FaultKind::GatePower,
+            FaultKind::GateSilent,
+        ];
+        let Some(kind) = self.faults.first(&KINDS) else { return };
+        self.item_mut(item_no, |item| item.faults.push(kind));
+        match kind {
+            FaultKind::Removed => {
+                self.belt.remove(item_no);
+                self.meet(item_no, Fate::Removed);
+            }
+            FaultKind::PutBack => {
+                self.belt.remove(item_no);
+                self.by_hand.push_back(item_no);
+            }
+            FaultKind::Moved => self.belt.hold_back(item_no, 30),
+            FaultKind::GatePower => self.gate_power_off(true),
+            _ => {
+                let silent_ms = self.faults.stream(kind).u64(100..3000);
+                self.gate.be_silent_until(self.now_ns + silent_ms * MS);
+            }
+        }
+    }
+
+    fn at_gate(&mut self, item_no: u64) {
+        let leader = self.belt.get(item_no).and_then(|c| c.follows).and_then(|no| self.truth.item(no));
+        let leaders = leader.and_then(|l| l.fate.map(|fate| (fate, l.escaped)));
+        self.belt.remove(item_no);
+        if let Some((fate @ (Fate::Passed | Fate::Rejected), escaped)) = leaders {
+            // Two items without a gap are one to the gate.
+            self.item_mut(item_no, |item| item.escaped = escaped);
+            return self.meet(item_no, fate);
+        }
+        let standing = self.gate.look(self.now_ns, self.belt.travel_nm(), self.belt.window_nm());
+        const REJECTING: [FaultKind; 3] =
+            [FaultKind::GateLate, FaultKind::GateEscape, FaultKind::RejectUnconfirmed];
+        let kinds = if standing.allowed { &[FaultKind::GateStuck][..] } else { &REJECTING };
+        let fault = self.faults.first(kinds);
+        let mishap = fault.map(|kind| match kind {
+            FaultKind::GateStuck => Mishap::Stuck,
+            FaultKind::GateLate => Mishap::Late,
+            FaultKind::GateEscape => Mishap::Escape,
+            _ => Mishap::Unconfirmed,
+        });
+        let fate = self.gate.act(self.now_ns, standing, mishap);
+        self.item_mut(item_no, |item| {
+            item.escaped = fate == Fate::Passed && !standing.allowed;
+            item.faults.extend(fault);
+        });
+        self.meet(item_no, fate);
+    }
+
+    fn meet(&mut self, item_no: u64, fate: Fate) {
+        let now_ns = self.now_ns;
+        self.item_mut(item_no, |item| {
+            item.fate = Some(fate);
+            item.met.push(Met { tag: item.tags.last().copied(), fate, at_ns: now_ns });
+        });
+        if fate == Fate::Passed {
+            self.truth.passed.push(item_no);
+        }
+    }
+}
