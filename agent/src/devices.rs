@@ -313,8 +313,9 @@ fn start_gate(
         "commands of the gate".to_owned()
     });
     tasks.spawn(async move {
+        let mut opening = None;
         while let Some(event) = said.recv().await {
-            if let Some(event) = gate_event(event)
+            if let Some(event) = gate_event(event, &mut opening)
                 && line.send(Input::Gate(event)).await.is_err()
             {
                 break;
@@ -333,17 +334,27 @@ fn line_tag(tag: gate::Tag) -> Tag {
     Tag { boot: tag.boot, number: tag.number }
 }
 
-fn gate_event(event: gate::GateEvent) -> Option<GateEvent> {
+/// The line hears of a connect when the gate's memory is told: with the first counts. `opening` is the boot until then.
+fn gate_event(event: gate::GateEvent, opening: &mut Option<u16>) -> Option<GateEvent> {
     use gate::GateEvent as E;
     Some(match event {
-        E::Connected { last } => GateEvent::Connected { last: line_tag(last) },
-        E::Disconnected => GateEvent::Disconnected,
+        E::Connected { boot } => {
+            *opening = Some(boot);
+            return None;
+        }
+        E::Counts { triggers, .. } => {
+            let boot = opening.take()?;
+            GateEvent::Connected { last: Tag { boot, number: triggers } }
+        }
+        E::Disconnected => {
+            *opening = None;
+            GateEvent::Disconnected
+        }
         E::Seen { as_of } => GateEvent::Seen { as_of: Time(as_of.0) },
         E::Item { tag, at } => GateEvent::Item { tag: line_tag(tag), at: Time(at.0) },
         E::Passed(tag) => GateEvent::Passed(line_tag(tag)),
         E::Rejected(tag) => GateEvent::Rejected(line_tag(tag)),
         E::Lost(tag) => GateEvent::Lost(line_tag(tag)),
-        E::Counts { .. } => return None,
         E::Fault(fault) => GateEvent::Fault(fault.key().to_owned()),
         E::Cleared(kind) => GateEvent::Cleared(kind.key().to_owned()),
     })

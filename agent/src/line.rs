@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use tamga_domain::ids::{PassNo, PrinterNo, RunId};
 use tamga_domain::line::ask::{Refusal, Reply, Status};
-use tamga_domain::line::{AskId, Effect, GateOrder, Input, Job, Line, PrinterEvent};
+use tamga_domain::line::{AskId, Effect, GateOrder, Input, Job, Line, PrinterEvent, ReadId};
 use tamga_domain::time::Time;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock;
 use crate::desk::Asked;
-use crate::store::writer::{Writer, WriterReply};
+use crate::store::writer::{Answers, Port, Told, WriterError};
 
 /// Inputs taken into one turn. More wait in their channels; devices wait with them.
 const TURN_MAX: usize = 256;
@@ -43,8 +43,8 @@ pub struct Wires {
     /// What devices say, already in the words of the line.
     pub events: mpsc::Receiver<Input>,
     pub asked: mpsc::Receiver<Asked>,
-    pub writer: Writer,
-    pub answers: mpsc::UnboundedReceiver<WriterReply>,
+    pub writer: Port<ReadId>,
+    pub answers: Answers<ReadId>,
     pub printers: Vec<mpsc::Sender<ToPrinter>>,
     pub gate: mpsc::Sender<GateOrder>,
     pub status: watch::Sender<Arc<Status>>,
@@ -73,7 +73,7 @@ pub async fn run(mut line: Line, mut wires: Wires) -> End {
     loop {
         let first = tokio::select! {
             biased;
-            Some(reply) = wires.answers.recv() => Some(shell.answered(reply)),
+            Some(told) = wires.answers.next() => shell.told(told),
             event = wires.events.recv() => match event {
                 Some(event) => Some(event),
                 None => return End::Asked,
@@ -125,14 +125,20 @@ struct Shell {
 }
 
 impl Shell {
-    fn answered(&mut self, reply: WriterReply) -> Input {
-        match reply {
-            WriterReply::Committed { txn, answers } => Input::Committed(txn, answers),
-            WriterReply::Failed { txn, why } => {
-                self.failed = Some(why.clone());
-                Input::CommitFailed(txn, why)
+    /// An answer of the writer in the words of the line. A look-up that failed is as bad as a commit that did.
+    fn told(&mut self, told: Told<ReadId>) -> Option<Input> {
+        match told {
+            Told::Committed { txn, answers } => Some(Input::Committed(txn, answers)),
+            Told::Failed { txn, why } => {
+                let why = words(&why);
+                self.failed.get_or_insert_with(|| why.clone());
+                Some(Input::CommitFailed(txn, why))
             }
-            WriterReply::Found { id, known } => Input::Found(tamga_domain::line::ReadId(id), known),
+            Told::Found { key, result: Ok(known) } => Some(Input::Found(key, known)),
+            Told::Found { result: Err(why), .. } => {
+                self.failed.get_or_insert_with(|| words(&why));
+                None
+            }
         }
     }
 
@@ -146,8 +152,8 @@ impl Shell {
     /// Takes what else waits, so that one commit serves it all.
     fn drain(&mut self, inputs: &mut Vec<Input>, wires: &mut Wires) {
         while inputs.len() < TURN_MAX {
-            if let Ok(reply) = wires.answers.try_recv() {
-                inputs.push(self.answered(reply));
+            if let Some(told) = wires.answers.try_next() {
+                inputs.extend(self.told(told));
             } else if let Ok(event) = wires.events.try_recv() {
                 inputs.push(event);
             } else if let Ok(asked) = wires.asked.try_recv() {
@@ -179,8 +185,8 @@ impl Shell {
 
     async fn one(&mut self, effect: Effect, wires: &mut Wires) -> Option<Input> {
         match effect {
-            Effect::Find(id, identity) => self.writer_gone(wires.writer.find(id.0, identity).await),
-            Effect::Commit(txn) => self.writer_gone(wires.writer.commit(txn).await),
+            Effect::Find(id, identity) => self.asked(wires.writer.find(id, identity).await),
+            Effect::Commit(txn) => self.asked(wires.writer.commit(txn).await),
             Effect::Print(no, job) => return not_handed_over(no, job, wires),
             Effect::TestPrint(no) => {
                 if let Some(printer) = wires.printers.get(usize::from(no.0)) {
@@ -210,11 +216,22 @@ impl Shell {
         None
     }
 
-    fn writer_gone(&mut self, sent: Result<(), crate::store::writer::Gone>) {
-        if sent.is_err() && self.failed.is_none() {
-            self.failed = Some("the writer is gone".to_owned());
+    fn asked(&mut self, sent: Result<(), WriterError>) {
+        if let Err(why) = sent {
+            self.failed.get_or_insert_with(|| words(&why));
         }
     }
+}
+
+/// An error with its sources, in one line.
+fn words(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(one) = source {
+        text = format!("{text}: {one}");
+        source = one.source();
+    }
+    text
 }
 
 /// A job that the printer's channel does not take was certainly not printed.

@@ -56,7 +56,6 @@ impl Line {
         let order = if self.running() { GateOrder::StartLine } else { GateOrder::StopLine };
         out.push(Effect::Gate(order));
         let Some(run) = &self.run else { return };
-        let id = run.id;
         let from = match run.last_tag {
             Some(seen) if seen.boot == last.boot => seen.number,
             // Another boot: the count began again, so all of its tags are new. Before the first item of a run the
@@ -69,15 +68,21 @@ impl Line {
             self.stop("count_mismatch", "the gate counted items that nobody saw", wall, out);
             return;
         }
-        for number in (from + 1)..=last.number {
-            let tag = Tag { boot: last.boot, number };
+        self.nobody_saw(Tag { number: from, ..last }, last.number, wall);
+    }
+
+    /// Writes down items after `seen`, up to number `to`, that came while nobody looked: the gate rejected them.
+    fn nobody_saw(&mut self, seen: Tag, to: u32, wall: Wall) {
+        let Some(run) = self.run_id() else { return };
+        for number in (seen.number + 1)..=to {
+            let tag = Tag { boot: seen.boot, number };
             if self.items.get_mut(tag).is_some() {
                 continue;
             }
-            self.lazy(Record::Trigger { run: id, tag, at: wall });
+            self.lazy(Record::Trigger { run, tag, at: wall });
             self.count_trigger(tag);
             let end = ItemEnd::Rejected { reason: Reason::Away, code: None };
-            self.lazy(Record::End { run: id, tag, end, at: wall });
+            self.lazy(Record::End { run, tag, end, at: wall });
             self.count_rejected(Reason::Away);
         }
     }
@@ -97,7 +102,11 @@ impl Line {
 
     fn on_item(&mut self, tag: Tag, at: Time, wall: Wall, out: &mut Vec<Effect>) {
         let Some(run) = &self.run else { return };
-        let id = run.id;
+        let (id, seen) = (run.id, run.last_tag);
+        if let Some(seen) = seen.filter(|s| s.boot == tag.boot) {
+            // The gate numbered items faster than it was looked at: nobody judged them, so it rejected them.
+            self.nobody_saw(Tag { number: seen.number, ..tag }, tag.number.saturating_sub(1), wall);
+        }
         self.lazy(Record::Trigger { run: id, tag, at: wall });
         self.count_trigger(tag);
         self.items.insert(tag, Item { at, seen: Seen::Open, rejected: false });
