@@ -1,0 +1,2 @@
+//! x
+pub const WORDS: crate::words::Table = &[];
