@@ -65,6 +65,11 @@ impl Notes {
         self.places.borrow().contains_key(key)
     }
 
+    /// Whether the file has a key below this one.
+    pub fn has_below(&self, key: &str) -> bool {
+        self.places.borrow().keys().any(|met| met.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
+    }
+
     /// Notes a problem at the place of its key.
     pub fn add(&self, problem: Problem) {
         let place = self.place_of(&problem.key);
