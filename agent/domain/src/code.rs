@@ -61,7 +61,7 @@ impl fmt::Debug for Serial {
 pub struct Tail(Box<[u8]>);
 
 impl Tail {
-    /// The longest known tail has 4 + 88 bytes (upstream-apis.md section 6.2, L88); the rest is room.
+    /// The longest known tail has 4 + 88 bytes (Russian shoes, SUZ template 1); the rest is room.
     pub const LEN_MAX: usize = 140;
 
     pub fn new(value: &[u8]) -> Result<Tail, CodeError> {

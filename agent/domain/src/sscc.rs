@@ -55,7 +55,7 @@ impl Sscc {
     }
 
     /// `00` and the 18 digits: the symbol's data, and upstream's `unitSerialNumber`
-    /// (upstream-apis.md section 6.1, transport pack).
+    /// in aggregation documents (public xTrace clients).
     pub fn render(&self) -> Vec<u8> {
         [AI_SSCC, &self.0].concat()
     }
@@ -86,7 +86,7 @@ impl SsccRange {
     /// Builds the range `next..end`; `next == end` is a used-up range.
     ///
     /// `company_prefix` is a GS1 prefix of 4 to 12 digits (GS1 General Specifications 3.2.1) or,
-    /// in Uzbekistan, the tax number padded with zeros (upstream-apis.md section 6.1).
+    /// in Uzbekistan, the tax number padded with zeros (public xTrace clients).
     pub fn new(
         extension: u8,
         company_prefix: &str,

@@ -127,7 +127,8 @@ mod tests {
         assert_eq!(set.len(), 82);
     }
 
-    /// GTINs printed in upstream-apis.md section 6.1: all five bear a right check digit.
+    /// GTINs printed in the operator's help pages (articles named in `layout/tests.rs`) and in SAP's
+    /// description of its UZ connector: all five bear a right check digit.
     #[test]
     fn published_gtins_have_right_check_digits() {
         for gtin in ["04899215122371", "04870216760007", "04780101164394", "04750232014417", "04323456788176"]

@@ -6,7 +6,7 @@
 //! their separators, cannot be built. Reading itself is in [`read`], what readers add
 //! and lose in [`reader`].
 //!
-//! Lengths are in bytes. Sources of the shapes: `upstream-apis.md` section 6.
+//! Lengths are in bytes. The shapes themselves, with their sources, are data: `config/rules/*.toml`.
 
 use thiserror::Error;
 

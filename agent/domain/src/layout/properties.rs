@@ -42,18 +42,34 @@ fn layout_and_code() -> impl Strategy<Value = (Layout, usize, Code)> {
         .into_iter()
         .flat_map(|layout| (0..layout.forms().len()).map(move |index| (layout.clone(), index)))
         .collect();
-    (proptest::sample::select(choices), "[0-9]{13}").prop_flat_map(|((layout, index), body)| {
-        let form = &layout.forms()[index];
-        let (serial_len, tail_len) = (form.serial_len, form.tail_len());
-        (Just(layout), Just(index), Just(body), value(serial_len), value(tail_len)).prop_map(
-            |(layout, index, body, serial, tail)| {
-                let mut digits = body.into_bytes();
-                digits.push(crate::gs1::check_digit(&digits).unwrap());
-                let identity =
-                    Identity { gtin: Gtin::parse(&digits).unwrap(), serial: Serial::new(&serial).unwrap() };
-                (layout, index, Code { identity, tail: Tail::new(&tail).unwrap() })
-            },
-        )
+    proptest::sample::select(choices).prop_flat_map(|(layout, index)| code_of(layout, index))
+}
+
+/// Layouts that nobody uses: whatever `Layout::new` lets through.
+fn any_layout_and_code() -> impl Strategy<Value = (Layout, usize, Code)> {
+    let part = (proptest::sample::select(vec!["91", "92", "93", "8005", "240"]), 1usize..8);
+    let form = (1usize..=20, any::<bool>(), vec(part, 0..=3)).prop_map(|(serial_len, gs1, parts)| {
+        let ai = |ai: &str| if gs1 { ai.to_owned() } else { String::new() };
+        let tail = parts.into_iter().map(|(digits, len)| TailPart { ai: ai(digits), len }).collect();
+        Form { serial_len, gs1, tail }
+    });
+    let layout =
+        vec(form, 1..=3).prop_filter_map("forms that can be mixed up", |forms| Layout::new(forms).ok());
+    (layout, any::<prop::sample::Index>()).prop_flat_map(|(layout, index)| {
+        let index = index.index(layout.forms().len());
+        code_of(layout, index)
+    })
+}
+
+fn code_of(layout: Layout, index: usize) -> impl Strategy<Value = (Layout, usize, Code)> {
+    let form = &layout.forms()[index];
+    let values = (value(form.serial_len), value(form.tail_len()));
+    (Just(layout), "[0-9]{13}", values).prop_map(move |(layout, body, (serial, tail))| {
+        let mut digits = body.into_bytes();
+        digits.push(crate::gs1::check_digit(&digits).unwrap());
+        let identity =
+            Identity { gtin: Gtin::parse(&digits).unwrap(), serial: Serial::new(&serial).unwrap() };
+        (layout, index, Code { identity, tail: Tail::new(&tail).unwrap() })
     })
 }
 
@@ -94,6 +110,18 @@ proptest! {
         }).collect();
         let parsed = layout.parse(&kept).unwrap();
         prop_assert_eq!(parsed.gs_restored, kept.len() < full.len());
+        prop_assert_eq!((parsed.code, parsed.form), (code, form));
+    }
+
+    #[test]
+    fn whatever_layout_is_let_through_reads_its_codes((layout, form, code) in any_layout_and_code()) {
+        let full = layout.render_full(&code).unwrap();
+        for substitutes in [Substitutes::default(), Substitutes::usual()] {
+            let parsed = layout.parse_with(&full, &substitutes).unwrap();
+            prop_assert_eq!((&parsed.code, parsed.form), (&code, form));
+        }
+        let stripped: Vec<u8> = full.iter().copied().filter(|byte| *byte != GS).collect();
+        let parsed = layout.parse(&stripped).unwrap();
         prop_assert_eq!((parsed.code, parsed.form), (code, form));
     }
 

@@ -29,7 +29,8 @@ impl Substitutes {
         Ok(Substitutes(spellings))
     }
 
-    /// The spellings met in the field: readers-cameras-plc.md section 2, upstream-apis.md 6.4.
+    /// The spellings met in the field: zxing-cpp's text mode (`<GS>`), pylibdmtx (`è` for codeword
+    /// 232), Excel (`_x001D_`), keyboard scanners set to a visible character, JSON and C escapes.
     pub fn usual() -> Substitutes {
         let spellings: [&[u8]; 13] = [
             b"<GS>",
