@@ -76,6 +76,11 @@ impl Notes {
         self.problems.borrow_mut().push(problem.at(&self.file, place));
     }
 
+    /// Takes over what is wrong with another file.
+    pub fn absorb(&self, problems: Problems) {
+        self.problems.borrow_mut().extend(problems.iter().cloned());
+    }
+
     pub fn error(&self, key: impl Into<String>, message: &'static str) -> Problem {
         Problem::new(Severity::Error, key, message)
     }
@@ -188,6 +193,25 @@ impl<'a> Section<'a> {
                 None
             }
         }
+    }
+
+    /// A calendar day, written without quotes: `2024-03-01`.
+    pub fn date(&self, name: &str) -> Option<time::Date> {
+        let value = self.get(name)?;
+        let day = value.as_datetime().and_then(|at| if at.time.is_none() { at.date } else { None });
+        let day = day.and_then(|day| {
+            let month = time::Month::try_from(day.month).ok()?;
+            time::Date::from_calendar_date(i32::from(day.year), month, day.day).ok()
+        });
+        if day.is_none() {
+            self.wrong_type(name, "config.type.date", value);
+        }
+        day
+    }
+
+    /// Lets the table go without a word on its keys: it was read before.
+    pub fn forget(mut self) {
+        self.table = None;
     }
 
     pub fn texts(&self, name: &str) -> Option<Vec<String>> {
