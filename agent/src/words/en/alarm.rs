@@ -1,1 +1,34 @@
-pub const WORDS: super::super::Table = &[];
+//! Alarms: what happened, what to do. `{detail}` is what the alarm names.
+
+#[rustfmt::skip]
+pub const WORDS: super::super::Table = &[
+    ("alarm.clock", "This computer's clock differs from the state system's by {detail}. Reports wait or would bear wrong times. Set the clock (timedatectl, NTP)."),
+    ("alarm.contradicted", "The printer said that code {detail} was not printed, and yet it was read on an item. The read counts. Check whether the printer reprints by itself."),
+    ("alarm.database", "The database is damaged or cannot be read: {detail}. The agent stands. Keep the disk as it is and call the engineer; restore from the backup."),
+    ("alarm.disk_low", "The disk is nearly full: {detail} left. Free space before the line stops."),
+    ("alarm.duplicate", "The same code was seen on two items: {detail}. Find both; one of them bears a copy."),
+    ("alarm.order_refused", "The state system refused an order of codes: {detail}. Correct what it names and order again."),
+    ("alarm.order_unknown", "It is not known whether an order of codes was taken: {detail}. The agent is looking for it; do not order the same by hand."),
+    ("alarm.pass_unknown", "It is not known whether the item with code {detail} passed. Find it and scan it, or declare it."),
+    ("alarm.pool_empty", "There are no codes left for {detail}: nothing is printed. Order codes or import a list."),
+    ("alarm.pool_low", "Codes are running out: {detail} left. Check that the order is on its way."),
+    ("alarm.printer_lost", "There is no connection to printer {detail}. Check its power and cable; its labels are in doubt until they are read."),
+    ("alarm.report_refused", "The state system refused a report: {detail}. Its codes are not applied yet. Look at the named codes and at the answer."),
+    ("alarm.report_unknown", "It is not known whether a report took effect: {detail}. The agent is looking for it; do not report the same by hand."),
+    ("alarm.stop.bad_rate", "The line stopped: too many bad items among the last ones. {detail} Check print, label position and reader; then resume."),
+    ("alarm.stop.consecutive_bad", "The line stopped: too many bad items one after the other. {detail} Look at the last items; correct print, position or reader; then resume."),
+    ("alarm.stop.count_mismatch", "The line stopped: the gate's counts and the agent's do not agree. {detail} Scan the items behind the gate and in the bin; then resume."),
+    ("alarm.stop.disk", "The line stopped: a write to disk failed. {detail} Call the engineer: disk full or broken. Nothing passes until the agent is restarted."),
+    ("alarm.stop.duplicate", "The line stopped: a code came a second time on another item. {detail} Find both items; check whether the printer reprints."),
+    ("alarm.stop.escape", "The line stopped: an item passed that had no leave to. {detail} Take back and scan the last items behind the gate; check ejector and sensors."),
+    ("alarm.stop.gate_lost", "The line stopped: there is no connection to the gate. {detail} It rejects everything. Check the PLC's power and cable; then resume."),
+    ("alarm.stop.jump", "The line stopped: codes came out of their order by more than a gap. {detail} Labels were lost, mixed or printed twice: clear the web, set the named items aside; then resume."),
+    ("alarm.stop.never_issued", "The line stopped: a code was read that was never printed. {detail} Find out who else prints these codes; then resume."),
+    ("alarm.stop.not_rejected", "The line stopped: an item was to be rejected and the bin saw nothing. {detail} Find the item; check ejector, air and sensor; then resume."),
+    ("alarm.stop.printer_lost", "The line stopped: there is no connection to a printer. {detail} Check its power and cable, clear the web; then resume."),
+    ("alarm.stop.reader_lost", "The line stopped: there is no connection to a reader. {detail} Check its power and cable; then resume."),
+    ("alarm.stop.repeat", "The line stopped: the same label came twice. {detail} The printer reprints, or a label was copied: clear the web, check the printer; then resume."),
+    ("alarm.stop.restart", "The agent was restarted while the line ran; codes in doubt: {detail}. Look at them, clear the web; then resume."),
+    ("alarm.upstream_away", "The state system cannot be reached: {detail}. The line goes on while codes last; reports wait. Check the internet and the proxy."),
+    ("alarm.upstream_key", "The state system refuses the API key: {detail}. Make a new one in the cabinet and put it into the key file."),
+];
