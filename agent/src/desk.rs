@@ -145,10 +145,10 @@ pub enum RecordsError {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Story {
     pub code: Identity,
-    /// The state's key: `pooled`, `stock`, `set_aside`, `issued`, `pass_unknown`, `passed`, `rejected`, `applied`,
-    /// `written_off`, `spoiled`, `returned`.
+    /// The state's key, which has its text under `code.`: `pooled`, `stock`, `set_aside`, `issued`,
+    /// `verified.unknown`, `verified.passed`, `verified.rejected`, `applied`, `written_off`, `spoiled.<why>`, `returned`.
     pub state: String,
-    /// Why, as a key, where the state has a reason.
+    /// Why, in words or as a key, where the state has a reason beyond its key.
     pub reason: Option<String>,
     /// Whether the tail of the scan is the code's tail, where the scan had one.
     pub tail_agrees: Option<bool>,

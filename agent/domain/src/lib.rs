@@ -1,17 +1,29 @@
-//! The pure heart of Tamga: codes, their life, and the line. No I/O, no clock, no task.
+//! The pure heart of Tamga: codes, their life, and the line.
 //!
-//! In reading order:
-//! - [`time`], [`ids`]: plain numbers with names;
-//! - [`gs1`], [`code`], [`layout`], [`rules`], [`sscc`]: what a code is made of, by country and product group;
-//! - [`lifecycle`], [`verdict`]: the life of a code and what is said of an item;
-//! - [`record`]: what is written down, and what the store answers.
+//! No I/O, no clock, no task, no randomness, no serde: time and ids come in as arguments, files and messages are
+//! turned into these types at the border. Nothing here panics on outside bytes.
+//!
+//! # Layout, in reading order
+//!
+//! - [`time`], [`ids`]: plain numbers with names
+//! - [`gs1`]: the alphabet, check digits, GTIN, element strings of logistic labels
+//! - [`code`]: one marking code: identity (GTIN + serial) and verification tail
+//! - [`layout`]: position-exact layouts of a product group; from read bytes to a code and back
+//! - [`rules`]: dated law data per country and product group
+//! - [`sscc`]: serial shipping container codes and their ranges
+//! - [`lifecycle`], [`verdict`]: the life of a code and what is said of an item
+//! - [`record`]: what is written down, and what the store answers
+//! - [`line`]: the line
 #![forbid(unsafe_code)]
 
 pub mod code;
 pub mod gs1;
 pub mod ids;
+pub mod layout;
 pub mod lifecycle;
 pub mod line;
 pub mod record;
+pub mod rules;
+pub mod sscc;
 pub mod time;
 pub mod verdict;

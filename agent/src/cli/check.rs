@@ -33,7 +33,8 @@ pub fn run(globals: &Globals) -> Result<(), Failed> {
             let file = globals.config.display().to_string();
             let args =
                 [("file", file.as_str()), ("lines", &lines.to_string()), ("products", &products.to_string())];
-            text.say("cli.check_good", &args);
+            let key = if problems.is_empty() { "cli.check.ok" } else { "cli.check.warnings" };
+            text.say(key, &args);
         }
     });
     good.map(|_| ()).ok_or_else(|| Failed::quietly(Exit::Config))

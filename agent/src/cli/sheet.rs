@@ -6,7 +6,7 @@ use super::Failed;
 use super::daemon::Daemon;
 use super::exit::Exit;
 use super::out::{Show, Text, or_dash, short};
-use super::status::state_key;
+use super::status::{reason, state_key};
 use crate::web::dto;
 
 /// Print the closing sheet of a run: what became of every code and item
@@ -94,7 +94,7 @@ fn items(text: &mut Text, balance: &dto::ItemBalance) {
     ]);
     if !balance.rejected.is_empty() {
         let rows: Vec<Vec<String>> =
-            balance.rejected.iter().map(|r| vec![r.text.clone(), r.count.to_string()]).collect();
+            balance.rejected.iter().map(|r| vec![reason(text, &r.key), r.count.to_string()]).collect();
         text.line("");
         text.table(&["cli.l_reason", "cli.l_items"], &rows);
     }

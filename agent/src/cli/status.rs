@@ -6,6 +6,7 @@ use super::Failed;
 use super::daemon::Daemon;
 use super::out::{Show, Text, short};
 use crate::web::dto;
+use crate::words;
 
 /// Show the lines, their runs and devices, alarms, and the way upstream
 #[derive(Args)]
@@ -35,7 +36,7 @@ fn line_of(text: &mut Text, line: &dto::Line) {
     };
     let mut fields = vec![("cli.l_state", state)];
     if let Some(run) = &line.run {
-        fields.extend(run_fields(run));
+        fields.extend(run_fields(text, run));
         let rate = format!("{}/min", line.items_per_min);
         let us = &line.verdict_us;
         let verdict = format!("{} / {} / {} µs", us.median, us.p99, us.max);
@@ -54,10 +55,11 @@ fn line_of(text: &mut Text, line: &dto::Line) {
     }
 }
 
-fn run_fields(run: &dto::LineRun) -> Vec<(&'static str, String)> {
+fn run_fields(text: &Text, run: &dto::LineRun) -> Vec<(&'static str, String)> {
     let of = |quantity: u32| if quantity == 0 { String::new() } else { format!(" / {quantity}") };
     let rejected: u64 = run.rejected.iter().map(|r| r.count).sum();
-    let reasons: Vec<String> = run.rejected.iter().map(|r| format!("{} {}", r.text, r.count)).collect();
+    let reasons: Vec<String> =
+        run.rejected.iter().map(|r| format!("{} {}", reason(text, &r.key), r.count)).collect();
     let rejected = if rejected == 0 { "0".to_owned() } else { format!("{rejected} ({})", reasons.join(", ")) };
     let some = |count: usize| if count == 0 { String::new() } else { count.to_string() };
     vec![
@@ -91,13 +93,19 @@ fn upstream(text: &mut Text, upstream: &dto::Upstream) {
     ]);
 }
 
+/// The short name of a reason.
+pub fn reason(text: &Text, key: &str) -> String {
+    let short = format!("cli.why_{key}");
+    if words::has(&short) { text.word(&short) } else { key.to_owned() }
+}
+
 /// The word for a run's state.
-pub fn state_key(state: &str) -> &'static str {
+pub fn state_key(state: &str) -> &str {
     match state {
-        "running" => "cli.run_running",
-        "stopped" => "cli.run_stopped",
-        "closing" => "cli.run_closing",
-        "closed" => "cli.run_closed",
-        _ => "cli.run_strange",
+        "running" => "run.running",
+        "stopped" => "run.stopped",
+        "closing" => "run.closing",
+        "closed" => "run.closed",
+        strange => strange,
     }
 }

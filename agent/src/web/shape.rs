@@ -49,7 +49,7 @@ fn line(line: &desk::LineDesk, language: Language) -> dto::Line {
         name: line.name.clone(),
         kind: line.kind.to_owned(),
         run: status.run.as_ref().map(|r| line_run(r, language)),
-        stopped_by: status.stopped_by.as_ref().map(|key| said(language, "why", key)),
+        stopped_by: status.stopped_by.as_ref().map(|key| said(language, "stop", key)),
         devices: status.devices.iter().map(|d| device(d, language)).collect(),
         alarms: status.alarms.iter().map(|a| alarm(&line.name, a, language)).collect(),
         pooled: status.pooled,

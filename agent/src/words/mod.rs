@@ -11,6 +11,8 @@ use std::sync::OnceLock;
 
 mod en;
 mod ru;
+#[cfg(test)]
+mod tests;
 
 /// Keys and texts of one part of one language.
 type Table = &'static [(&'static str, &'static str)];
