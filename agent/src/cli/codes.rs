@@ -14,7 +14,7 @@ use crate::web::scan::{SCAN_BYTES_MAX, spelled, to_base64};
 /// Show one code, import lists of pre-printed codes, declare what became of an item
 #[derive(Args)]
 #[command(after_help = "Example:
-  tamga codes show '010460000000001221A7bQ{GS}93dGVz'
+  tamga codes show '010460000000001521A7bQ{GS}93dGVz'
   tamga codes import roll-118.txt --roll 118 --group water")]
 pub struct Codes {
     #[command(subcommand)]
@@ -31,7 +31,7 @@ enum Command {
 /// Show all that is known of one code
 #[derive(Args)]
 #[command(after_help = "Example:
-  tamga codes show '010460000000001221A7bQ\\x1d93dGVz'
+  tamga codes show '010460000000001521A7bQ\\x1d93dGVz'
   tamga codes show -     # then scan, and press Ctrl-D
 
 GS may be written as \\x1d, {GS} or <GS>, or left out.")]
@@ -43,7 +43,7 @@ struct ShowCode {
 /// Declare what became of the item that bears a code
 #[derive(Args)]
 #[command(after_help = "Example:
-  tamga codes declare '010460000000001221A7bQ' scrapped
+  tamga codes declare '010460000000001521A7bQ' scrapped
   tamga codes declare - passed")]
 struct Declare {
     /// The scan; - reads it from stdin

@@ -14,7 +14,7 @@ use crate::web::dto;
 /// Start, stop, resume and close runs; list them and print their sheets
 #[derive(Args)]
 #[command(after_help = "Example:
-  tamga run start line1 --gtin 04600000000012 --batch A-17 --quantity 5000
+  tamga run start line1 --gtin 04600000000015 --batch A-17 --quantity 5000
   tamga run close line1 --clear")]
 pub struct Run {
     #[command(subcommand)]

@@ -12,7 +12,7 @@ use crate::web::text::{moment, stamp};
 /// Open a run and set it running
 #[derive(Args)]
 #[command(after_help = "Example:
-  tamga run start line1 --gtin 04600000000012 --batch A-17 --quantity 5000 \\
+  tamga run start line1 --gtin 04600000000015 --batch A-17 --quantity 5000 \\
       --production 2026-11-22 --expiry 2027-11-22
 
 Dates are plain (their midnight by UTC) or RFC 3339, such as 2026-11-22T08:30:00+05:00.
