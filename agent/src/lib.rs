@@ -8,12 +8,14 @@
 //! - [`upstream`]: the way to the state system
 //! - [`desk`]: what the windows may see and ask
 //! - [`web`]: the HTTP API
+//! - [`run`]: the wiring
 //! - [`cli`]: the command line
 
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod desk;
+pub mod run;
 pub mod store;
 pub mod upstream;
 pub mod web;

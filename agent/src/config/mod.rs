@@ -1,1 +1,137 @@
-//! To be filled.
+//! Configuration: one TOML file, read once at the start.
+//!
+//! [`Config::load`] gives either a configuration that is valid by construction, or all that is wrong with it at once,
+//! each with its file, line and key. Nothing here opens a device or a database, and nothing is changed to please a
+//! check. Relative paths are taken from the folder of the file.
+//!
+//! - [`problem`]: what is wrong, as keys and values
+//! - [`raw`]: tables with places, and the notes taken while they are read
+//! - [`agent`], [`upstream`], [`product`], [`line`], [`printer`], [`reader`], [`gate`]: one part of the file each
+//! - [`symbol`], [`preset`], [`address`], [`near`]: what these parts share
+//! - [`rules`]: dated law data, built in or from a folder
+//! - [`check`]: what must hold between the parts
+//! - [`machine`]: files of this computer
+
+use std::path::{Path, PathBuf};
+
+use tamga_domain::gs1::Gtin;
+use tamga_domain::rules::Rules;
+use toml::de::DeTable;
+
+pub mod address;
+pub mod agent;
+pub mod check;
+pub mod gate;
+pub mod line;
+pub mod machine;
+pub mod near;
+pub mod preset;
+pub mod printer;
+pub mod problem;
+pub mod product;
+pub mod raw;
+pub mod reader;
+pub mod rules;
+pub mod symbol;
+pub mod upstream;
+
+use agent::{Agent, Api, Log};
+use line::Line;
+use problem::{Problem, Problems};
+use product::Product;
+use raw::{Notes, Section};
+use upstream::Upstream;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    pub file: PathBuf,
+    pub agent: Agent,
+    pub api: Api,
+    pub log: Log,
+    /// `None`: an agent without a state system, whose codes come from lists.
+    pub upstream: Option<Upstream>,
+    /// In the order of the file; no GTIN twice.
+    pub products: Vec<Product>,
+    /// In the order of the file: `LineNo` is the place here.
+    pub lines: Vec<Line>,
+    pub rules: Rules,
+    /// What is not wrong enough to refuse it; to be shown at every start.
+    pub warnings: Problems,
+}
+
+impl Config {
+    /// Reads and checks a file and what it names on this computer.
+    ///
+    /// # Errors
+    /// All problems, warnings among them, when at least one of them is an error.
+    pub fn load(path: &Path) -> Result<Config, Problems> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(fault) => {
+                let problem = Problem::new(problem::Severity::Error, "", "config.cannot_read");
+                let problem = problem.with("path", path.display()).with("fault", fault);
+                return Err(Problems::new(vec![problem.at(path, problem::Place::default())]));
+            }
+        };
+        Config::read(path, &text, true)
+    }
+
+    /// The same for a text, without a look at this computer's files: for a configuration of another machine.
+    /// (A folder of rules that it names is read all the same: nothing can be checked without rules.)
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(path: &Path, text: &str) -> Result<Config, Problems> {
+        Config::read(path, text, false)
+    }
+
+    fn read(path: &Path, text: &str, machine: bool) -> Result<Config, Problems> {
+        let notes = Notes::new(path, text);
+        let (table, faults) = DeTable::parse_recoverable(text);
+        if !faults.is_empty() {
+            // Half a table would only bring problems that are not there.
+            notes.syntax(&faults);
+            return Err(notes.finish());
+        }
+        let mut config = read_all(&Section::root(&notes, table.get_ref()));
+        check::check(
+            &check::Draft {
+                agent: &config.agent,
+                api: &config.api,
+                upstream: config.upstream.as_ref(),
+                products: &config.products,
+                lines: &config.lines,
+                rules: &config.rules,
+            },
+            &notes,
+        );
+        if machine {
+            machine::check(&config, &notes);
+        }
+        let problems = notes.finish();
+        if problems.errors() > 0 {
+            return Err(problems);
+        }
+        config.warnings = problems;
+        Ok(config)
+    }
+
+    pub fn product(&self, gtin: &Gtin) -> Option<&Product> {
+        self.products.iter().find(|product| product.gtin == *gtin)
+    }
+}
+
+fn read_all(root: &Section<'_>) -> Config {
+    let agent = agent::read_agent(&root.section("agent"));
+    Config {
+        file: root.notes.file.clone(),
+        api: agent::read_api(&root.section("api"), &agent),
+        log: agent::read_log(&root.section("log")),
+        upstream: upstream::read(&root.section("upstream")),
+        products: product::read_all(root),
+        lines: line::read_all(&root.section("lines")),
+        rules: rules::load(agent.rules.as_deref(), root.notes),
+        warnings: Problems::default(),
+        agent,
+    }
+}

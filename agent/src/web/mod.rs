@@ -1,1 +1,167 @@
-//! To be filled.
+//! The local HTTP API: what the panel, the command line and programs of the plant use.
+//!
+//! It listens on loopback, speaks JSON, and keeps nothing: it passes requests to the lines' tasks and queries to the
+//! records. `openapi.json` beside this file describes it; a test holds the two together. It never gives out a
+//! verification tail, sends no CORS headers, and lets in only who has the token of the data folder (`token.rs`,
+//! `door.rs`). It is a window: when it ends with an error the wiring starts it again, and no line stands still for it.
+//!
+//! - [`dto`], [`shape`], [`text`], [`scan`]: what goes in and out
+//! - [`error`], [`token`], [`door`]: refusals, and who may come in
+//! - [`read`], [`lines`], [`codes`], [`import`]: the handlers
+
+pub mod codes;
+pub mod door;
+pub mod dto;
+pub mod error;
+pub mod import;
+pub mod lines;
+pub mod read;
+pub mod scan;
+pub mod shape;
+pub mod text;
+pub mod token;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{MethodRouter, get, post};
+use tokio::net::TcpListener;
+
+use crate::desk::{AuditEntry, Desk, Records, RecordsError};
+use error::ApiError;
+use token::Token;
+
+/// Bodies other than imported lists: the largest is a scan with a few fields.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// Where the API listens and for whom.
+pub struct Door {
+    pub listener: TcpListener,
+    pub token: Token,
+    /// Names for the `Host` header beside `localhost`, `127.0.0.1` and `[::1]`.
+    pub hosts: Vec<String>,
+}
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct App {
+    pub desk: Arc<Desk>,
+    token: Token,
+    hosts: Arc<[String]>,
+}
+
+/// Serves the API until `stop` is done, then lets the requests in flight end.
+pub async fn serve(
+    desk: Desk,
+    door: Door,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let app = App { desk: Arc::new(desk), token: door.token, hosts: door.hosts.into() };
+    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(door.listener, service).with_graceful_shutdown(stop).await
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// Without the token.
+    Open,
+    Read,
+    /// Needs a name, and is written down.
+    Change,
+}
+
+/// One method of one path.
+pub struct Route {
+    pub method: &'static str,
+    pub path: &'static str,
+    pub access: Access,
+    handler: MethodRouter<App>,
+}
+
+const OPENAPI: &str = "/api/v1/openapi.json";
+const HEALTH: &str = "/healthz";
+
+/// Every route of the API; there is no other.
+pub fn routes() -> Vec<Route> {
+    use Access::{Change, Open, Read};
+    let get_at = |path, access, handler| Route { method: "get", path, access, handler };
+    let post_at = |path, access, handler| Route { method: "post", path, access, handler };
+    vec![
+        get_at(HEALTH, Open, get(read::health)),
+        get_at("/readyz", Read, get(read::ready)),
+        get_at(OPENAPI, Open, get(read::openapi)),
+        get_at("/api/v1/status", Read, get(read::status)),
+        get_at("/api/v1/runs", Read, get(read::runs)),
+        get_at("/api/v1/runs/{run}/sheet", Read, get(read::sheet)),
+        get_at("/api/v1/alarms", Read, get(read::alarms)),
+        get_at("/api/v1/doctor", Read, get(read::doctor)),
+        get_at("/api/v1/upstream", Read, get(read::upstream)),
+        get_at("/api/v1/trace/{device}", Read, get(read::trace)),
+        post_at("/api/v1/trace/{device}", Change, post(lines::set_trace)),
+        post_at("/api/v1/lines/{line}/run", Change, post(lines::start)),
+        post_at("/api/v1/lines/{line}/run/stop", Change, post(lines::stop)),
+        post_at("/api/v1/lines/{line}/run/resume", Change, post(lines::resume)),
+        post_at("/api/v1/lines/{line}/run/close", Change, post(lines::close)),
+        post_at("/api/v1/lines/{line}/test-print", Change, post(lines::test_print)),
+        post_at("/api/v1/alarms/acknowledge", Change, post(lines::acknowledge)),
+        // A scan stands in no URL, where logs would keep it: so this query is a POST.
+        post_at("/api/v1/codes/show", Read, post(codes::show)),
+        post_at("/api/v1/codes/declare", Change, post(codes::declare)),
+        post_at(
+            "/api/v1/codes/import",
+            Change,
+            post(import::import).layer(DefaultBodyLimit::max(import::LIST_BYTES_MAX)),
+        ),
+    ]
+}
+
+fn is_open(path: &str) -> bool {
+    path == HEALTH || path == OPENAPI
+}
+
+fn router(app: App) -> Router {
+    let mut router = Router::new();
+    for route in routes() {
+        debug_assert_eq!(route.access == Access::Open, is_open(route.path));
+        let handler = match route.access {
+            Access::Open | Access::Read => route.handler,
+            Access::Change => route.handler.layer(from_fn_with_state(app.clone(), door::change)),
+        };
+        router = router.route(route.path, handler);
+    }
+    router
+        .fallback(|| async { ApiError::of_status(StatusCode::NOT_FOUND) })
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn_with_state(app.clone(), door::door))
+        .layer(from_fn(door::quiet_headers))
+        .with_state(app)
+}
+
+impl App {
+    /// A query of the records, off the async threads.
+    pub async fn records<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&dyn Records) -> Result<T, RecordsError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let records = self.desk.records.clone();
+        match tokio::task::spawn_blocking(move || query(records.as_ref())).await {
+            Ok(answer) => answer.map_err(ApiError::from),
+            Err(_) => Err(ApiError::of_status(StatusCode::INTERNAL_SERVER_ERROR)),
+        }
+    }
+
+    /// Writes down a command. A log that cannot be written does not undo what was done: it is told as an error.
+    pub async fn audit(&self, entry: AuditEntry) {
+        let told = entry.clone();
+        if let Err(error) = self.records(move |records| records.audit(entry)).await {
+            let AuditEntry { who, from, command, outcome } = told;
+            tracing::error!(who, from, command, outcome, error = error.key, "a command was not written down");
+        }
+    }
+}

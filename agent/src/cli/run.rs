@@ -1,0 +1,196 @@
+//! `tamga run …`: start, stop, resume and close a run, list runs, print the closing sheet.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::daemon::{Daemon, segment};
+use super::exit::Exit;
+use super::out::{Progress, Show, or_dash, short};
+use super::status::state_key;
+use super::{Failed, sheet, start};
+use crate::web::dto;
+
+/// Start, stop, resume and close runs; list them and print their sheets
+#[derive(Args)]
+#[command(after_help = "Example:
+  tamga run start line1 --gtin 04600000000015 --batch A-17 --quantity 5000
+  tamga run close line1 --clear")]
+pub struct Run {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Start(start::Start),
+    /// Stop the belt and the issuing of codes; the run may resume
+    #[command(after_help = "Example:\n  tamga run stop line1")]
+    Stop(OneLine),
+    /// Set a stopped run running again
+    #[command(after_help = "Example:\n  tamga run resume line1
+
+After a restart, look at what is in doubt first: tamga status")]
+    Resume(OneLine),
+    Close(Close),
+    List(List),
+    Sheet(sheet::Sheet),
+}
+
+#[derive(Args)]
+struct OneLine {
+    /// The line's name in the configuration
+    line: String,
+}
+
+/// End the run: no more codes are issued, the belt runs out, what is unseen is spoiled
+#[derive(Args)]
+#[command(after_help = "Example:
+  tamga run close line1            # says what is missing
+  tamga run close line1 --clear    # belt, web and reject bin are empty")]
+struct Close {
+    /// The line's name in the configuration
+    line: String,
+    /// You have seen that belt, label web and reject bin are empty
+    #[arg(long)]
+    clear: bool,
+    /// Do not wait until the run is closed
+    #[arg(long)]
+    no_wait: bool,
+}
+
+/// List runs, newest first
+#[derive(Args)]
+#[command(after_help = "Example:
+  tamga run list --limit 5")]
+struct List {
+    /// How many, at most 200
+    #[arg(long, default_value_t = 20)]
+    limit: u32,
+    /// Only runs older than this one
+    #[arg(long, value_name = "RUN")]
+    before: Option<u32>,
+}
+
+pub async fn run(daemon: &Daemon, show: Show, command: Run) -> Result<(), Failed> {
+    match command.command {
+        Command::Start(command) => start::run(daemon, show, command).await,
+        Command::Stop(OneLine { line }) => {
+            let done: dto::Done = daemon.post(&path(&line, "/stop"), &Nothing {}).await?;
+            show.print(&done, |text| text.say("cli.stopped", &[("line", &line)]));
+            Ok(())
+        }
+        Command::Resume(OneLine { line }) => {
+            let done: dto::Done = daemon.post(&path(&line, "/resume"), &Nothing {}).await?;
+            show.print(&done, |text| text.say("cli.resumed", &[("line", &line)]));
+            Ok(())
+        }
+        Command::Close(command) => close(daemon, show, &command).await,
+        Command::List(command) => list(daemon, show, &command).await,
+        Command::Sheet(command) => sheet::run(daemon, show, &command).await,
+    }
+}
+
+/// An empty body.
+#[derive(serde::Serialize)]
+struct Nothing {}
+
+pub fn path(line: &str, what: &str) -> String {
+    format!("/api/v1/lines/{}/run{what}", segment(line))
+}
+
+async fn close(daemon: &Daemon, show: Show, command: &Close) -> Result<(), Failed> {
+    let line = &command.line;
+    let run = run_of(daemon, line).await?.map(|run| run.run);
+    let body = dto::CloseRun { clear: command.clear };
+    let mut done: dto::Done = daemon.post(&path(line, "/close"), &body).await?;
+    if command.clear
+        && !command.no_wait
+        && matches!(done, dto::Done::Closing { .. })
+        && let Some(run) = run
+    {
+        wait_until_closed(daemon, show, line, run).await?;
+        done = dto::Done::Done;
+    }
+    show.print(&done, |text| match &done {
+        dto::Done::Done | dto::Done::Opened { .. } => {
+            text.say("cli.closed", &[("line", line), ("run", &or_dash(run))]);
+        }
+        dto::Done::Closing { unseen, pass_unknown, open_tags } => {
+            text.say("cli.closing", &[("line", line)]);
+            text.fields(&[
+                ("cli.l_in_doubt", unseen.to_string()),
+                ("cli.l_pass_unknown", pass_unknown.to_string()),
+                ("cli.l_open_tags", open_tags.to_string()),
+            ]);
+            if !command.clear {
+                text.say("cli.close_clear", &[("line", line)]);
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Looks every half second; the line shows itself at most ten times a second. Ends with the run, or when the run is
+/// not closing any more, which is the line's way to refuse late.
+async fn wait_until_closed(daemon: &Daemon, show: Show, line: &str, run: u32) -> Result<(), Failed> {
+    let mut progress = Progress::new();
+    loop {
+        let now = run_of(daemon, line).await?.filter(|now| now.run == run && now.state != "closed");
+        let Some(now) = now else {
+            progress.clear();
+            return Ok(());
+        };
+        if now.state != "closing" {
+            progress.clear();
+            return Err(Failed::new(Exit::Refused, "cli.close_ended").with("line", line));
+        }
+        let left = now.in_doubt.len().to_string();
+        let unknown = now.pass_unknown.len().to_string();
+        progress.show(&show.say("cli.closing_now", &[("left", &left), ("unknown", &unknown)]));
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+async fn run_of(daemon: &Daemon, line: &str) -> Result<Option<dto::LineRun>, Failed> {
+    let status: dto::Status = daemon.get("/api/v1/status").await?;
+    let found = status.lines.into_iter().find(|l| l.name == line);
+    let missing = || Failed::new(Exit::NotFound, "api.no_line").with("line", line);
+    Ok(found.ok_or_else(missing)?.run)
+}
+
+async fn list(daemon: &Daemon, show: Show, command: &List) -> Result<(), Failed> {
+    let before = command.before.map(|run| format!("&before={run}")).unwrap_or_default();
+    let runs: Vec<dto::Run> = daemon.get(&format!("/api/v1/runs?limit={}{before}", command.limit)).await?;
+    show.print(&runs, |text| {
+        if runs.is_empty() {
+            return text.say("cli.no_runs", &[]);
+        }
+        let row = |run: &dto::Run| {
+            vec![
+                run.run.to_string(),
+                run.line.clone(),
+                show.say(state_key(&run.state), &[]),
+                run.plan.gtin.clone(),
+                run.plan.batch.clone(),
+                run.passed.to_string(),
+                run.triggers.to_string(),
+                short(&run.opened),
+                or_dash(run.closed.as_deref().map(short)),
+            ]
+        };
+        let headings = [
+            "cli.l_run",
+            "cli.l_line",
+            "cli.l_state",
+            "cli.l_gtin",
+            "cli.l_batch",
+            "cli.l_passed",
+            "cli.l_triggers",
+            "cli.l_opened",
+            "cli.l_closed",
+        ];
+        text.table(&headings, &runs.iter().map(row).collect::<Vec<_>>());
+    });
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! `tamga run start`: opens a run and sets it running. Says what it will do, asks nothing.
+
+use clap::Args;
+
+use super::daemon::Daemon;
+use super::out::{Show, or_dash};
+use super::{Failed, run};
+use crate::clock;
+use crate::web::dto;
+use crate::web::text::{moment, stamp};
+
+/// Open a run and set it running
+#[derive(Args)]
+#[command(after_help = "Example:
+  tamga run start line1 --gtin 04600000000015 --batch A-17 --quantity 5000 \\
+      --production 2026-11-22 --expiry 2027-11-22
+
+Dates are plain (their midnight by UTC) or RFC 3339, such as 2026-11-22T08:30:00+05:00.
+Asking again with the same --key opens no second run.")]
+pub struct Start {
+    /// The line's name in the configuration
+    line: String,
+    /// The product: 14 digits
+    #[arg(long)]
+    gtin: String,
+    /// The batch or series
+    #[arg(long)]
+    batch: String,
+    /// How many good items; 0 = until stopped
+    #[arg(long, default_value_t = 0)]
+    quantity: u32,
+    /// When it is produced [default: now]
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    production: Option<String>,
+    /// When it expires
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    expiry: Option<String>,
+    /// The product group, for a product that the configuration does not know
+    #[arg(long)]
+    group: Option<String>,
+    /// Your own key for this run, such as an order number of the plant [default: made from time and chance]
+    #[arg(long)]
+    key: Option<String>,
+}
+
+fn date(text: &str) -> Result<String, String> {
+    moment(text).map(stamp).ok_or_else(|| "a date as 2026-11-22 or 2026-11-22T08:30:00+05:00".to_owned())
+}
+
+pub async fn run(daemon: &Daemon, show: Show, command: Start) -> Result<(), Failed> {
+    let key = command.key.unwrap_or_else(|| format!("cli-{}-{:016x}", clock::wall().0, fastrand::u64(..)));
+    let body = dto::StartRun {
+        key: Some(key),
+        gtin: command.gtin,
+        group: command.group,
+        quantity: command.quantity,
+        batch: command.batch,
+        production: Some(command.production.unwrap_or_else(|| stamp(clock::wall()))),
+        expiry: command.expiry,
+    };
+    if !show.json {
+        show.print(&body, |text| {
+            let quantity = match body.quantity {
+                0 => text.word("cli.until_stopped"),
+                some => some.to_string(),
+            };
+            text.say("cli.starting", &[("line", &command.line)]);
+            text.fields(&[
+                ("cli.l_product", body.gtin.clone()),
+                ("cli.l_batch", body.batch.clone()),
+                ("cli.l_quantity", quantity),
+                ("cli.l_production", or_dash(body.production.as_ref())),
+                ("cli.l_expiry", or_dash(body.expiry.as_ref())),
+                ("cli.l_key", or_dash(body.key.as_ref())),
+            ]);
+        });
+    }
+    let done: dto::Done = daemon.post(&run::path(&command.line, ""), &body).await?;
+    show.print(&done, |text| {
+        let run = match &done {
+            dto::Done::Opened { run, .. } => run.to_string(),
+            dto::Done::Done | dto::Done::Closing { .. } => "–".to_owned(),
+        };
+        text.say("cli.started", &[("run", &run), ("line", &command.line)]);
+    });
+    Ok(())
+}

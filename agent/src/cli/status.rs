@@ -1,0 +1,111 @@
+//! `tamga status`: lines, runs, devices, alarms and the way upstream on one page.
+
+use clap::Args;
+
+use super::Failed;
+use super::daemon::Daemon;
+use super::out::{Show, Text, short};
+use crate::web::dto;
+use crate::words;
+
+/// Show the lines, their runs and devices, alarms, and the way upstream
+#[derive(Args)]
+#[command(after_help = "Example:
+  tamga status
+  tamga status --json | jq '.lines[].run.passed'")]
+pub struct Status {}
+
+pub async fn run(daemon: &Daemon, show: Show) -> Result<(), Failed> {
+    let status: dto::Status = daemon.get("/api/v1/status").await?;
+    show.print(&status, |text| {
+        for line in &status.lines {
+            line_of(text, line);
+            text.line("");
+        }
+        upstream(text, &status.upstream);
+    });
+    Ok(())
+}
+
+fn line_of(text: &mut Text, line: &dto::Line) {
+    text.line(&format!("{} ({})", line.name, line.kind));
+    let state = match (&line.run, &line.stopped_by) {
+        (None, _) => text.word("cli.no_run"),
+        (Some(run), None) => text.word(state_key(&run.state)),
+        (Some(run), Some(why)) => format!("{}: {}", text.word(state_key(&run.state)), why.text),
+    };
+    let mut fields = vec![("cli.l_state", state)];
+    if let Some(run) = &line.run {
+        fields.extend(run_fields(text, run));
+        let rate = format!("{}/min", line.items_per_min);
+        let us = &line.verdict_us;
+        let verdict = format!("{} / {} / {} µs", us.median, us.p99, us.max);
+        fields.extend([("cli.l_rate", rate), ("cli.l_verdict", verdict)]);
+        fields.push(("cli.l_pooled", line.pooled.to_string()));
+    }
+    text.fields(&fields);
+    for device in line.devices.iter().filter(|d| !d.connected || !d.faults.is_empty()) {
+        let faults: Vec<&str> = device.faults.iter().map(|f| f.text.as_str()).collect();
+        let what = if device.connected { faults.join("; ") } else { text.word("cli.device_away") };
+        text.say("cli.device", &[("device", &device.name), ("what", &what)]);
+    }
+    for alarm in &line.alarms {
+        let mark = if alarm.acknowledged { " " } else { "!" };
+        text.line(&format!("{mark} {}  {}  [{}]", short(&alarm.since), alarm.text, alarm.key));
+    }
+}
+
+fn run_fields(text: &Text, run: &dto::LineRun) -> Vec<(&'static str, String)> {
+    let of = |quantity: u32| if quantity == 0 { String::new() } else { format!(" / {quantity}") };
+    let rejected: u64 = run.rejected.iter().map(|r| r.count).sum();
+    let reasons: Vec<String> =
+        run.rejected.iter().map(|r| format!("{} {}", reason(text, &r.key), r.count)).collect();
+    let rejected = if rejected == 0 { "0".to_owned() } else { format!("{rejected} ({})", reasons.join(", ")) };
+    let some = |count: usize| if count == 0 { String::new() } else { count.to_string() };
+    vec![
+        ("cli.l_run", run.run.to_string()),
+        ("cli.l_product", format!("{} ({})", run.plan.gtin, run.plan.group)),
+        ("cli.l_batch", run.plan.batch.clone()),
+        ("cli.l_passed", format!("{}{}", run.passed, of(run.plan.quantity))),
+        ("cli.l_rejected", rejected),
+        ("cli.l_issued", run.issued.to_string()),
+        ("cli.l_in_doubt", some(run.in_doubt.len())),
+        ("cli.l_pass_unknown", some(run.pass_unknown.len())),
+    ]
+}
+
+fn upstream(text: &mut Text, upstream: &dto::Upstream) {
+    let answer = match &upstream.last_answer {
+        Some(at) => short(at),
+        None => text.word("cli.never"),
+    };
+    let open = match &upstream.oldest_open {
+        Some(oldest) => format!("{} ({})", upstream.open_reports, short(oldest)),
+        None => upstream.open_reports.to_string(),
+    };
+    let unknown = if upstream.unknown == 0 { String::new() } else { upstream.unknown.to_string() };
+    text.fields(&[
+        ("cli.l_upstream", answer),
+        ("cli.l_trouble", upstream.trouble.clone()),
+        ("cli.l_on_order", upstream.on_order.to_string()),
+        ("cli.l_open_reports", open),
+        ("cli.l_unknown", unknown),
+    ]);
+}
+
+/// The short name of a reason.
+pub fn reason(text: &Text, key: &str) -> String {
+    let short = format!("cli.why_{key}");
+    if words::has(&short) { text.word(&short) } else { key.to_owned() }
+}
+
+/// The word for a run's state.
+pub fn state_key(state: &str) -> &str {
+    match state {
+        "running" => "run.running",
+        "stopped" => "run.stopped",
+        "closing" => "run.closing",
+        "closed" => "run.closed",
+        strange => strange,
+    }
+}

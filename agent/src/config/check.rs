@@ -1,0 +1,310 @@
+//! What must hold between settings: a line and its devices, products and rules, upstream and orders.
+//!
+//! Each check takes the draft and notes what is wrong; none changes anything. Settings alone are checked where they are
+//! read; files of this computer in [`super::machine`].
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tamga_domain::layout::Form;
+use tamga_domain::rules::{Country, ProductGroup, RuleSet, Rules, Sure};
+
+use super::gate::Gate;
+use super::line::{Line, LineKind};
+use super::printer::{PrinterDevice, Zpl};
+use super::product::Product;
+use super::raw::Notes;
+use super::reader::{ReaderDevice, ReaderLink, TextReader};
+use super::symbol::{self, SymbolSize};
+use super::upstream::Upstream;
+use super::{Agent, Api};
+
+/// Everything that was read, before it is known to be right.
+pub struct Draft<'d> {
+    pub agent: &'d Agent,
+    pub api: &'d Api,
+    pub upstream: Option<&'d Upstream>,
+    pub products: &'d [Product],
+    pub lines: &'d [Line],
+    pub rules: &'d Rules,
+}
+
+pub fn check(draft: &Draft<'_>, notes: &Notes) {
+    if draft.lines.is_empty() && !notes.has_below("lines") {
+        notes.add(notes.error("", "config.no_lines"));
+    }
+    if draft.products.is_empty() && !notes.has("products") {
+        notes.add(notes.error("", "config.no_products"));
+    }
+    upstream(draft, notes);
+    groups(draft, notes);
+    addresses(draft, notes);
+    for line in draft.lines {
+        devices(draft, line, notes);
+        speed(line, notes);
+        track(line, notes);
+        for printer in &line.printers {
+            let PrinterDevice::Zpl(zpl) = &printer.device;
+            let key = format!("lines.{}.printers.{}.zpl", line.name, printer.name);
+            label(draft, zpl, &key, notes);
+        }
+    }
+}
+
+fn upstream(draft: &Draft<'_>, notes: &Notes) {
+    let orders: Vec<&Product> = draft.products.iter().filter(|product| product.order.is_some()).collect();
+    let Some(Upstream::Xtrace(xtrace)) = draft.upstream else {
+        if !notes.has("upstream") {
+            notes.add(notes.warning("", "config.no_upstream"));
+            for product in orders {
+                notes.add(notes.warning(format!("{}.order", product.path), "config.order_without_upstream"));
+            }
+        }
+        return;
+    };
+    if xtrace.business_place.is_none() && !orders.is_empty() && !notes.has("upstream.xtrace.business_place") {
+        notes.add(notes.error("upstream.xtrace", "config.no_business_place"));
+    }
+    if xtrace.settle_min <= xtrace.timeout {
+        let problem = notes.error("upstream.xtrace.settle_min_s", "config.settle_below_timeout");
+        let problem = problem.with("settle", xtrace.settle_min.as_secs());
+        notes.add(problem.with("timeout", xtrace.timeout.as_secs()));
+    }
+    if xtrace.requests_per_min > 100 {
+        let problem = notes.warning("upstream.xtrace.requests_per_min", "config.requests_many");
+        notes.add(problem.with("value", xtrace.requests_per_min));
+    }
+    for product in orders {
+        let quantity = product.order.map_or(0, |order| order.quantity);
+        let limit = latest(draft.rules, draft.agent.country, &product.group);
+        if let Some(limit) = limit.map(|version| version.codes_per_report_max)
+            && xtrace.codes_per_report > limit
+        {
+            let problem = notes.error("upstream.xtrace.codes_per_report", "config.report_too_long");
+            notes.add(problem.with("group", &product.group).with("limit", limit));
+        }
+        if quantity < xtrace.pull_codes && notes.has("upstream.xtrace.pull_codes") {
+            let problem = notes.warning("upstream.xtrace.pull_codes", "config.pull_above_order");
+            notes.add(problem.with("quantity", quantity).with("gtin", product.gtin));
+        }
+    }
+}
+
+/// The version of the rules that began last. Which one holds today is asked when codes are read and reported: the
+/// configuration must fit tomorrow too.
+fn latest<'r>(
+    rules: &'r Rules,
+    country: Country,
+    group: &ProductGroup,
+) -> Option<&'r tamga_domain::rules::RuleVersion> {
+    rules.set(country, group)?.valid.iter().max_by_key(|version| version.from)
+}
+
+fn groups(draft: &Draft<'_>, notes: &Notes) {
+    let known: Vec<&RuleSet> =
+        draft.rules.sets.iter().filter(|set| set.country == draft.agent.country).collect();
+    for product in draft.products {
+        let key = format!("{}.group", product.path);
+        let Some(set) = known.iter().find(|set| set.product_group == product.group) else {
+            let names: Vec<&str> = known.iter().map(|set| set.product_group.as_str()).collect();
+            let problem = match super::near::nearest(product.group.as_str(), names.iter().copied()) {
+                Some(near) => notes.error(key, "config.unknown_group_near").with("near", near),
+                None => notes.error(key, "config.unknown_group").with("known", names.join(", ")),
+            };
+            notes.add(problem.with("group", &product.group).with("country", draft.agent.country));
+            continue;
+        };
+        let guessed = set.valid.iter().max_by_key(|version| version.from).is_some_and(|version| {
+            version.surety_of(tamga_domain::rules::PackageKind::Unit) == Sure::Guess
+        });
+        if guessed {
+            notes.add(notes.warning(key, "config.group_guessed").with("group", &product.group));
+        }
+    }
+}
+
+/// Two devices on one address, and a reader's port that is the API's.
+fn addresses(draft: &Draft<'_>, notes: &Notes) {
+    let mut seen: BTreeMap<String, String> = BTreeMap::new();
+    let mut met = |address: String, key: String| {
+        if let Some(other) = seen.get(&address) {
+            let problem = notes.error(key, "config.address_twice").with("address", address);
+            notes.add(problem.with("other", other));
+        } else {
+            seen.insert(address, key);
+        }
+    };
+    met(format!("port {}", draft.api.listen.port()), "api.listen".to_owned());
+    for line in draft.lines {
+        for printer in &line.printers {
+            let PrinterDevice::Zpl(zpl) = &printer.device;
+            let key = format!("lines.{}.printers.{}.zpl.address", line.name, printer.name);
+            met(zpl.address.to_string(), key);
+        }
+        for reader in &line.readers {
+            let ReaderDevice::Text(text) = &reader.device;
+            let key = format!("lines.{}.readers.{}.text", line.name, reader.name);
+            match &text.link {
+                ReaderLink::Connect(address) => met(address.to_string(), format!("{key}.connect")),
+                ReaderLink::Listen(socket) => met(format!("port {}", socket.port()), format!("{key}.listen")),
+                ReaderLink::Serial { path, .. } => met(path.display().to_string(), format!("{key}.serial")),
+            }
+        }
+        let Gate::Modbus(modbus) = &line.gate;
+        if !modbus.address.host.is_empty() {
+            // One PLC may hold several gates under different unit numbers.
+            let address = format!("{} unit {}", modbus.address, modbus.unit);
+            met(address, format!("lines.{}.gate.modbus.address", line.name));
+        }
+    }
+}
+
+fn devices(draft: &Draft<'_>, line: &Line, notes: &Notes) {
+    let key = format!("lines.{}", line.name);
+    let printers = format!("{key}.printers");
+    let kind = line.kind.key();
+    if line.kind.prints() && line.printers.is_empty() && !notes.has_below(&printers) {
+        notes.add(notes.error(format!("{key}.kind"), "config.needs_printer").with("kind", kind));
+    }
+    if !line.kind.prints() && notes.has_below(&printers) {
+        notes.add(notes.error(printers, "config.needs_no_printer").with("kind", kind));
+    }
+    let readers = format!("{key}.readers");
+    if line.readers.is_empty() && !notes.has_below(&readers) {
+        let refusing = draft.products.iter().find(|product| {
+            latest(draft.rules, draft.agent.country, &product.group)
+                .is_none_or(|version| !version.printed_report_allowed)
+        });
+        if !line.kind.prints() {
+            notes.add(notes.error(&key, "config.needs_reader").with("kind", kind));
+        } else if let Some(product) = refusing {
+            let problem = notes.error(&key, "config.needs_reader_by_rules").with("group", &product.group);
+            notes.add(problem.with("country", draft.agent.country));
+        }
+    }
+    let labels = format!("{key}.labels_head_to_applicator");
+    if line.kind != LineKind::PrintAndApply && line.geometry.labels_head_to_applicator > 0 {
+        notes.add(notes.error(labels, "config.no_labels_on_web").with("kind", kind));
+    }
+    // No reader of today tells a grade: asking for one would be asking for nothing.
+    if line.limits.min_grade.is_some() {
+        notes.add(notes.error(format!("{key}.limits.min_grade"), "config.no_grade"));
+    }
+}
+
+/// The reader's window against the distance between items, and the way that is left for the verdict.
+fn speed(line: &Line, notes: &Notes) {
+    let Some(items_per_min) = line.items_per_min else {
+        return;
+    };
+    let pitch = Duration::from_secs(60) / items_per_min.max(1);
+    let Gate::Modbus(modbus) = &line.gate;
+    for reader in &line.readers {
+        let ReaderDevice::Text(text) = &reader.device;
+        let key = format!("lines.{}.readers.{}.text.latency_ms_max", line.name, reader.name);
+        let window = text.latency_max.saturating_sub(text.latency_min);
+        let say = |problem: super::Problem| {
+            let problem = problem.with("pitch", pitch.as_millis()).with("items", items_per_min);
+            notes.add(problem.with("min", text.latency_min.as_millis()).with("max", text.latency_max.as_millis()));
+        };
+        if window >= pitch {
+            say(notes.error(&key, "config.window_above_pitch").with("window", window.as_millis()));
+            continue;
+        }
+        // Item n+1 behind the trigger is at the gate when n items fit between: that is all the time there is.
+        let way = pitch * (line.geometry.items_reader_to_gate + 1);
+        if latest_verdict(text, modbus.poll) > way {
+            say(notes.warning(&key, "config.verdict_late").with("way", way.as_millis()));
+        }
+    }
+}
+
+/// When the gate has the verdict at the latest: the read, two polls of the gate, and the write to disk.
+fn latest_verdict(text: &TextReader, poll: Duration) -> Duration {
+    const COMMIT: Duration = Duration::from_millis(20);
+    text.latency_max + poll * 2 + COMMIT
+}
+
+/// Items between trigger and gate against the rings that remember them.
+fn track(line: &Line, notes: &Notes) {
+    let Gate::Modbus(modbus) = &line.gate;
+    let items = line.geometry.items_reader_to_gate;
+    let ring = u32::from(modbus.map.pass_ring_entries);
+    let key = format!("lines.{}.items_reader_to_gate", line.name);
+    if items >= ring {
+        notes.add(notes.error(key, "config.pass_ring").with("items", items).with("ring", ring));
+    }
+    let map = format!("lines.{}.gate.modbus.map.outcome_ring_entries", line.name);
+    if u32::from(modbus.map.outcome_ring_entries) < ring {
+        let entries = modbus.map.outcome_ring_entries;
+        notes.add(notes.error(map, "config.outcome_ring").with("entries", entries).with("ring", ring));
+    }
+}
+
+/// Whether each product's code fits the symbol, and the symbol the label.
+fn label(draft: &Draft<'_>, zpl: &Zpl, key: &str, notes: &Notes) {
+    for (index, text) in zpl.texts.iter().enumerate() {
+        if text.x >= zpl.label_width_dots || text.y + text.height > zpl.label_length_dots {
+            notes.add(notes.error(format!("{key}.texts[{}]", index + 1), "config.text_off_label"));
+        }
+    }
+    let mut told = Vec::new();
+    for product in draft.products {
+        let Some(set) = draft.rules.set(draft.agent.country, &product.group) else {
+            continue;
+        };
+        let forms = set.valid.iter().flat_map(|version| version.forms.iter().map(|entry| &entry.form));
+        let needed = forms.map(|form: &Form| symbol::codewords(form)).max().unwrap_or(0);
+        let (forced, at) = match (product.symbol, zpl.symbol) {
+            (Some(size), _) => (Some(size), format!("{}.symbol.columns", product.path)),
+            (None, Some(size)) => (Some(size), format!("{key}.columns")),
+            (None, None) => (None, key.to_owned()),
+        };
+        if told.contains(&(product.group.clone(), forced)) {
+            continue;
+        }
+        told.push((product.group.clone(), forced));
+        let fit = symbol::smallest(needed);
+        if let Some(size) = forced
+            && symbol::capacity(size).is_some_and(|capacity| capacity < needed)
+        {
+            let problem = notes.error(at, "config.symbol_too_small");
+            let problem = problem.with("columns", size.columns).with("rows", size.rows);
+            let fit = fit.map_or_else(|| "—".to_owned(), |fit| format!("{}×{}", fit.columns, fit.rows));
+            notes.add(problem.with("group", &product.group).with("fit", fit));
+        } else if let Some(size) = forced.or(fit) {
+            on_label(zpl, size, key, notes);
+        }
+        module(draft, product, zpl, key, notes);
+    }
+}
+
+/// The symbol with its quiet zone of one module all round must lie on the label.
+fn on_label(zpl: &Zpl, size: SymbolSize, key: &str, notes: &Notes) {
+    let module = u32::from(zpl.module_dots);
+    let width = u32::from(size.columns) * module;
+    let length = u32::from(size.rows) * module;
+    let off_right = zpl.x + width + module > zpl.label_width_dots;
+    let off_end = zpl.y + length + module > zpl.label_length_dots;
+    if off_right || off_end || zpl.x < module || zpl.y < module {
+        let name = if off_right || zpl.x < module { "x" } else { "y" };
+        let problem = notes.error(format!("{key}.{name}"), "config.symbol_off_label");
+        let problem = problem.with("width", width).with("length", length).with("module", module);
+        let problem = problem.with("label_width", zpl.label_width_dots);
+        notes.add(problem.with("label_length", zpl.label_length_dots));
+    }
+}
+
+/// The size of a module as it will be printed against the rules' limits.
+fn module(draft: &Draft<'_>, product: &Product, zpl: &Zpl, key: &str, notes: &Notes) {
+    let version = latest(draft.rules, draft.agent.country, &product.group);
+    let (Some(dpi), Some(limits)) = (zpl.dpi, version.and_then(|version| version.module_size)) else {
+        return;
+    };
+    let um = u32::from(zpl.module_dots) * 25_400 / dpi.max(1);
+    if um < limits.um_min || um > limits.um_max {
+        let problem = notes.error(format!("{key}.module_dots"), "config.module_size");
+        let problem = problem.with("um", um).with("min", limits.um_min).with("max", limits.um_max);
+        notes.add(problem.with("group", &product.group).with("dpi", dpi));
+    }
+}

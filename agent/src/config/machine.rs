@@ -1,0 +1,103 @@
+//! Files of this computer: secrets, the data folder, serial ports. Left out when a configuration is checked at a desk.
+
+use std::io;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::Path;
+
+use super::Config;
+use super::raw::Notes;
+use super::reader::{ReaderDevice, ReaderLink};
+use super::upstream::Upstream;
+
+pub fn check(config: &Config, notes: &Notes) {
+    data(&config.agent.data, notes);
+    if let Some(Upstream::Xtrace(xtrace)) = &config.upstream
+        && !xtrace.api_key_file.as_os_str().is_empty()
+    {
+        secret(&xtrace.api_key_file, "upstream.xtrace.api_key_file", notes);
+        if let Some(ca_file) = &xtrace.ca_file
+            && let Err(fault) = std::fs::File::open(ca_file)
+        {
+            unreadable(ca_file, "upstream.xtrace.ca_file", &fault, notes);
+        }
+    }
+    for line in &config.lines {
+        for reader in &line.readers {
+            let ReaderDevice::Text(text) = &reader.device;
+            let ReaderLink::Serial { path, .. } = &text.link else {
+                continue;
+            };
+            let key = format!("lines.{}.readers.{}.text.serial", line.name, reader.name);
+            serial(path, &key, notes);
+        }
+    }
+}
+
+fn unreadable(path: &Path, key: &str, fault: &io::Error, notes: &Notes) {
+    let problem = notes.error(key, "config.file_unreadable").with("path", path.display());
+    notes.add(problem.with("fault", fault));
+}
+
+/// A secret: there, not empty, and not for everybody's eyes.
+fn secret(path: &Path, key: &str, notes: &Notes) {
+    let read = std::fs::metadata(path).and_then(|facts| Ok((facts, std::fs::read(path)?)));
+    let (facts, bytes) = match read {
+        Ok(read) => read,
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => {
+            notes.add(notes.error(key, "config.secret_missing").with("path", path.display()));
+            return;
+        }
+        Err(fault) => return unreadable(path, key, &fault, notes),
+    };
+    if facts.permissions().mode() & 0o007 != 0 {
+        let mode = format!("{:04o}", facts.permissions().mode() & 0o7777);
+        let problem = notes.error(key, "config.secret_open").with("path", path.display());
+        notes.add(problem.with("mode", mode));
+    }
+    if bytes.trim_ascii().is_empty() {
+        notes.add(notes.error(key, "config.secret_empty").with("path", path.display()));
+    }
+}
+
+fn data(path: &Path, notes: &Notes) {
+    match std::fs::metadata(path) {
+        Ok(facts) if !facts.is_dir() => {
+            notes.add(notes.error("agent.data", "config.data_no_folder").with("path", path.display()));
+        }
+        Ok(_) if in_memory(path) => {
+            notes.add(notes.warning("agent.data", "config.data_in_memory").with("path", path.display()));
+        }
+        Ok(_) => {}
+        Err(_) => notes.add(notes.warning("agent.data", "config.data_missing").with("path", path.display())),
+    }
+}
+
+/// Whether the folder lies on a file system that a power cut empties: the mount with the longest path decides.
+fn in_memory(path: &Path) -> bool {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let Ok(mounts) = std::fs::read_to_string("/proc/self/mounts") else {
+        return false;
+    };
+    let mut kind = (0, "");
+    for mount in mounts.lines() {
+        let mut words = mount.split(' ').skip(1);
+        let (Some(at), Some(fs)) = (words.next(), words.next()) else {
+            continue;
+        };
+        if path.starts_with(at) && at.len() >= kind.0 {
+            kind = (at.len(), fs);
+        }
+    }
+    matches!(kind.1, "tmpfs" | "ramfs")
+}
+
+fn serial(path: &Path, key: &str, notes: &Notes) {
+    match std::fs::metadata(path) {
+        Ok(facts) if !facts.file_type().is_char_device() => {
+            notes.add(notes.error(key, "config.serial_no_port").with("path", path.display()));
+        }
+        Ok(_) => {}
+        // A reader may be plugged in later: the line waits for it.
+        Err(_) => notes.add(notes.warning(key, "config.serial_missing").with("path", path.display())),
+    }
+}

@@ -1,0 +1,157 @@
+//! `[lines.<name>.printers.<name>.<kind>]`: printers.
+
+use std::time::Duration;
+
+use super::address::Address;
+use super::line::check_name;
+use super::raw::Section;
+use super::symbol::{self, SymbolSize};
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Printer {
+    pub name: String,
+    pub device: PrinterDevice,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum PrinterDevice {
+    Zpl(Zpl),
+}
+
+/// A label printer that speaks ZPL II.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Zpl {
+    pub address: Address,
+    /// Labels in the printer's hands at once.
+    pub window: u32,
+    pub module_dots: u16,
+    /// `None`: the printer chooses the smallest that fits.
+    pub symbol: Option<SymbolSize>,
+    pub x: u32,
+    pub y: u32,
+    pub label_width_dots: u32,
+    pub label_length_dots: u32,
+    pub separator: Separator,
+    /// The name under which the label's format is kept in the printer, such as `E:TAMGA.ZPL`.
+    pub stored_format: Option<String>,
+    pub poll: Duration,
+    pub texts: Vec<LabelText>,
+    /// For checks only.
+    pub dpi: Option<u32>,
+}
+
+/// What ends the serial inside the symbol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Separator {
+    Fnc1,
+    Gs,
+}
+
+/// A line of readable text on the label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelText {
+    pub x: u32,
+    pub y: u32,
+    /// Of the letters, in dots.
+    pub height: u32,
+    /// With placeholders out of [`PLACEHOLDERS`].
+    pub text: String,
+}
+
+/// What a text on the label may name, in braces.
+pub const PLACEHOLDERS: [&str; 6] = ["batch", "expiry", "gtin", "name", "production", "serial"];
+
+/// Dots of the longest side of a label that any printer takes.
+const DOTS_MAX: u64 = 32_000;
+
+pub fn read_all(section: &Section<'_>) -> Vec<Printer> {
+    let one = |(name, section): &(String, Section<'_>)| {
+        check_name(name, section);
+        let (_, section) = section.kind(&["zpl"], "why.printer.kind")?;
+        Some(Printer { name: name.clone(), device: PrinterDevice::Zpl(zpl(&section)?) })
+    };
+    section.named().iter().filter_map(one).collect()
+}
+
+fn zpl(section: &Section<'_>) -> Option<Zpl> {
+    let address = Address::read(section, "address", Some(9100));
+    if address.is_none() && !section.notes.has(&section.key("address")) {
+        section.missing("address", "why.printer.address");
+    }
+    let dots = |name, usual| {
+        section.number(name, 0..=DOTS_MAX, "why.zpl.position").map_or(usual, |n| n as u32)
+    };
+    let side = |name| {
+        let number = section.number(name, 50..=DOTS_MAX, "why.zpl.label");
+        if number.is_none() && !section.notes.has(&section.key(name)) {
+            section.missing(name, "why.zpl.label");
+        }
+        number.map(|n| n as u32)
+    };
+    let (width, length) = (side("label_width_dots"), side("label_length_dots"));
+    let zpl = Zpl {
+        window: section.number("window", 1..=32, "why.zpl.window").map_or(3, |n| n as u32),
+        module_dots: section.number("module_dots", 2..=30, "why.zpl.module_dots").map_or(4, |n| n as u16),
+        symbol: symbol::read(section),
+        x: dots("x", 20),
+        y: dots("y", 20),
+        separator: section
+            .choice("separator", &[("fnc1", Separator::Fnc1), ("gs", Separator::Gs)])
+            .unwrap_or(Separator::Fnc1),
+        stored_format: stored_format(section),
+        poll: Duration::from_millis(section.number("poll_ms", 50..=5000, "why.zpl.poll_ms").unwrap_or(200)),
+        texts: section.rows("texts").iter().filter_map(label_text).collect(),
+        dpi: section.number("dpi", 100..=1200, "why.zpl.dpi").map(|n| n as u32),
+        address: address?,
+        label_width_dots: width?,
+        label_length_dots: length?,
+    };
+    Some(zpl)
+}
+
+fn stored_format(section: &Section<'_>) -> Option<String> {
+    let text = section.text("stored_format")?;
+    let named = text.split_once(':').and_then(|(drive, file)| Some((drive, file.strip_suffix(".ZPL")?)));
+    let fits = named.is_some_and(|(drive, name)| {
+        let capital = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+        matches!(drive, "E" | "R" | "B" | "A") && (1..=8).contains(&name.len()) && name.bytes().all(capital)
+    });
+    if !fits {
+        section.notes.add(section.error("stored_format", "config.stored_format").with("value", &text));
+        return None;
+    }
+    Some(text)
+}
+
+fn label_text(section: &Section<'_>) -> Option<LabelText> {
+    let dots = |name, range, usual, why| section.number(name, range, why).map_or(usual, |n| n as u32);
+    let text = section.text("text");
+    let label = LabelText {
+        x: dots("x", 0..=DOTS_MAX, 0, "why.zpl.position"),
+        y: dots("y", 0..=DOTS_MAX, 0, "why.zpl.position"),
+        height: dots("height", 10..=1000, 20, "why.zpl.height"),
+        text: text.clone().unwrap_or_default(),
+    };
+    let Some(text) = text else {
+        if !section.notes.has(&section.key("text")) {
+            section.missing("text", "why.zpl.text");
+        }
+        return None;
+    };
+    for name in braced(&text) {
+        if !PLACEHOLDERS.contains(&name) {
+            let problem = section.error("text", "config.placeholder").with("value", name);
+            section.notes.add(problem.with("known", PLACEHOLDERS.join(", ")));
+        }
+    }
+    if let Some(strange) = text.chars().find(|c| c.is_control() || matches!(c, '^' | '~')) {
+        let shown = strange.escape_default().to_string();
+        section.notes.add(section.error("text", "config.label_character").with("value", shown));
+    }
+    Some(label)
+}
+
+/// The names in braces.
+fn braced(text: &str) -> impl Iterator<Item = &str> {
+    text.split('{').skip(1).map(|part| part.split_once('}').map_or(part, |(name, _)| name))
+}

@@ -1,0 +1,220 @@
+//! What people ask of a line: start, stop, resume, close, test print, acknowledge; and the trace of a device.
+//!
+//! A request goes to the line's task and its answer comes back; nothing is decided here but whether the request can
+//! be understood.
+
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use tamga_domain::gs1::Gtin;
+use tamga_domain::ids::PrinterNo;
+use tamga_domain::line::ask::{Ask, Reply};
+use tamga_domain::record::RunPlan;
+use tamga_domain::time::Wall;
+use tokio::sync::{mpsc::error::TrySendError, oneshot};
+
+use super::App;
+use super::door::By;
+use super::dto;
+use super::error::{ApiError, Body};
+use super::text::{moment, stamp};
+use crate::clock;
+use crate::desk::{Asked, LineDesk, Product, TraceLevel};
+
+/// A line answers within a commit or two; beyond this it is stuck and the caller is told that the outcome is open.
+const REPLY_WAIT_MAX: Duration = Duration::from_secs(10);
+const KEY_CHARS_MAX: usize = 64;
+const BATCH_CHARS_MAX: usize = 64;
+
+type Answer = Result<(StatusCode, Json<dto::Done>), ApiError>;
+
+pub async fn start(
+    State(app): State<App>,
+    Path(line): Path<String>,
+    Extension(by): Extension<By>,
+    Body(body): Body<dto::StartRun>,
+) -> Answer {
+    let desk = line_of(&app, &line)?;
+    let plan = plan_of(&body, &app.desk.products, clock::wall())?;
+    by.note(format!(
+        "gtin={} quantity={} batch={} production={} expiry={} key={}",
+        plan.gtin,
+        plan.quantity,
+        plan.batch,
+        stamp(plan.production),
+        plan.expiry.map_or_else(|| "-".to_owned(), stamp),
+        plan.key
+    ));
+    let key = plan.key.clone();
+    match ask(desk, Ask::Start(plan), &by).await? {
+        Reply::Opened(run) => Ok((StatusCode::CREATED, Json(dto::Done::Opened { run: run.0, key }))),
+        other => Ok(done(other)),
+    }
+}
+
+pub async fn stop(
+    State(app): State<App>,
+    Path(line): Path<String>,
+    Extension(by): Extension<By>,
+) -> Answer {
+    Ok(done(ask(line_of(&app, &line)?, Ask::Stop, &by).await?))
+}
+
+pub async fn resume(
+    State(app): State<App>,
+    Path(line): Path<String>,
+    Extension(by): Extension<By>,
+) -> Answer {
+    Ok(done(ask(line_of(&app, &line)?, Ask::Resume, &by).await?))
+}
+
+pub async fn close(
+    State(app): State<App>,
+    Path(line): Path<String>,
+    Extension(by): Extension<By>,
+    Body(body): Body<dto::CloseRun>,
+) -> Answer {
+    by.note(format!("clear={}", body.clear));
+    Ok(done(ask(line_of(&app, &line)?, Ask::Close { clear: body.clear }, &by).await?))
+}
+
+pub async fn test_print(
+    State(app): State<App>,
+    Path(line): Path<String>,
+    Extension(by): Extension<By>,
+    Body(body): Body<dto::TestPrint>,
+) -> Answer {
+    let desk = line_of(&app, &line)?;
+    let printer = printer_of(desk, body.printer.as_deref())?;
+    by.note(format!("printer={}", body.printer.as_deref().unwrap_or("-")));
+    Ok(done(ask(desk, Ask::TestPrint { printer }, &by).await?))
+}
+
+pub async fn acknowledge(
+    State(app): State<App>,
+    Extension(by): Extension<By>,
+    Body(body): Body<dto::Acknowledge>,
+) -> Answer {
+    by.note(format!("line={} key={}", body.line, body.key));
+    let desk = line_of(&app, &body.line)?;
+    if !desk.status.borrow().alarms.iter().any(|alarm| alarm.key == body.key) {
+        return Err(ApiError::new(StatusCode::NOT_FOUND, "api.no_alarm").with("key", body.key));
+    }
+    Ok(done(ask(desk, Ask::Acknowledge { key: body.key }, &by).await?))
+}
+
+pub async fn set_trace(
+    State(app): State<App>,
+    Path(device): Path<String>,
+    Extension(by): Extension<By>,
+    Body(body): Body<dto::SetTrace>,
+) -> Answer {
+    let level = match body.level.as_str() {
+        "off" => TraceLevel::Off,
+        "frames" => TraceLevel::Frames,
+        "bytes" => TraceLevel::Bytes,
+        _ => return Err(ApiError::field("level", "api.bad_field").with("value", body.level)),
+    };
+    by.note(format!("level={}", body.level));
+    let name = device.clone();
+    if app.records(move |records| records.set_trace(&name, level)).await? {
+        return Ok(done(Reply::Done));
+    }
+    Err(ApiError::new(StatusCode::NOT_FOUND, "api.no_device").with("device", device))
+}
+
+pub fn line_of<'a>(app: &'a App, name: &str) -> Result<&'a LineDesk, ApiError> {
+    app.desk.line(name).ok_or_else(|| ApiError::no_line(name))
+}
+
+/// Asks the line and waits. A line that does not answer in time may still do what was asked: the error says so.
+pub async fn ask(line: &LineDesk, ask: Ask, by: &By) -> Result<Reply, ApiError> {
+    let (reply, answer) = oneshot::channel();
+    let gone = || ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "api.line_gone").with("line", &line.name);
+    match line.ask.try_send(Asked { ask, who: by.who.clone(), reply }) {
+        Ok(()) => {}
+        Err(TrySendError::Full(_)) => {
+            let busy = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "api.line_busy");
+            return Err(busy.with("line", &line.name));
+        }
+        Err(TrySendError::Closed(_)) => return Err(gone()),
+    }
+    match tokio::time::timeout(REPLY_WAIT_MAX, answer).await {
+        Ok(Ok(answer)) => Ok(answer?),
+        Ok(Err(_)) => Err(gone()),
+        Err(_) => {
+            Err(ApiError::new(StatusCode::GATEWAY_TIMEOUT, "api.line_silent").with("line", &line.name))
+        }
+    }
+}
+
+pub fn done(reply: Reply) -> (StatusCode, Json<dto::Done>) {
+    match reply {
+        Reply::Done => (StatusCode::OK, Json(dto::Done::Done)),
+        Reply::Opened(run) => {
+            (StatusCode::CREATED, Json(dto::Done::Opened { run: run.0, key: String::new() }))
+        }
+        Reply::Closing { unseen, pass_unknown, open_tags } => {
+            (StatusCode::ACCEPTED, Json(dto::Done::Closing { unseen, pass_unknown, open_tags }))
+        }
+    }
+}
+
+/// The plan in a request, or what is wrong with the first field that is wrong.
+fn plan_of(body: &dto::StartRun, products: &[Product], now: Wall) -> Result<RunPlan, ApiError> {
+    let digits = body.gtin.trim();
+    let is_gtin = digits.len() == 14 && digits.bytes().all(|b| b.is_ascii_digit());
+    let gtin = is_gtin.then(|| Gtin::parse(digits.as_bytes()).ok()).flatten();
+    let gtin = gtin.ok_or_else(|| ApiError::field("gtin", "api.bad_gtin").with("value", digits))?;
+    let known = products.iter().find(|product| product.gtin == gtin).map(|product| product.group.clone());
+    let group = match (known, &body.group) {
+        (Some(known), Some(given)) if known != *given => {
+            return Err(ApiError::field("group", "api.other_group").with("known", known).with("value", given));
+        }
+        (Some(known), _) => known,
+        (None, Some(given)) if !given.trim().is_empty() => given.trim().to_owned(),
+        (None, _) => return Err(ApiError::field("gtin", "api.no_product").with("value", gtin)),
+    };
+    let batch = named("batch", &body.batch, BATCH_CHARS_MAX)?;
+    let production = moment_of("production", body.production.as_deref())?.unwrap_or(now);
+    let expiry = moment_of("expiry", body.expiry.as_deref())?;
+    if expiry.is_some_and(|expiry| expiry <= production) {
+        return Err(ApiError::field("expiry", "api.expiry_before_production"));
+    }
+    let key = match &body.key {
+        Some(key) => named("key", key, KEY_CHARS_MAX)?,
+        None => format!("{digits}-{}-{:016x}", now.0, fastrand::u64(..)),
+    };
+    Ok(RunPlan { key, gtin, group, quantity: body.quantity, batch, production, expiry })
+}
+
+fn named(field: &str, text: &str, chars_max: usize) -> Result<String, ApiError> {
+    let text = text.trim();
+    let fits = !text.is_empty() && text.chars().count() <= chars_max && !text.chars().any(char::is_control);
+    fits.then(|| text.to_owned()).ok_or_else(|| ApiError::field(field, "api.bad_field").with("value", text))
+}
+
+fn moment_of(field: &str, text: Option<&str>) -> Result<Option<Wall>, ApiError> {
+    let Some(text) = text else { return Ok(None) };
+    let bad = || ApiError::field(field, "api.bad_date").with("value", text);
+    moment(text).map(Some).ok_or_else(bad)
+}
+
+/// The place of a printer among the line's printers.
+fn printer_of(line: &LineDesk, name: Option<&str>) -> Result<PrinterNo, ApiError> {
+    let status = line.status.borrow().clone();
+    let printers: Vec<&str> =
+        status.devices.iter().filter(|d| d.kind == "printer").map(|d| d.name.as_str()).collect();
+    let place = match name {
+        Some(name) => printers.iter().position(|printer| *printer == name),
+        None if printers.len() == 1 => Some(0),
+        None => None,
+    };
+    place.and_then(|p| u8::try_from(p).ok()).map(PrinterNo).ok_or_else(|| {
+        ApiError::new(StatusCode::NOT_FOUND, "api.no_printer")
+            .with("line", &line.name)
+            .with("printers", printers.join(", "))
+    })
+}

@@ -1,0 +1,1 @@
+pub const WORDS: super::super::Table = &[];

@@ -1,0 +1,140 @@
+//! The catalogue is whole: every language has every key once, with the same placeholders, and every key that the
+//! source names exists.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use tamga_domain::verdict::Reason;
+
+use super::{Language, has, placeholder, say};
+
+/// Beginnings of the keys: a string literal of the source that begins with one of these must be a key.
+const SECTIONS: &[&str] =
+    &["alarm.", "api.", "cli.", "code.", "config.", "fault.", "reason.", "refuse.", "run.", "why."];
+
+fn placeholders(text: &str) -> BTreeSet<&str> {
+    let mut names = BTreeSet::new();
+    let mut rest = text;
+    while let Some((_, name, after)) = placeholder(rest) {
+        names.insert(name);
+        rest = after;
+    }
+    names
+}
+
+/// What is wrong between two tables; empty when nothing is.
+fn differences(one: &BTreeMap<&str, &str>, other: &BTreeMap<&str, &str>) -> Vec<String> {
+    let mut found = Vec::new();
+    for (key, text) in one {
+        match other.get(key) {
+            None => found.push(format!("{key} is missing")),
+            Some(translated) if placeholders(text) != placeholders(translated) => {
+                found.push(format!("{key} has other placeholders"));
+            }
+            Some(_) => {}
+        }
+    }
+    found
+}
+
+/// Keys that stand twice or out of order within their table.
+fn disorder(tables: &[super::Table]) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut seen = BTreeSet::new();
+    for table in tables {
+        for (key, text) in *table {
+            if !seen.insert(*key) {
+                found.push(format!("{key} stands twice"));
+            }
+            if text.trim() != *text || text.is_empty() {
+                found.push(format!("{key} is empty or has blanks around it"));
+            }
+        }
+        if !table.is_sorted_by_key(|(key, _)| *key) {
+            found.push(format!("the table that begins with {:?} is not sorted", table.first()));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_language_has_every_key_with_the_same_placeholders() {
+    let english = Language::En.catalogue();
+    for language in Language::ALL {
+        assert_eq!(differences(english, language.catalogue()), [""; 0], "{language:?}");
+        assert_eq!(differences(language.catalogue(), english), [""; 0], "{language:?}");
+        assert_eq!(disorder(language.tables()), [""; 0], "{language:?}");
+    }
+}
+
+#[test]
+fn the_comparison_finds_what_it_is_for() {
+    let one = BTreeMap::from([("a", "x {n}"), ("b", "y")]);
+    let other = BTreeMap::from([("a", "x {m}")]);
+    assert_eq!(differences(&one, &other), ["a has other placeholders", "b is missing"]);
+    assert_eq!(disorder(&[&[("b", "y"), ("a", "x")], &[("a", "x")]]).len(), 2);
+}
+
+#[test]
+fn every_reason_has_its_text() {
+    for key in Reason::KEYS {
+        assert!(has(&format!("reason.{key}")), "reason.{key}");
+    }
+}
+
+/// Every string literal in `text` that looks like a key of the catalogue.
+fn named_keys(text: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for literal in text.split('"') {
+        let is_key = literal.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._".contains(c));
+        if is_key && SECTIONS.iter().any(|section| literal.starts_with(section) && literal != *section) {
+            found.insert(literal.to_owned());
+        }
+    }
+    found
+}
+
+fn sources(folder: &Path, out: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            if !path.ends_with("words") {
+                sources(&path, out);
+            }
+        } else if path.extension().is_some_and(|ext| ext == "rs") {
+            out.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_key_that_the_source_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    sources(&root.join("agent"), &mut files);
+    assert!(files.len() > 10, "the sources were not found");
+    let mut missing = Vec::new();
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let strangers = named_keys(&text).into_iter().filter(|key| !has(key));
+        missing.extend(strangers.map(|key| format!("{}: {key}", file.display())));
+    }
+    assert_eq!(missing, [""; 0]);
+}
+
+#[test]
+fn placeholders_are_filled_once_and_never_from_values() {
+    let said = say(Language::En, "refuse.open_tags", &[("count", "{count}")]);
+    assert!(said.contains("{count}") && !said.contains("{}"), "{said}");
+    assert_eq!(say(Language::En, "no.such.key", &[]), "no.such.key");
+    assert_eq!(placeholder("a {b} c"), Some(("a ", "b", " c")));
+    assert_eq!(placeholder("{} { {x}"), Some(("{} { ", "x", "")));
+    assert_eq!(placeholder("{X} {"), None);
+}
+
+#[test]
+fn a_language_is_known_by_its_tag() {
+    assert_eq!(Language::parse("ru-RU"), Some(Language::Ru));
+    assert_eq!(Language::parse("EN"), Some(Language::En));
+    assert_eq!(Language::parse("uz"), None);
+}

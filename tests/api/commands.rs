@@ -1,0 +1,126 @@
+//! The command line: the real binary against the server.
+
+use std::process::Output;
+
+use serde_json::Value;
+
+use crate::world::{GTIN, KNOWN, TAIL, World};
+
+fn check(output: &Output, code: i32, stdout_has: &[&str]) {
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "stdout: {out}\nstderr: {err}");
+    for part in stdout_has {
+        assert!(out.contains(part), "{part:?} is not in: {out}\nstderr: {err}");
+    }
+    assert!(!out.contains(TAIL) && !err.contains(TAIL), "a tail came out: {out}{err}");
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn a_run_from_the_command_line() {
+    let world = World::new();
+    let start = ["run", "start", "line1", "--gtin", GTIN, "--batch", "A-17", "--quantity", "5"];
+    check(&world.tamga(&start, b""), 0, &["A-17", "run 1 is open"]);
+    check(&world.tamga(&["status"], b""), 0, &["line1", "running", "A-17", "3 / 5", "no read 1"]);
+    check(&world.tamga(&["--lang", "ru", "status"], b""), 0, &["Прошло"]);
+    let again = world.tamga(&start, b"");
+    check(&again, 1, &[]);
+    assert!(String::from_utf8_lossy(&again.stderr).contains("Run 1 is still open"));
+    check(&world.tamga(&["run", "stop", "line1"], b""), 0, &["stopped"]);
+    check(&world.tamga(&["run", "resume", "line1"], b""), 0, &["running"]);
+    check(&world.tamga(&["run", "close", "line1"], b""), 0, &["--clear"]);
+    check(&world.tamga(&["run", "close", "line1", "--clear"], b""), 0, &["run 1 is closed"]);
+    check(&world.tamga(&["run", "list"], b""), 0, &["A-17", "closed"]);
+    let asked = world.asked.lock().unwrap();
+    assert!(asked[0].starts_with("cli:"), "{asked:?}");
+}
+
+#[test]
+fn the_sheet_is_a_table_with_three_balances() {
+    let world = World::new();
+    let sheet = world.tamga(&["run", "sheet", "1"], b"");
+    check(&sheet, 0, &["Codes by block", "Codes of the run", "Triggers", "All balances hold", "(21)x1"]);
+    assert_eq!(json(&world.tamga(&["--json", "run", "sheet", "1"], b""))["items"]["triggers"], 4);
+    *world.records.unbalanced.lock().unwrap() = true;
+    check(&world.tamga(&["run", "sheet", "1"], b""), 1, &["A BALANCE DOES NOT HOLD"]);
+    check(&world.tamga(&["run", "sheet", "9"], b""), 6, &[]);
+}
+
+#[test]
+fn a_code_is_shown_from_an_argument_and_from_a_scanner() {
+    let world = World::new();
+    check(&world.tamga(&["codes", "show", KNOWN], b""), 0, &["(21)A7bQ", "is the code's own", "line1"]);
+    let scanned = KNOWN.replace("<GS>", "\u{1d}") + "\r\n";
+    check(&world.tamga(&["codes", "show", "-"], scanned.as_bytes()), 0, &["is the code's own"]);
+    check(&world.tamga(&["codes", "show", "0104600000000015unknown"], b""), 6, &[]);
+    check(&world.tamga(&["codes", "show", "-"], b"\n"), 2, &[]);
+    check(&world.tamga(&["codes", "declare", KNOWN, "passed"], b""), 0, &["Declared"]);
+    check(&world.tamga(&["codes", "declare", KNOWN, "eaten"], b""), 2, &[]);
+}
+
+#[test]
+fn a_list_is_imported_and_its_refusals_are_named() {
+    let world = World::new();
+    let list = world.folder.join("roll.txt");
+    let import = |path: &str| world.tamga(&["codes", "import", path, "--roll", "118", "--group", "water"], b"");
+    let path = list.display().to_string();
+    std::fs::write(&list, "010460000000001521a\n010460000000001521b\n").unwrap();
+    check(&import(&path), 0, &["2 codes taken, 0 refused"]);
+    std::fs::write(&list, "010460000000001521a\nbad\n").unwrap();
+    check(&import(&path), 1, &["1 codes taken, 1 refused", "not a code of the product group"]);
+    check(&import("/no/such/list"), 2, &[]);
+}
+
+#[test]
+fn devices_alarms_and_health_from_the_command_line() {
+    let world = World::new();
+    check(&world.tamga(&["test", "print", "line1"], b""), 0, &["test label"]);
+    check(&world.tamga(&["doctor"], b""), 0, &["p1 is connected"]);
+    check(&world.tamga(&["alarms"], b""), 1, &["[pool_low]", "Codes are running out: 7"]);
+    check(&world.tamga(&["alarms", "ack", "nothing"], b""), 6, &[]);
+    check(&world.tamga(&["alarms", "ack", "pool_low"], b""), 0, &["acknowledged"]);
+    check(&world.tamga(&["alarms"], b""), 0, &[]);
+    check(&world.tamga(&["trace", "on", "p1", "--bytes"], b""), 0, &["bytes"]);
+    check(&world.tamga(&["trace", "show", "p1"], b""), 0, &["> ~HS"]);
+    check(&world.tamga(&["trace", "off", "x9"], b""), 6, &[]);
+}
+
+#[test]
+fn json_has_the_shapes_of_the_api() {
+    let world = World::new();
+    let status = json(&world.tamga(&["status", "--json"], b""));
+    assert_eq!(status["lines"][0]["name"], "line1");
+    assert!(json(&world.tamga(&["alarms", "--json"], b"")).is_array());
+    let start = ["--json", "run", "start", "line1", "--gtin", GTIN, "--batch", "A"];
+    assert_eq!(json(&world.tamga(&start, b""))["opened"]["run"], 1);
+    let refused = world.tamga(&["--json", "run", "stop", "none"], b"");
+    assert_eq!(refused.status.code(), Some(6));
+    assert_eq!(json(&refused)["error"], "api.no_line");
+}
+
+#[test]
+fn exit_codes_tell_scripts_what_happened() {
+    let world = World::new();
+    check(&world.tamga(&["no-such-command"], b""), 2, &[]);
+    check(&world.tamga(&["run", "start", "line1"], b""), 2, &[]);
+    check(&world.tamga(&["run", "start", "line1", "--gtin", "1", "--batch", "A"], b""), 2, &[]);
+    check(&world.tamga(&["--api", "http://127.0.0.1:1", "status"], b""), 2, &[]);
+    check(&world.tamga(&["--help"], b""), 0, &["Exit codes"]);
+    check(&world.tamga(&["--version"], b""), 0, &["tamga"]);
+    check(&world.tamga(&["completions", "bash"], b""), 0, &["complete"]);
+    check(&world.tamga(&["--config", "/no/such/file", "check"], b""), 3, &[]);
+    let bare = |args: &[&str]| {
+        std::process::Command::new(env!("CARGO_BIN_EXE_tamga")).args(args).output().unwrap()
+    };
+    let token = world.folder.join("api.token").display().to_string();
+    check(&bare(&["--api", "http://127.0.0.1:1", "--token-file", &token, "status"]), 4, &[]);
+    check(&bare(&["--config", "/no/such/file", "status"]), 3, &[]);
+    check(&bare(&["--api", &world.base, "--token-file", "/no/token", "status"]), 5, &[]);
+    let wrong = world.folder.join("wrong.token");
+    std::fs::write(&wrong, "0".repeat(64)).unwrap();
+    let wrong = wrong.display().to_string();
+    check(&bare(&["--api", &world.base, "--token-file", &wrong, "status"]), 5, &[]);
+}

@@ -1,0 +1,290 @@
+//! A server on a loopback port, the line behind it, and records in memory.
+
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use reqwest::{Client, Method, RequestBuilder, Response};
+use serde_json::Value;
+use tamga::desk::*;
+use tamga::web::token::{FILE, Token};
+use tamga::web::{self, Door};
+use tamga_domain::code::{Identity, Serial};
+use tamga_domain::gs1::Gtin;
+use tamga_domain::ids::{BlockNo, LineNo, ReportNo, RunId};
+use tamga_domain::line::ask::{Alarm, Ask, DeviceStatus, Refusal, Reply, RunStatus, Status};
+use tamga_domain::record::{RunPlan, RunState};
+use tamga_domain::time::Wall;
+use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, watch};
+
+pub const GTIN: &str = "04600000000015";
+/// The code that the records know; its tail must never come out.
+pub const KNOWN: &str = "010460000000001521A7bQ<GS>93CANARY";
+pub const TAIL: &str = "CANARY";
+
+pub struct World {
+    pub runtime: Runtime,
+    pub base: String,
+    pub folder: PathBuf,
+    pub token: Token,
+    pub client: Client,
+    pub records: Arc<Memory>,
+    /// What the line was asked, as `Debug` text, with the name of who asked.
+    pub asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl World {
+    pub fn new() -> World {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("tamga-api-{}-{count}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let token = Token::load_or_make(&folder).unwrap();
+        let records = Arc::new(Memory::default());
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let line = line(&runtime, asked.clone());
+        let desk = Desk {
+            agent: Agent { id: "a1".into(), started: Wall(0) },
+            lines: vec![line],
+            products: vec![Product { gtin: gtin(), group: "water".into(), name: "Still 0.5".into() }],
+            upstream: watch::channel(UpstreamStatus { last_answer_ms: Some(1), ..Default::default() }).1,
+            records: records.clone(),
+        };
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let door = Door { listener, token: token.clone(), hosts: vec!["line3.plant".into()] };
+        runtime.spawn(web::serve(desk, door, std::future::pending()));
+        let client = Client::builder().no_proxy().build().unwrap();
+        World { runtime, base, folder, token, client, records, asked }
+    }
+
+    /// A request as a caller who is let in.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client
+            .request(method, format!("{}{path}", self.base))
+            .header("authorization", self.token.bearer())
+            .header("x-tamga-who", "Dilnoza")
+    }
+
+    pub fn send(&self, request: RequestBuilder) -> (u16, String) {
+        self.runtime.block_on(async {
+            let response: Response = request.send().await.unwrap();
+            (response.status().as_u16(), response.text().await.unwrap())
+        })
+    }
+
+    pub fn get(&self, path: &str) -> (u16, Value) {
+        let (status, text) = self.send(self.request(Method::GET, path));
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    pub fn post(&self, path: &str, body: Value) -> (u16, Value) {
+        let (status, text) = self.send(self.request(Method::POST, path).json(&body));
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    pub fn start(&self) -> (u16, Value) {
+        let path = "/api/v1/lines/line1/run";
+        self.post(path, serde_json::json!({"gtin": GTIN, "quantity": 5, "batch": "A-17", "key": "k"}))
+    }
+
+    /// The real binary against this server.
+    pub fn tamga(&self, args: &[&str], stdin: &[u8]) -> Output {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tamga"))
+            .args(["--api", &self.base, "--token-file"])
+            .arg(self.folder.join(FILE))
+            .args(args)
+            .env_remove("LC_ALL")
+            .env("LANG", "C")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A child that does not read its stdin may be gone already.
+        let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), stdin);
+        child.wait_with_output().unwrap()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+pub fn gtin() -> Gtin {
+    Gtin::parse(GTIN.as_bytes()).unwrap()
+}
+
+fn identity(serial: &[u8]) -> Identity {
+    Identity { gtin: gtin(), serial: Serial::new(serial).unwrap() }
+}
+
+/// A line that does what it is asked, one run at a time, and closes at once when all is clear.
+fn line(runtime: &Runtime, asked: Arc<Mutex<Vec<String>>>) -> LineDesk {
+    let (ask, mut asks) = mpsc::channel::<Asked>(8);
+    let alarm = Alarm { key: "pool_low".into(), detail: "7".into(), since: Wall(0), acknowledged: false };
+    let device = |name: &str, kind| DeviceStatus { name: name.into(), kind, connected: true, faults: vec![] };
+    let first = Status {
+        devices: vec![device("p1", "printer"), device("r1", "reader")],
+        alarms: vec![alarm],
+        ..Status::default()
+    };
+    let (show, status) = watch::channel(Arc::new(first));
+    runtime.spawn(async move {
+        while let Some(Asked { ask, who, reply }) = asks.recv().await {
+            asked.lock().unwrap().push(format!("{} ({}): {ask:?}", who.name, who.from));
+            let mut now = Status::clone(&show.borrow());
+            let answer = answer(&mut now, ask);
+            show.send_replace(Arc::new(now));
+            let _ = reply.send(answer);
+        }
+    });
+    LineDesk { name: "line1".into(), kind: "print-and-apply", ask, status }
+}
+
+fn answer(status: &mut Status, ask: Ask) -> Result<Reply, Refusal> {
+    match ask {
+        Ask::Start(plan) => match &status.run {
+            Some(run) if run.plan.key == plan.key => Ok(Reply::Opened(run.run)),
+            Some(run) => Err(Refusal::new("run_open").with("run", run.run)),
+            None => {
+                status.run = Some(run_status(plan));
+                Ok(Reply::Opened(RunId(1)))
+            }
+        },
+        Ask::Stop | Ask::Resume if status.run.is_none() => Err(Refusal::new("no_run")),
+        Ask::Close { clear: false } => Ok(Reply::Closing { unseen: 2, pass_unknown: 1, open_tags: 0 }),
+        Ask::Close { clear: true } => {
+            status.run = None;
+            Ok(Reply::Closing { unseen: 0, pass_unknown: 0, open_tags: 0 })
+        }
+        Ask::Acknowledge { .. } => {
+            status.alarms[0].acknowledged = true;
+            Ok(Reply::Done)
+        }
+        Ask::Stop | Ask::Resume | Ask::Declare { .. } | Ask::TestPrint { .. } => Ok(Reply::Done),
+    }
+}
+
+fn run_status(plan: RunPlan) -> RunStatus {
+    RunStatus {
+        run: RunId(1),
+        plan,
+        state: RunState::Running,
+        triggers: 4,
+        passed: 3,
+        rejected: vec![("no_read".into(), 1)],
+        issued: 5,
+        in_doubt: vec![],
+        pass_unknown: vec![],
+    }
+}
+
+#[derive(Default)]
+pub struct Memory {
+    pub audit: Mutex<Vec<AuditEntry>>,
+    pub imported: Mutex<Vec<(u64, Vec<u8>)>>,
+    pub trace: Mutex<Option<TraceLevel>>,
+    /// Makes the sheet's items disagree.
+    pub unbalanced: Mutex<bool>,
+}
+
+fn row() -> RunRow {
+    let plan = RunPlan {
+        key: "k".into(),
+        gtin: gtin(),
+        group: "water".into(),
+        quantity: 3,
+        batch: "A-17".into(),
+        production: Wall(0),
+        expiry: None,
+    };
+    let (opened, closed) = (Wall(1_000), Some(Wall(61_000)));
+    RunRow { run: RunId(1), line: LineNo(0), plan, state: RunState::Closed, opened, closed, passed: 3, triggers: 4 }
+}
+
+impl Records for Memory {
+    fn story(&self, scan: &[u8]) -> Result<Option<Story>, RecordsError> {
+        if !scan.starts_with(b"01") {
+            return Err(RecordsError::Refused(Refusal::new("api.bad_scan")));
+        }
+        let event = StoryEvent { at: Wall(5_000), key: "issued".into(), detail: "p1".into() };
+        Ok(scan.windows(4).any(|w| w == b"A7bQ").then(|| Story {
+            code: identity(b"A7bQ"),
+            state: "verified.unknown".into(),
+            reason: None,
+            tail_agrees: scan.contains(&0x1d).then(|| scan.ends_with(TAIL.as_bytes())),
+            run: Some(RunId(1)),
+            line: Some(LineNo(0)),
+            block: Some(BlockNo(2)),
+            roll: None,
+            report: Some(ReportNo(3)),
+            events: vec![event],
+        }))
+    }
+    fn runs(&self, before: Option<RunId>, _: u32) -> Result<Vec<RunRow>, RecordsError> {
+        Ok(if before.is_some() { vec![] } else { vec![row()] })
+    }
+    fn sheet(&self, run: RunId) -> Result<Option<Sheet>, RecordsError> {
+        let triggers = if *self.unbalanced.lock().unwrap() { 5 } else { 4 };
+        let unseen = NamedCode { code: identity(b"x1"), state: "spoiled.unseen".into(), reason: None };
+        let of_block = Counts { pooled: 5, applied: 3, spoiled: 2, ..Counts::default() };
+        Ok((run == RunId(1)).then(|| Sheet {
+            run: row(),
+            blocks: vec![BlockBalance { block: BlockNo(2), received: 10, codes: of_block }],
+            issued: 5,
+            codes: Counts { applied: 3, spoiled: 2, ..Counts::default() },
+            triggers,
+            items_passed: 3,
+            codes_passed: 3,
+            rejected: vec![("no_read".into(), 1)],
+            lost: 0,
+            escaped: 0,
+            named: vec![unseen],
+            named_left: 1,
+        }))
+    }
+    fn pool(&self) -> Result<Vec<PoolLevel>, RecordsError> {
+        Ok(vec![PoolLevel { gtin: gtin(), codes: 5, soonest_expiry: None }])
+    }
+    fn outbox(&self, _: u32) -> Result<Vec<OpenReport>, RecordsError> {
+        Ok(vec![])
+    }
+    fn doctor(&self) -> Result<Vec<Finding>, RecordsError> {
+        Ok(vec![])
+    }
+    fn import(&self, slice: &ImportSlice) -> Result<Imported, RecordsError> {
+        assert!(slice.codes.len() <= IMPORT_SLICE);
+        let mut taken = self.imported.lock().unwrap();
+        let mut answer = Imported::default();
+        for (line, code) in &slice.codes {
+            if code.starts_with(b"bad") {
+                let why = "api.code_malformed".to_owned();
+                answer.refused.push(RefusedCode { line: *line, code: None, why });
+            } else {
+                answer.taken += 1;
+                taken.push((*line, code.clone()));
+            }
+        }
+        Ok(answer)
+    }
+    fn audit(&self, entry: AuditEntry) -> Result<(), RecordsError> {
+        self.audit.lock().unwrap().push(entry);
+        Ok(())
+    }
+    fn trace(&self, device: &str, _: u32) -> Result<Option<Trace>, RecordsError> {
+        let level = self.trace.lock().unwrap().unwrap_or(TraceLevel::Off);
+        let record = TraceRecord { at: Wall(0), way: '>', text: "~HS".into() };
+        Ok((device == "p1").then(|| Trace { level, records: vec![record] }))
+    }
+    fn set_trace(&self, device: &str, level: TraceLevel) -> Result<bool, RecordsError> {
+        *self.trace.lock().unwrap() = Some(level);
+        Ok(device == "p1")
+    }
+}
