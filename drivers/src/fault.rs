@@ -4,6 +4,7 @@
 //! who reads the log, and never holds symbol data.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// One thing wrong with one device.
@@ -188,6 +189,30 @@ impl fmt::Display for FaultKind {
     }
 }
 
+/// The lasting faults of one device, as far as they were told.
+#[derive(Debug, Default)]
+pub(crate) struct Standing {
+    kinds: BTreeSet<FaultKind>,
+}
+
+impl Standing {
+    /// Notes that a fault is there or not; returns what it is now if that is news.
+    pub(crate) fn set(&mut self, kind: FaultKind, on: bool) -> Option<bool> {
+        let news = if on { self.kinds.insert(kind) } else { self.kinds.remove(&kind) };
+        news.then_some(on)
+    }
+
+    /// Lists what stands.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = FaultKind> {
+        self.kinds.iter().copied()
+    }
+
+    /// Forgets all: the connection went, and with it what was known.
+    pub(crate) fn clear(&mut self) {
+        self.kinds.clear();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,6 +220,9 @@ mod tests {
     #[test]
     fn a_fault_reads_as_its_key_its_count_and_its_detail() {
         assert_eq!(Fault::from(FaultKind::MediaOut).to_string(), "media_out");
-        assert_eq!(Fault::new(FaultKind::MissedItems { count: 3 }, "ring").to_string(), "missed_items (3): ring");
+        assert_eq!(
+            Fault::new(FaultKind::MissedItems { count: 3 }, "ring").to_string(),
+            "missed_items (3): ring"
+        );
     }
 }

@@ -1,8 +1,9 @@
 //! x
-pub mod session;
 pub mod fault;
 pub mod framing;
 mod mask;
+pub mod printer;
+pub mod run;
+pub mod session;
 pub mod trace;
 pub mod transport;
-pub mod run;

@@ -106,7 +106,9 @@ async fn drive<S: Session, C: Fn() -> Time>(
         match &why {
             Why::Ended(end) => tracing::info!(device = transport.name(), ?end, "device closed"),
             Why::Lost(err) => tracing::warn!(device = transport.name(), %err, ?pause, "connection lost"),
-            Why::Replaced(_) => tracing::warn!(device = transport.name(), "a new connection replaces the old"),
+            Why::Replaced(_) => {
+                tracing::warn!(device = transport.name(), "a new connection replaces the old")
+            }
         }
         if shell.lost().await.is_err() {
             return End::EventsClosed;

@@ -4,6 +4,7 @@
 //! never renders a job twice. `Printed` is evidence kept beside a code, never a read: printers count
 //! labels, they do not know which.
 
+mod mirror;
 pub mod zpl;
 pub mod zpl_format;
 pub mod zpl_status;
