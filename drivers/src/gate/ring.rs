@@ -1,0 +1,133 @@
+//! The requests that a map allows, and the ring of leaves to pass as we last wished it.
+
+use std::collections::VecDeque;
+
+use super::map::GateMap;
+use super::pdu::Request;
+
+impl GateMap {
+    /// Reads status, counts and items together.
+    pub(crate) fn look(&self) -> Request {
+        let (first, end) = self.look_range();
+        Request::ReadInput { first, count: (end - u32::from(first)) as u16 }
+    }
+
+    /// Reads some places of the memory of outcomes.
+    pub(crate) fn read_outcomes(&self, first_place: u16, count: u16) -> Request {
+        Request::ReadInput { first: self.outcome_ring + 3 * first_place, count: 3 * count }
+    }
+
+    /// Lets the belt run or stops it.
+    pub(crate) fn write_command(&self, run: bool) -> Request {
+        Request::Write { first: self.command, values: vec![u16::from(run)] }
+    }
+
+    /// Reads the command back.
+    pub(crate) fn read_command(&self) -> Request {
+        Request::ReadHolding { first: self.command, count: 1 }
+    }
+
+    /// Lets nobody pass.
+    pub(crate) fn clear_passes(&self) -> Request {
+        Request::Write { first: self.pass_ring, values: vec![0; 2 * usize::from(self.pass_ring_len)] }
+    }
+
+    /// Reads the ring of leaves to pass back.
+    pub(crate) fn read_passes(&self) -> Request {
+        Request::ReadHolding { first: self.pass_ring, count: 2 * self.pass_ring_len }
+    }
+
+    /// Writes one place of the ring of leaves to pass.
+    pub(crate) fn write_pass(&self, place: u16, tag: u32) -> Request {
+        let values = vec![(tag >> 16) as u16, tag as u16];
+        Request::Write { first: self.pass_ring + 2 * place, values }
+    }
+
+    /// Beats.
+    pub(crate) fn write_beat(&self, beat: u16) -> Request {
+        Request::Write { first: self.agent_heartbeat, values: vec![beat] }
+    }
+}
+
+/// The ring of leaves to pass, and what of it is still to be written.
+#[derive(Debug)]
+pub(crate) struct PassRing {
+    /// By place, the tag that shall pass; as it will be once all is written.
+    wished: Vec<u32>,
+    unwritten: VecDeque<(u16, u32)>,
+}
+
+impl PassRing {
+    /// Makes a ring that lets nobody pass.
+    pub(crate) fn new(len: u16) -> Self {
+        Self { wished: vec![0; usize::from(len)], unwritten: VecDeque::new() }
+    }
+
+    /// Forgets all wishes: the gate's ring is being cleared.
+    pub(crate) fn clear(&mut self) {
+        self.wished.fill(0);
+        self.unwritten.clear();
+    }
+
+    /// Lets an item pass.
+    pub(crate) fn pass(&mut self, number: u32) {
+        self.wish(number, number);
+    }
+
+    /// Takes a leave back. A place that a later item took meanwhile stays as it is.
+    pub(crate) fn reject(&mut self, number: u32) {
+        let place = number as usize % self.wished.len();
+        if self.wished[place] == number {
+            self.wish(number, 0);
+        }
+    }
+
+    /// Gives the next write, oldest first.
+    pub(crate) fn pop(&mut self) -> Option<(u16, u32)> {
+        self.unwritten.pop_front()
+    }
+
+    /// Takes back a write that the gate was too busy for, unless there is a newer wish.
+    pub(crate) fn put_back(&mut self, place: u16, tag: u32) {
+        if !self.unwritten.iter().any(|(other, _)| *other == place) {
+            self.unwritten.push_front((place, tag));
+        }
+    }
+
+    /// A place waits with its newest wish only, so the queue is never longer than the ring.
+    fn wish(&mut self, number: u32, tag: u32) {
+        let place = number as usize % self.wished.len();
+        self.wished[place] = tag;
+        let place = place as u16;
+        self.unwritten.retain(|(other, _)| *other != place);
+        self.unwritten.push_back((place, tag));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_reject_does_not_take_the_leave_of_a_later_item() {
+        let mut ring = PassRing::new(32);
+        ring.pass(5);
+        ring.pass(37);
+        ring.reject(5);
+        assert_eq!(ring.pop(), Some((5, 37)));
+        assert_eq!(ring.pop(), None);
+        ring.reject(37);
+        assert_eq!(ring.pop(), Some((5, 0)));
+    }
+
+    #[test]
+    fn a_write_put_back_gives_way_to_a_newer_wish() {
+        let mut ring = PassRing::new(32);
+        ring.pass(5);
+        let busy = ring.pop().unwrap();
+        ring.reject(5);
+        ring.put_back(busy.0, busy.1);
+        assert_eq!(ring.pop(), Some((5, 0)));
+        assert_eq!(ring.pop(), None);
+    }
+}
