@@ -3,6 +3,7 @@
 //! The trigger at the reader numbers the items; everything said about an item names that tag. A gate
 //! rests at reject: it passes an item only on an explicit `Pass` for its tag.
 
+pub(crate) mod ask;
 pub mod map;
 pub mod modbus;
 pub(crate) mod pdu;

@@ -14,6 +14,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::ask::{Phase, Purpose, Waiting};
 use super::map::{GateConfig, MapError};
 use super::pdu::{AnswerError, Request};
 use super::ring::PassRing;
@@ -28,47 +29,6 @@ const BEAT_GRACE: Duration = Duration::from_millis(500);
 
 /// Why a look can be read from its answer.
 const LOOK_IS_WHOLE: &str = "the answer has as many registers as the look asked for";
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// No connection, or one that is being dropped.
-    Down,
-    Stop,
-    Clear,
-    CheckCommand,
-    CheckRing,
-    FirstLook,
-    Memory,
-    SecondLook,
-    Running,
-}
-
-/// What a request is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Purpose {
-    /// The step of the opening that the phase names.
-    Open,
-    Look,
-    Outcomes {
-        first_place: u16,
-    },
-    Command {
-        run: bool,
-    },
-    Pass {
-        place: u16,
-        tag: u32,
-    },
-    Beat,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    transaction: u16,
-    request: Request,
-    purpose: Purpose,
-    sent: Time,
-}
 
 /// The session of one such gate.
 #[derive(Debug)]
@@ -351,16 +311,11 @@ impl ModbusGate {
             Some(_) | None => now,
         };
         self.heard = Some((look.heartbeat, since));
-        let bit = |number: u16| look.status >> number & 1 == 1;
-        let flags = [
-            (FaultKind::NotReady, !bit(0)),
-            (FaultKind::RejectNotConfirmed, bit(2)),
-            (FaultKind::Escape, bit(3)),
-            (FaultKind::AgentHeartbeatLost, bit(4) && now >= self.grace_until),
-            (FaultKind::BinFull, bit(5)),
+        let beats = [
+            (FaultKind::AgentHeartbeatLost, look.misses_our_beat() && now >= self.grace_until),
             (FaultKind::DeviceHeartbeatLost, now.since(since) >= self.config.silence_max),
         ];
-        for (kind, on) in flags {
+        for (kind, on) in look.flags().into_iter().chain(beats) {
             match self.faults.set(kind, on) {
                 Some(true) => out.events.push(GateEvent::Fault(kind.into())),
                 Some(false) => out.events.push(GateEvent::Cleared(kind)),
@@ -417,14 +372,7 @@ impl ModbusGate {
         if let Some((first_place, count)) = self.readings.pop_front() {
             return Some((Purpose::Outcomes { first_place }, map.read_outcomes(first_place, count)));
         }
-        match self.phase {
-            Phase::Down | Phase::Memory => None,
-            Phase::Stop => Some((Purpose::Open, map.write_command(false))),
-            Phase::Clear => Some((Purpose::Open, map.clear_passes())),
-            Phase::CheckCommand => Some((Purpose::Open, map.read_command())),
-            Phase::CheckRing => Some((Purpose::Open, map.read_passes())),
-            Phase::FirstLook | Phase::SecondLook => Some((Purpose::Open, map.look())),
-            Phase::Running => Some((Purpose::Look, map.look())),
-        }
+        let purpose = if self.phase == Phase::Running { Purpose::Look } else { Purpose::Open };
+        self.phase.request(map).map(|request| (purpose, request))
     }
 }

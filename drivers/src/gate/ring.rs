@@ -1,53 +1,6 @@
-//! The requests that a map allows, and the ring of leaves to pass as we last wished it.
+//! The ring of leaves to pass as we last wished it.
 
 use std::collections::VecDeque;
-
-use super::map::GateMap;
-use super::pdu::Request;
-
-impl GateMap {
-    /// Reads status, counts and items together.
-    pub(crate) fn look(&self) -> Request {
-        let (first, end) = self.look_range();
-        Request::ReadInput { first, count: (end - u32::from(first)) as u16 }
-    }
-
-    /// Reads some places of the memory of outcomes.
-    pub(crate) fn read_outcomes(&self, first_place: u16, count: u16) -> Request {
-        Request::ReadInput { first: self.outcome_ring + 3 * first_place, count: 3 * count }
-    }
-
-    /// Lets the belt run or stops it.
-    pub(crate) fn write_command(&self, run: bool) -> Request {
-        Request::Write { first: self.command, values: vec![u16::from(run)] }
-    }
-
-    /// Reads the command back.
-    pub(crate) fn read_command(&self) -> Request {
-        Request::ReadHolding { first: self.command, count: 1 }
-    }
-
-    /// Lets nobody pass.
-    pub(crate) fn clear_passes(&self) -> Request {
-        Request::Write { first: self.pass_ring, values: vec![0; 2 * usize::from(self.pass_ring_len)] }
-    }
-
-    /// Reads the ring of leaves to pass back.
-    pub(crate) fn read_passes(&self) -> Request {
-        Request::ReadHolding { first: self.pass_ring, count: 2 * self.pass_ring_len }
-    }
-
-    /// Writes one place of the ring of leaves to pass.
-    pub(crate) fn write_pass(&self, place: u16, tag: u32) -> Request {
-        let values = vec![(tag >> 16) as u16, tag as u16];
-        Request::Write { first: self.pass_ring + 2 * place, values }
-    }
-
-    /// Beats.
-    pub(crate) fn write_beat(&self, beat: u16) -> Request {
-        Request::Write { first: self.agent_heartbeat, values: vec![beat] }
-    }
-}
 
 /// The ring of leaves to pass, and what of it is still to be written.
 #[derive(Debug)]

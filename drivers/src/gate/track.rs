@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::map::{GateMap, READ_REGISTERS_MAX};
+use crate::fault::FaultKind;
 
 /// Looks that may pass while the gate has counted an item whose entry it has not written yet: a scan
 /// of a PLC takes 1 to 20 ms, a look 2 ms and more.
@@ -44,6 +45,25 @@ impl Look {
             lost: two(map.lost)?,
             items: (0..map.item_ring_len).map(entry).collect::<Option<_>>()?,
         })
+    }
+
+    /// Returns each status bit with the fault that it stands for.
+    pub(crate) fn flags(&self) -> [(FaultKind, bool); 4] {
+        [
+            (FaultKind::NotReady, !self.bit(0)),
+            (FaultKind::RejectNotConfirmed, self.bit(2)),
+            (FaultKind::Escape, self.bit(3)),
+            (FaultKind::BinFull, self.bit(5)),
+        ]
+    }
+
+    /// Tells whether the gate no longer hears us.
+    pub(crate) fn misses_our_beat(&self) -> bool {
+        self.bit(4)
+    }
+
+    fn bit(&self, number: u16) -> bool {
+        self.status >> number & 1 == 1
     }
 
     /// Sums the outcomes; a change says that the ring of outcomes has news.

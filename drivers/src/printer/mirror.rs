@@ -28,8 +28,8 @@ impl Mirror {
     }
 
     /// Returns how many jobs have no outcome yet.
-    pub(crate) fn len(&self) -> usize {
-        self.in_flight.len()
+    pub(crate) fn len(&self) -> u32 {
+        u32::try_from(self.in_flight.len()).expect("a window of 32 bits bounds it")
     }
 
     /// Tells whether there is a counter to go by.

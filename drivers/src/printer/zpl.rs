@@ -196,7 +196,7 @@ impl Zpl {
             Phase::Running if self.held => Some(FaultKind::Held.into()),
             Phase::Running => match self.blocking().next() {
                 Some(kind) => Some(kind.into()),
-                None if self.mirror.len() >= self.window() => Some(FaultKind::QueueFull.into()),
+                None if self.mirror.len() >= self.config.window => Some(FaultKind::QueueFull.into()),
                 None => None,
             },
         }
@@ -382,17 +382,12 @@ impl Zpl {
         self.counter_asked.map(|at| at + span)
     }
 
-    fn window(&self) -> usize {
-        usize::try_from(self.config.window).unwrap_or(usize::MAX)
-    }
-
     /// Tells the free places when they changed.
     fn announce(&mut self, out: &mut Output<PrinterEvent>) {
         let free = match self.refusal() {
             Some(_) => 0,
-            None => self.window() - self.mirror.len(),
+            None => self.config.window - self.mirror.len(),
         };
-        let free = u32::try_from(free).unwrap_or(u32::MAX);
         if free != self.announced {
             self.announced = free;
             out.events.push(PrinterEvent::Ready { free });
