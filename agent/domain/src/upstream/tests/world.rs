@@ -70,7 +70,6 @@ impl UpOrder {
 
 #[derive(Clone, Debug)]
 pub struct UpReport {
-    pub own_number: String,
     pub run: RunId,
     pub passes: Vec<PassNo>,
     pub made: Time,
@@ -141,8 +140,8 @@ impl Upstream {
             }
             Request::Apply { run, passes, head } => {
                 let passes = super::super::passes::each(passes).collect();
-                let own_number = head.own_number.clone();
-                self.reports.push(UpReport { own_number, run: *run, passes, made: now, good: None });
+                assert!(head.own_number.starts_with("A1-R"));
+                self.reports.push(UpReport { run: *run, passes, made: now, good: None });
                 Reply::ReportMade { upstream_id: format!("r{}", self.reports.len() - 1) }
             }
             Request::Report { upstream_id } => {
