@@ -111,6 +111,7 @@ impl Report {
                 Vec::new()
             }
             Some(Step::Closing) => {
+                self.busy = false;
                 self.phase = Phase::Over;
                 self.heirs(core, answers)
             }

@@ -11,7 +11,7 @@ use crate::ids::*;
 use crate::record::*;
 use crate::time::{Time, Wall};
 
-pub const GTIN: &[u8; 14] = b"04780012960011";
+pub const GTIN: &[u8; 14] = b"04780012960016";
 /// Production time of all runs: long past for the model's clock.
 pub const START_MS: i64 = 1_780_000_000_000;
 
