@@ -236,9 +236,19 @@ impl World {
         }
     }
 
+    /// Faults stop: production goes on, and everything must settle.
     fn settle(&mut self) {
         self.faults = false;
-        self.produce(true);
+        let wanted = self.store.passed_to + 150;
+        for _ in 0..10_000 {
+            if !(self.commit_one() || self.answer_one()) {
+                self.pass_time(Duration::from_secs(60));
+                self.produce(self.store.passed_to >= wanted);
+            }
+            if self.store.run_closed {
+                break;
+            }
+        }
         for _ in 0..40_000 {
             if !(self.commit_one() || self.answer_one()) {
                 self.pass_time(Duration::from_secs(60));
@@ -281,12 +291,11 @@ fn run(seed: u64, config: Config) {
         world.one();
     }
     world.settle();
-    assert!(!world.up.orders.is_empty() && world.store.passed_to > 0, "the world did something");
 }
 
 #[test]
 fn every_report_takes_effect_once_and_no_order_is_made_twice_and_no_block_is_skipped() {
-    for seed in 0..40 {
+    for seed in 0..100 {
         let outcome = std::panic::catch_unwind(|| run(seed, config()));
         assert!(outcome.is_ok(), "seed {seed}");
     }
