@@ -115,7 +115,10 @@ impl Core {
         if let Some(server) = answer.server {
             self.skew_ms = Some(server.0.saturating_sub(self.wall.0));
         }
-        self.last_answer = Some(self.wall);
+        // Status 0: the shell knew the answer without asking.
+        if answer.status != 0 {
+            self.last_answer = Some(self.wall);
+        }
         let failed = match &answer.said {
             Reply::Failed { reason } => Some(("upstream-failing", reason)),
             Reply::NotNow { reason } => Some(("upstream-not-let-in", reason)),

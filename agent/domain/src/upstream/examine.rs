@@ -53,7 +53,8 @@ impl Report {
             let count = core.config.codes_per_lookup.max(1);
             let next = passes::each(&self.passes).skip(self.examine.looked_up as usize);
             let passes = passes::ranges(next.take(count as usize));
-            return Some(Request::Codes { run: self.run, passes });
+            let group = self.head.group.clone();
+            return Some(Request::Codes { group, run: self.run, passes });
         }
         self.busy = true;
         let (no, at) = (self.no, core.wall);

@@ -33,7 +33,7 @@ mod passes;
 mod pools;
 mod reports;
 pub mod request;
-mod unpack;
+pub mod unpack;
 
 #[cfg(test)]
 mod tests;

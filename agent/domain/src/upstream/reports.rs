@@ -53,6 +53,9 @@ pub(super) struct Report {
     tries: u32,
     upstream_id: String,
     absence: Absence,
+    /// The last document of the pages looked through, and whether one on them may be this report in process.
+    page: Option<String>,
+    in_process: bool,
     /// When it left last, or when this process began.
     sent_at: Wall,
     pub examine: Examine,
@@ -75,6 +78,8 @@ impl Report {
             tries: 0,
             upstream_id: String::new(),
             absence: Absence::default(),
+            page: None,
+            in_process: false,
             sent_at: at,
             examine: Examine::default(),
             blameless: 0,
@@ -124,7 +129,8 @@ impl Report {
                 Request::Apply { run: self.run, passes: self.passes.clone(), head: self.head_of(core) }
             }
             Phase::Probing => {
-                Request::Codes { run: self.run, passes: passes::spread(&self.passes, PROBES) }
+                let (group, passes) = (self.head.group.clone(), passes::spread(&self.passes, PROBES));
+                Request::Codes { group, run: self.run, passes }
             }
             Phase::Searching => self.search(core),
             Phase::Processing => Request::Report { upstream_id: self.upstream_id.clone() },
@@ -184,7 +190,8 @@ impl Report {
 
     fn search(&self, core: &Core) -> Request {
         let (since, until) = self.window(core);
-        Request::Documents { group: self.head.group.clone(), since, until }
+        let after = self.page.clone();
+        Request::Documents { group: self.head.group.clone(), since, until, after }
     }
 
     /// Makes a state durable; the phase changes when it is.
@@ -255,7 +262,7 @@ impl Report {
                     self.phase = Phase::Searching;
                 }
             }
-            (Phase::Searching, Reply::Documents { seen, whole }) => self.searched(core, &seen, whole),
+            (Phase::Searching, Reply::Documents { seen, next }) => self.searched(core, &seen, next),
             (Phase::Examining, Reply::Codes(codes)) => self.examined(core, codes),
             _ => self.again(core),
         }
@@ -287,11 +294,16 @@ impl Report {
     }
 
     /// No probed code is applied. Absence counts only while no document in the window is in process.
-    fn searched(&mut self, core: &mut Core, seen: &[DocumentSeen], whole: bool) {
+    fn searched(&mut self, core: &mut Core, seen: &[DocumentSeen], next: Option<String>) {
         let (since, until) = self.window(core);
         let may_be_ours = |d: &DocumentSeen| d.created.is_none_or(|c| since <= c && c <= until);
-        let in_process = seen.iter().any(|d| !d.done && may_be_ours(d));
-        if !whole || in_process {
+        self.in_process |= seen.iter().any(|d| !d.done && may_be_ours(d));
+        if next.is_some() && next != self.page && !self.in_process {
+            self.page = next;
+            return;
+        }
+        self.page = None;
+        if std::mem::take(&mut self.in_process) {
             self.absence.forget();
         } else if self.absence.look(&core.config, core.now) {
             let why = "not found over the whole settling time: sent again";

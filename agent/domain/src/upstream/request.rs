@@ -31,9 +31,9 @@ pub enum Request {
     /// What became of a report that upstream named.
     Report { upstream_id: String },
     /// The status of the codes of these passes.
-    Codes { run: RunId, passes: Vec<PassRange> },
-    /// Application documents made between two moments of the server's clock.
-    Documents { group: String, since: Wall, until: Wall },
+    Codes { group: String, run: RunId, passes: Vec<PassRange> },
+    /// Application documents made between two moments of the server's clock; the page after the document `after`.
+    Documents { group: String, since: Wall, until: Wall, after: Option<String> },
     /// Anything cheap: only the server's clock is wanted.
     Clock { group: String },
 }
@@ -109,7 +109,8 @@ pub enum Reply {
     Report { status: ReportStatus, reason: String },
     /// By pass; a pass whose code is not to be reported any more is left out.
     Codes(Vec<(PassNo, CodeStatus)>),
-    Documents { seen: Vec<DocumentSeen>, whole: bool },
+    /// `next`: there may be more after this document.
+    Documents { seen: Vec<DocumentSeen>, next: Option<String> },
     Clock,
     /// Refused for its content (400, 409, 422): nothing of it is in effect and a repeat would be refused again.
     Refused { reason: String },

@@ -5,11 +5,24 @@
 
 use super::core::{Core, Subject};
 use crate::gs1::Gtin;
+use crate::code::Code;
 use crate::ids::BlockNo;
+use crate::layout::Layout;
 use crate::record::{Record, Unpacked};
 
 /// A slice keeps the writer busy for less than 5 ms.
 pub(super) const SLICE: usize = 100;
+
+/// Reads one code as upstream issued it. Unlike a read from a mark, nothing is put back: bytes that the layout would
+/// write in another way are not a code to be printed.
+pub fn read_issued(layout: &Layout, raw: &[u8]) -> Result<Code, String> {
+    let parsed = layout.parse(raw).map_err(|e| e.to_string())?;
+    match layout.render_full(&parsed.code) {
+        Ok(written) if written == raw => Ok(parsed.code),
+        Ok(_) => Err("the layout writes this code in another way: a separator is lost or spelled differently".into()),
+        Err(e) => Err(e.to_string()),
+    }
+}
 
 pub(super) struct Unpacking {
     pub block: BlockNo,

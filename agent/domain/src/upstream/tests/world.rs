@@ -153,7 +153,7 @@ impl Upstream {
                 };
                 Reply::Report { status, reason: reason.into() }
             }
-            Request::Codes { run, passes } => {
+            Request::Codes { run, passes, .. } => {
                 let status = |p: PassNo| match self.applied.contains_key(&(*run, p)) {
                     true => CodeStatus::Applied,
                     false if self.unknown_codes.contains(&p) => CodeStatus::Missing,
@@ -167,7 +167,7 @@ impl Upstream {
                     done: r.good.is_some(),
                     created: Some(Wall(START_MS + (r.made.0 / 1_000_000) as i64)),
                 };
-                Reply::Documents { seen: self.reports.iter().enumerate().map(doc).collect(), whole: true }
+                Reply::Documents { seen: self.reports.iter().enumerate().map(doc).collect(), next: None }
             }
             Request::Clock { .. } => Reply::Clock,
         };
