@@ -14,6 +14,7 @@
 //! - [`lifecycle`], [`verdict`]: the life of a code, and what is said of an item
 //! - [`record`]: what is written down, and what the store answers
 //! - [`line`]: the line controller, one pure step
+//! - [`upstream`]: the way to the state system, one pure step
 #![forbid(unsafe_code)]
 
 pub mod code;
@@ -27,4 +28,5 @@ pub mod record;
 pub mod rules;
 pub mod sscc;
 pub mod time;
+pub mod upstream;
 pub mod verdict;

@@ -1,0 +1,223 @@
+//! What orders and reports share: requests and commits under way, pacing, the server's clock, what people were told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::config::{Config, Parse};
+use super::pace::{NotYet, Pace};
+use super::request::{Answered, Reply, Request, RequestId};
+use super::{Effect, Status};
+use crate::gs1::Gtin;
+use crate::ids::{BlockNo, OrderNo, ReportNo, RunId, TxnId};
+use crate::record::{Record, Txn};
+use crate::time::{Time, Wall};
+
+/// Transactions of this step are numbered from here on, so that they meet no number of a line.
+const FIRST_TXN: u64 = 1 << 62;
+/// A failing gateway answers the same page for hours: one copy of a kind in this time is kept.
+const KEEP_EVERY: Duration = Duration::from_secs(600);
+/// People are told of a failing way to upstream after this many failures in a row.
+const FAILURES_TOLD: u32 = 3;
+
+/// Whom an answer or a commit concerns.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Subject {
+    /// Making an order of a product.
+    Product(Gtin),
+    Order(OrderNo),
+    Block(BlockNo),
+    Run(RunId),
+    Report(ReportNo),
+    /// A note for people, or a look at the server's clock.
+    Nobody,
+}
+
+pub(super) struct Core {
+    pub config: Config,
+    pub parse: Parse,
+    pub now: Time,
+    pub wall: Wall,
+    /// Server clock minus ours.
+    pub skew_ms: Option<i64>,
+    pub last_answer: Option<Wall>,
+    pub trouble: String,
+    failures: u32,
+    pace: Pace,
+    requests: BTreeMap<RequestId, (Subject, &'static str)>,
+    txns: BTreeMap<TxnId, Subject>,
+    last_request: u64,
+    last_txn: u64,
+    told: BTreeSet<(&'static str, String)>,
+    kept: BTreeMap<(&'static str, u16), Time>,
+    wake: Option<Time>,
+    pub out: Vec<Effect>,
+}
+
+impl Core {
+    pub fn new(config: Config, parse: Parse) -> Core {
+        Core {
+            pace: Pace::new(&config),
+            config,
+            parse,
+            now: Time(0),
+            wall: Wall(0),
+            skew_ms: None,
+            last_answer: None,
+            trouble: String::new(),
+            failures: 0,
+            requests: BTreeMap::new(),
+            txns: BTreeMap::new(),
+            last_request: 0,
+            last_txn: FIRST_TXN,
+            told: BTreeSet::new(),
+            kept: BTreeMap::new(),
+            wake: None,
+            out: Vec::new(),
+        }
+    }
+
+    pub fn begin(&mut self, now: Time) {
+        self.pace.begin(now);
+    }
+
+    /// Sends a request if pacing allows it now; else the step is woken when it may.
+    pub fn request(&mut self, subject: Subject, request: Request) -> bool {
+        match self.pace.may_leave(&self.config, self.now) {
+            Ok(()) => {}
+            Err(NotYet::Busy) => return false,
+            Err(NotYet::Until(at)) => {
+                self.wake_at(at);
+                return false;
+            }
+        }
+        self.pace.leaves(self.now);
+        self.last_request += 1;
+        let id = RequestId(self.last_request);
+        self.requests.insert(id, (subject, request.name()));
+        self.out.push(Effect::Request { id, request });
+        true
+    }
+
+    pub fn commit(&mut self, subject: Subject, records: Vec<Record>) {
+        self.last_txn += 1;
+        let id = TxnId(self.last_txn);
+        self.txns.insert(id, subject);
+        self.out.push(Effect::Commit(Txn { id, records }));
+    }
+
+    pub fn committed(&mut self, txn: TxnId) -> Option<Subject> {
+        self.txns.remove(&txn)
+    }
+
+    /// Takes in what every answer tells; `None` when nobody asked.
+    pub fn answered(&mut self, id: RequestId, answer: &Answered) -> Option<Subject> {
+        let (subject, name) = self.requests.remove(&id)?;
+        if let Some(server) = answer.server {
+            self.skew_ms = Some(server.0.saturating_sub(self.wall.0));
+        }
+        // Status 0: the shell knew the answer without asking.
+        if answer.status != 0 {
+            self.last_answer = Some(self.wall);
+        }
+        let failed = match &answer.said {
+            Reply::Failed { reason } => Some(("upstream-failing", reason)),
+            Reply::NotNow { reason } => Some(("upstream-not-let-in", reason)),
+            _ => None,
+        };
+        self.pace.ended(&self.config, self.now, failed.is_none(), answer.retry_after);
+        match failed {
+            None => self.well(name),
+            Some((key, reason)) => {
+                let limited = answer.status == 429;
+                self.failed(key, name, &format!("{} {reason}", answer.status), limited);
+            }
+        }
+        self.keep(name, answer);
+        Some(subject)
+    }
+
+    /// A request has no answer.
+    pub fn lost(&mut self, id: RequestId) -> Option<Subject> {
+        let (subject, name) = self.requests.remove(&id)?;
+        self.pace.ended(&self.config, self.now, false, None);
+        self.failed("upstream-failing", name, "no answer", false);
+        Some(subject)
+    }
+
+    fn well(&mut self, name: &'static str) {
+        self.failures = 0;
+        self.trouble.clear();
+        self.clear("upstream-failing", name);
+        self.clear("upstream-not-let-in", name);
+    }
+
+    fn failed(&mut self, key: &'static str, name: &'static str, detail: &str, limited: bool) {
+        self.failures = self.failures.saturating_add(1);
+        self.trouble = format!("{name}: {detail}");
+        if self.failures >= FAILURES_TOLD || (key == "upstream-not-let-in" && !limited) {
+            self.tell(key, name, detail);
+        }
+    }
+
+    fn keep(&mut self, name: &'static str, answer: &Answered) {
+        let Some(body) = &answer.kept else { return };
+        let key = (name, answer.status);
+        if self.kept.get(&key).is_some_and(|t| self.now.since(*t) < KEEP_EVERY) {
+            return;
+        }
+        self.kept.insert(key, self.now);
+        let record = Record::AnswerKept {
+            request: name.to_string(),
+            status: Some(answer.status),
+            body: body.clone(),
+            at: self.wall,
+        };
+        self.commit(Subject::Nobody, vec![record]);
+    }
+
+    /// Tells people once, until it is cleared.
+    pub fn tell(&mut self, key: &'static str, about: &str, detail: &str) {
+        if self.told.insert((key, about.to_string())) {
+            let (about, detail) = (about.to_string(), detail.to_string());
+            self.out.push(Effect::Trouble { key, about, detail });
+        }
+    }
+
+    pub fn clear(&mut self, key: &'static str, about: &str) {
+        let told = (key, about.to_string());
+        if self.told.remove(&told) {
+            self.out.push(Effect::Cleared { key, about: told.1 });
+        }
+    }
+
+    pub fn wake_at(&mut self, at: Time) {
+        self.wake = Some(self.wake.map_or(at, |w| w.min(at)));
+    }
+
+    /// The next moment at which something may be done, never now: a shell that obeys it does not spin.
+    pub fn take_wake(&mut self) -> Option<Time> {
+        let soonest = self.now.after(Duration::from_millis(1));
+        self.wake.take().map(|w| w.max(soonest))
+    }
+
+    /// When to try again after the `tries`th failure of one thing.
+    pub fn retry_at(&mut self, tries: u32) -> Time {
+        let pause = self.pace.backoff(&self.config, tries);
+        self.now.after(pause.max(self.config.pause))
+    }
+
+    /// When to look again at something that upstream works on.
+    pub fn poll_at(&self, polls: u32) -> Time {
+        let pause = self.config.poll_min.saturating_mul(1u32 << polls.min(16));
+        self.now.after(pause.min(self.config.poll_max))
+    }
+
+    pub fn status(&self) -> Status {
+        Status {
+            last_answer: self.last_answer,
+            trouble: self.trouble.clone(),
+            clock_ahead_ms: self.skew_ms,
+            ..Status::default()
+        }
+    }
+}

@@ -1,0 +1,365 @@
+//! The upstream side: pools kept filled, reports carried to their final answer, unknowns settled.
+//!
+//! Pure: no socket, no clock, no codes but those of a block being unpacked. The shell turns requests into bytes and
+//! answers into facts, makes commits durable, and keeps time.
+//!
+//! Invariants:
+//! - *Commit, then act*: a request that changes upstream leaves only after its intent came back [`Input::Committed`]
+//!   in this process. One that a start finds `Sent` may have left: it is `Unknown`.
+//! - No request that changes upstream is repeated on suspicion; only a look that finds, or looks that find nothing
+//!   over [`Config::settle_min`], lead out of `Unknown`.
+//! - A block is durable whole before the next one is asked for and before any of its codes is used.
+//! - No codes are taken from an order of which others took codes, or took some that this database forgot.
+//!
+//! How each request of generation xTrace is settled when its answer is lost:
+//!
+//! | request | how its effect is found | how long absence must last | what a repeat would do |
+//! |---|---|---|---|
+//! | `MakeOrder`, `POST /api/orders` | `GET /api/orders?poNumber=`, compared here again: the number bears the agent's id, is never used twice and is looked for before the first request too | [`Config::looks_min`] looks over `settle_min`, each of a whole list, none while another order of ours is being made | a second order of the same codes, paid for; the first is found by the same number, one is used, `order-twice` is told |
+//! | `Block`, `GET /api/codes` | not looked for: asked again with the same `lastPackId`. After a start: the sum of blocks against `totalPassed`, then `GET /api/codes/packs` | nothing: a repeat is safe | the same block again: upstream repeats the block after `lastPackId` |
+//! | `Apply`, `POST /api/utilisation` | `POST /public/api/cod/public/codes` of ten of its codes, first and last among them: all applied is in effect | as above, each look with no `UTILISATION` document of its time still in process (`GET …/docs/search`) | if the first took effect unseen, upstream refuses the second whole, since its codes are no longer `RECEIVED`; its codes are then found applied |
+//! | a poll, a look-up, a search | a read | nothing: a repeat is safe | the same answer |
+//!
+//! A refused report ([`examine`]) is closed and its codes looked up: those applied are carried by a report that is
+//! accepted without being sent, those upstream will not apply are named `Unresolved`, the rest is reported anew.
+
+mod buffer;
+pub mod config;
+mod core;
+mod examine;
+mod orders;
+mod pace;
+mod passes;
+mod pools;
+mod reports;
+pub mod request;
+pub mod unpack;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use self::config::{Config, Level, Parse, Progress, Snapshot};
+use self::core::{Core, Subject};
+use self::orders::{Around, Order, Phase};
+use self::pools::{Draft, Pools, Runs};
+use self::reports::Report;
+use self::request::{Answered, Request, RequestId};
+use self::unpack::Unpacking;
+use crate::gs1::Gtin;
+use crate::ids::{BlockNo, OrderNo, ReportNo, TxnId};
+use crate::record::{Answer, OrderPlan, Record, Txn};
+use crate::time::{Time, Wall};
+
+/// What happens to the upstream side.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// Upstream answered.
+    Answer { id: RequestId, answer: Answered },
+    /// There is no answer. `sent` is false only when certainly nothing left this computer.
+    Lost { id: RequestId, sent: bool },
+    Committed { txn: TxnId, answers: Vec<Answer> },
+    /// The level of a product's pool, and its consumption.
+    Wanted(Level),
+    /// Passes made by a line.
+    Progress(Progress),
+    /// A person assigned an order of the cabinet to this agent; its plan names upstream's id.
+    Assigned(OrderPlan),
+    Tick,
+}
+
+/// What the shell is to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    Request { id: RequestId, request: Request },
+    Commit(Txn),
+    /// To be stepped again at this moment, with [`Input::Tick`] if nothing else came. The last one counts.
+    Wake(Time),
+    /// Something for people, told once. `about` names the order, the report or the request.
+    Trouble { key: &'static str, about: String, detail: String },
+    /// A trouble told before is over.
+    Cleared { key: &'static str, about: String },
+}
+
+/// What is to be seen of the upstream side.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Status {
+    pub last_answer: Option<Wall>,
+    /// The last failure in words, empty after a success.
+    pub trouble: String,
+    /// Codes on order and not yet received.
+    pub on_order: u64,
+    pub open_reports: u32,
+    pub oldest_open: Option<Wall>,
+    /// Requests whose answer was lost and is being looked for.
+    pub unknown: u32,
+    pub clock_ahead_ms: Option<i64>,
+}
+
+/// The upstream side of one agent.
+pub struct Step {
+    core: Core,
+    pools: Pools,
+    runs: Runs,
+    orders: BTreeMap<OrderNo, Order>,
+    unpacking: BTreeMap<BlockNo, Unpacking>,
+    reports: BTreeMap<ReportNo, Report>,
+    /// What sent the last request: the others come first now.
+    served: Option<Subject>,
+    begun: Option<Snapshot>,
+}
+
+impl Step {
+    pub fn new(config: Config, parse: Parse, snapshot: Snapshot) -> Step {
+        Step {
+            pools: Pools::new(&config, snapshot.last_po),
+            core: Core::new(config, parse),
+            runs: Runs::default(),
+            orders: BTreeMap::new(),
+            unpacking: BTreeMap::new(),
+            reports: BTreeMap::new(),
+            served: None,
+            begun: Some(snapshot),
+        }
+    }
+
+    /// One step. Time does not go back between calls; `wall` may.
+    pub fn step(&mut self, now: Time, wall: Wall, input: Input, out: &mut Vec<Effect>) {
+        self.core.now = now;
+        self.core.wall = wall;
+        if let Some(snapshot) = self.begun.take() {
+            self.begin(snapshot);
+        }
+        match input {
+            Input::Answer { id, answer } => self.answer(id, answer),
+            Input::Lost { id, sent } => self.lost(id, sent),
+            Input::Committed { txn, answers } => self.committed(txn, &answers),
+            Input::Wanted(level) => self.pools.level(level),
+            Input::Progress(progress) => self.runs.progress(now, progress),
+            Input::Assigned(plan) => self.assigned(plan),
+            Input::Tick => {}
+        }
+        self.orders.retain(|_, o| o.busy || o.phase != Phase::Over);
+        self.reports.retain(|_, r| r.busy || r.phase != reports::Phase::Over);
+        self.advance();
+        out.append(&mut self.core.out);
+        if let Some(at) = self.core.take_wake() {
+            out.push(Effect::Wake(at));
+        }
+    }
+
+    pub fn status(&self) -> Status {
+        let unknown_orders = self.orders.values().filter(|o| o.phase == Phase::Unknown).count();
+        let unknown_reports = self.reports.values().filter(|r| r.is_unknown()).count();
+        Status {
+            on_order: self.orders.values().map(Order::outstanding).sum(),
+            open_reports: u32::try_from(self.reports.len()).unwrap_or(u32::MAX),
+            oldest_open: self.reports.values().map(|r| r.at).min(),
+            unknown: u32::try_from(unknown_orders + unknown_reports).unwrap_or(u32::MAX),
+            ..self.core.status()
+        }
+    }
+
+    fn begin(&mut self, snapshot: Snapshot) {
+        self.core.begin(self.core.now);
+        for facts in snapshot.orders {
+            let order = Order::recovered(facts, snapshot.restored);
+            self.orders.insert(order.no, order);
+        }
+        for b in snapshot.blocks {
+            let unpacking = Unpacking::new(b.block, b.gtin, b.group, b.codes, b.unpacked);
+            if !unpacking.done() {
+                self.unpacking.insert(b.block, unpacking);
+            }
+        }
+        for facts in snapshot.reports {
+            self.runs.carried(facts.run, &facts.passes);
+            let report = Report::recovered(facts, self.core.wall);
+            self.reports.insert(report.no, report);
+        }
+    }
+
+    fn answer(&mut self, id: RequestId, answer: Answered) {
+        match self.core.answered(id, &answer) {
+            Some(Subject::Order(no)) => {
+                let around = self.around(no);
+                let Some(order) = self.orders.get_mut(&no) else { return };
+                order.answer(&mut self.core, answer, around);
+            }
+            Some(Subject::Report(no)) => {
+                let Some(report) = self.reports.get_mut(&no) else { return };
+                report.answer(&mut self.core, answer);
+            }
+            Some(Subject::Product(_) | Subject::Block(_) | Subject::Run(_) | Subject::Nobody) | None => {}
+        }
+    }
+
+    fn lost(&mut self, id: RequestId, sent: bool) {
+        match self.core.lost(id) {
+            Some(Subject::Order(no)) => {
+                let Some(order) = self.orders.get_mut(&no) else { return };
+                order.lost(&mut self.core, sent);
+            }
+            Some(Subject::Report(no)) => {
+                let Some(report) = self.reports.get_mut(&no) else { return };
+                report.lost(&mut self.core, sent);
+            }
+            Some(Subject::Product(_) | Subject::Block(_) | Subject::Run(_) | Subject::Nobody) | None => {}
+        }
+    }
+
+    fn committed(&mut self, txn: TxnId, answers: &[Answer]) {
+        match self.core.committed(txn) {
+            Some(Subject::Product(gtin)) => {
+                let Some((no, plan)) = self.pools.made(gtin, answers) else { return };
+                self.orders.insert(no, Order::wanted(no, plan));
+            }
+            Some(Subject::Order(no)) => self.order_committed(no, answers),
+            Some(Subject::Block(no)) => {
+                let Some(unpacking) = self.unpacking.get_mut(&no) else { return };
+                unpacking.committed();
+                self.pools.unpacked(unpacking.gtin, answers);
+                if unpacking.done() {
+                    self.unpacking.remove(&no);
+                }
+            }
+            Some(Subject::Run(run)) => {
+                let Some((no, head, passes)) = self.runs.drafted(run, answers) else { return };
+                let report = Report::drafted(no, run, head, passes, self.core.wall);
+                self.reports.insert(no, report);
+            }
+            Some(Subject::Report(no)) => {
+                let Some(report) = self.reports.get_mut(&no) else { return };
+                for heir in report.committed(&mut self.core, answers) {
+                    self.reports.insert(heir.no, heir);
+                }
+            }
+            Some(Subject::Nobody) | None => {}
+        }
+    }
+
+    fn order_committed(&mut self, no: OrderNo, answers: &[Answer]) {
+        let Some(order) = self.orders.get_mut(&no) else { return };
+        let block = answers.iter().find_map(|a| match a {
+            Answer::Block(block) => Some(*block),
+            _ => None,
+        });
+        match block {
+            Some(block) => {
+                if let Some(unpacking) = order.block_durable(block) {
+                    self.unpacking.insert(block, unpacking);
+                }
+            }
+            None => {
+                let refused = order.committed(&mut self.core);
+                if refused {
+                    self.pools.refused(order.plan.gtin, self.core.now.after(self.core.config.refused_pause));
+                }
+            }
+        }
+    }
+
+    fn assigned(&mut self, plan: OrderPlan) {
+        let here = self.orders.values().any(|o| o.plan.po_number == plan.po_number);
+        if here || plan.upstream_id.is_none() || !self.pools.assign(&plan) {
+            return;
+        }
+        let gtin = plan.gtin;
+        let record = Record::OrderWanted { order: plan, at: self.core.wall };
+        self.core.commit(Subject::Product(gtin), vec![record]);
+    }
+
+    /// Does all that can be done now.
+    fn advance(&mut self) {
+        self.draft_reports();
+        self.want_orders();
+        self.unpack();
+        let mut keys: Vec<Subject> = self.orders.keys().map(|no| Subject::Order(*no)).collect();
+        keys.extend(self.reports.keys().map(|no| Subject::Report(*no)));
+        // Those after the last one served come first, so that none waits for ever.
+        let first = self.served.map_or(0, |s| keys.partition_point(|k| *k <= s));
+        let first = first.min(keys.len());
+        keys.rotate_left(first);
+        for key in keys {
+            let before = self.core.out.len();
+            match key {
+                Subject::Order(no) => {
+                    let around = self.around(no);
+                    if let Some(order) = self.orders.get_mut(&no) {
+                        order.act(&mut self.core, around);
+                    }
+                }
+                Subject::Report(no) => {
+                    if let Some(report) = self.reports.get_mut(&no) {
+                        report.act(&mut self.core);
+                    }
+                }
+                Subject::Product(_) | Subject::Block(_) | Subject::Run(_) | Subject::Nobody => {}
+            }
+            if self.core.out[before..].iter().any(|e| matches!(e, Effect::Request { .. })) {
+                self.served = Some(key);
+            }
+        }
+    }
+
+    fn draft_reports(&mut self) {
+        for Draft { run, passes, due } in self.runs.drafts(&self.core) {
+            match due {
+                Ok(()) => {
+                    let kind = crate::record::ReportKind::Application;
+                    let at = self.core.wall;
+                    let record = Record::ReportDrafted { run, kind, passes, replaces: None, at };
+                    self.core.commit(Subject::Run(run), vec![record]);
+                }
+                Err(later) => self.core.wake_at(later),
+            }
+        }
+    }
+
+    fn want_orders(&mut self) {
+        let mut coming: BTreeMap<Gtin, u64> = self.unpacking_by_product();
+        for order in self.orders.values() {
+            *coming.entry(order.plan.gtin).or_default() += order.outstanding();
+        }
+        for want in self.pools.orders_wanted(&self.core, &coming) {
+            match want {
+                Ok(plan) => {
+                    let gtin = plan.gtin;
+                    let record = Record::OrderWanted { order: plan, at: self.core.wall };
+                    self.core.commit(Subject::Product(gtin), vec![record]);
+                }
+                Err(later) => self.core.wake_at(later),
+            }
+        }
+    }
+
+    fn unpack(&mut self) {
+        let mut under_way: u32 = self.unpacking.values().map(Unpacking::under_way).sum();
+        for unpacking in self.unpacking.values_mut() {
+            while under_way < self.core.config.slices_in_flight.max(1) && unpacking.hand_over(&mut self.core) {
+                under_way += 1;
+            }
+        }
+    }
+
+    fn unpacking_by_product(&self) -> BTreeMap<Gtin, u64> {
+        let mut left: BTreeMap<Gtin, u64> = BTreeMap::new();
+        for unpacking in self.unpacking.values() {
+            *left.entry(unpacking.gtin).or_default() += unpacking.left();
+        }
+        left
+    }
+
+    /// What the order needs to know of the others.
+    fn around(&self, no: OrderNo) -> Around {
+        let gtin = self.orders.get(&no).map(|o| o.plan.gtin);
+        let mut others = self.orders.values().filter(|o| o.no != no);
+        let another_asks = others.any(|o| Some(o.plan.gtin) == gtin && o.buffer.asking());
+        let others_pending = self.orders.values().any(|o| o.no != no && o.phase == Phase::Accepted);
+        let left = gtin.and_then(|g| self.unpacking_by_product().get(&g).copied()).unwrap_or(0);
+        let low = gtin.is_some_and(|g| self.pools.is_low(&self.core.config, g, left));
+        let unpacking = left > 0;
+        Around { pull: low && !another_asks, unpacking, others_pending }
+    }
+}

@@ -1,0 +1,298 @@
+//! One order, from the intent to the last of its codes.
+//!
+//! The number is looked for before the first request as well as after a lost one: a database put back from a copy
+//! would else give out an order number a second time.
+
+use super::buffer::Buffer;
+use super::config::{OrderFacts, PackFacts};
+use super::core::{Core, Subject};
+use super::pace::Absence;
+use super::request::{Answered, BufferStatus, OrderKey, OrderSeen, OrderStatus, Reply, Request, SubOrder};
+use crate::ids::OrderNo;
+use crate::record::{OrderPlan, OrderState, Record};
+use crate::time::Time;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Phase {
+    /// The intent is durable, nothing left; its number is looked for first.
+    Wanted,
+    /// `Sent` is durable and nothing left yet.
+    MaySend,
+    /// It may have left. Only a look settles it.
+    Unknown,
+    /// Upstream named it and makes the codes. Nobody has taken any.
+    Accepted,
+    /// Codes are taken as the pool needs them.
+    Ready,
+    /// Nothing more is done for it.
+    Over,
+}
+
+pub(super) struct Order {
+    pub no: OrderNo,
+    pub plan: OrderPlan,
+    pub upstream_id: String,
+    pub phase: Phase,
+    /// The phase once the commit under way is durable.
+    then: Phase,
+    pub busy: bool,
+    pub not_before: Time,
+    pub tries: u32,
+    /// Whether the order itself is looked at next, since its line is not to be seen.
+    look_at_order: bool,
+    refused: bool,
+    absence: Absence,
+    pub buffer: Buffer,
+}
+
+/// What an order needs to know of the others.
+#[derive(Clone, Copy)]
+pub(super) struct Around {
+    /// The pool needs codes of this order now.
+    pub pull: bool,
+    /// Blocks of this order are not unpacked to the end.
+    pub unpacking: bool,
+    /// Another order of ours is being worked on upstream.
+    pub others_pending: bool,
+}
+
+impl Order {
+    pub fn wanted(no: OrderNo, plan: OrderPlan) -> Order {
+        let upstream_id = plan.upstream_id.clone().unwrap_or_default();
+        Order {
+            no,
+            plan,
+            upstream_id,
+            phase: Phase::Wanted,
+            then: Phase::Wanted,
+            busy: false,
+            not_before: Time(0),
+            tries: 0,
+            look_at_order: false,
+            refused: false,
+            absence: Absence::default(),
+            buffer: Buffer::new(Vec::<PackFacts>::new(), false),
+        }
+    }
+
+    /// What a start found. `Sent` found at start is `Unknown`: the request may have left.
+    pub fn recovered(facts: OrderFacts, restored: bool) -> Order {
+        let mut order = Order::wanted(facts.order, facts.plan);
+        if let Some(id) = facts.upstream_id {
+            order.upstream_id = id;
+        }
+        order.phase = match facts.state {
+            OrderState::Wanted => Phase::Wanted,
+            OrderState::Sent | OrderState::Unknown => Phase::Unknown,
+            OrderState::Accepted { upstream_id } => {
+                order.upstream_id = upstream_id;
+                Phase::Accepted
+            }
+            OrderState::Ready { .. } => Phase::Ready,
+            OrderState::Exhausted | OrderState::Refused | OrderState::Closed => Phase::Over,
+        };
+        order.buffer = Buffer::new(facts.packs, restored);
+        order
+    }
+
+    /// Codes that are on order and not yet received.
+    pub fn outstanding(&self) -> u64 {
+        match self.phase {
+            Phase::Over => 0,
+            _ => u64::from(self.plan.quantity).saturating_sub(self.buffer.received()),
+        }
+    }
+
+    /// Does the next thing, if it is time for it.
+    pub fn act(&mut self, core: &mut Core, around: Around) {
+        if self.busy || self.phase == Phase::Over {
+            return;
+        }
+        if core.now < self.not_before {
+            core.wake_at(self.not_before);
+            return;
+        }
+        let request = match self.phase {
+            Phase::Wanted if self.plan.upstream_id.is_some() => {
+                let upstream_id = self.upstream_id.clone();
+                self.becomes(core, OrderState::Accepted { upstream_id }, "assigned", Phase::Accepted);
+                return;
+            }
+            Phase::Wanted | Phase::Unknown => self.find(OrderKey::PoNumber(self.plan.po_number.clone())),
+            Phase::MaySend => Request::MakeOrder { plan: self.plan.clone() },
+            Phase::Accepted if self.look_at_order => {
+                self.find(OrderKey::UpstreamId(self.upstream_id.clone()))
+            }
+            Phase::Accepted => self.sub_order(),
+            Phase::Ready => match self.next_of_buffer(core, around) {
+                Some(request) => request,
+                None => return,
+            },
+            Phase::Over => return,
+        };
+        self.busy = core.request(Subject::Order(self.no), request);
+    }
+
+    fn find(&self, by: OrderKey) -> Request {
+        Request::FindOrders { group: self.plan.group.clone(), by }
+    }
+
+    pub fn sub_order(&self) -> Request {
+        Request::SubOrder { order: self.upstream_id.clone(), gtin: self.plan.gtin }
+    }
+
+    /// Makes a state durable; the phase changes when it is.
+    pub fn becomes(&mut self, core: &mut Core, state: OrderState, why: &str, then: Phase) {
+        let record = Record::OrderState { order: self.no, state, why: why.to_string(), at: core.wall };
+        self.then = then;
+        self.busy = true;
+        core.commit(Subject::Order(self.no), vec![record]);
+    }
+
+    /// The state is durable. True when upstream refused the order.
+    pub fn committed(&mut self, core: &mut Core) -> bool {
+        self.busy = false;
+        self.tries = 0;
+        self.not_before = core.now;
+        if self.phase != self.then {
+            self.phase = self.then;
+            self.absence = Absence::default();
+        }
+        self.refused
+    }
+
+    /// No answer. Only a request that changes upstream makes a difference.
+    pub fn lost(&mut self, core: &mut Core, sent: bool) {
+        self.busy = false;
+        if self.phase == Phase::MaySend && sent {
+            self.unknown(core, "the answer was lost");
+        } else {
+            self.again(core);
+        }
+    }
+
+    fn unknown(&mut self, core: &mut Core, why: &str) {
+        core.tell("order-unknown", &self.plan.po_number, why);
+        self.becomes(core, OrderState::Unknown, why, Phase::Unknown);
+    }
+
+    /// Tries the same again later.
+    pub fn again(&mut self, core: &mut Core) {
+        self.tries = self.tries.saturating_add(1);
+        self.not_before = core.retry_at(self.tries);
+    }
+
+    fn poll_again(&mut self, core: &mut Core) {
+        self.not_before = core.poll_at(self.tries);
+        self.tries = self.tries.saturating_add(1);
+    }
+
+    pub fn refused(&mut self, core: &mut Core, reason: &str) {
+        core.clear("order-unknown", &self.plan.po_number);
+        core.tell("order-refused", &self.plan.po_number, reason);
+        self.refused = true;
+        self.becomes(core, OrderState::Refused, reason, Phase::Over);
+    }
+
+    pub fn answer(&mut self, core: &mut Core, answer: Answered, around: Around) {
+        self.busy = false;
+        match (self.phase, answer.said) {
+            (Phase::MaySend, Reply::OrderMade { upstream_id }) => self.accepted(core, upstream_id),
+            (Phase::MaySend, Reply::Refused { reason }) => self.refused(core, &reason),
+            (Phase::MaySend, Reply::NotNow { .. }) => self.again(core),
+            (Phase::MaySend, Reply::Failed { reason }) => self.unknown(core, &reason),
+            // Any other answer to a request that changes upstream is not understood: it may be in effect.
+            (Phase::MaySend, _) => self.unknown(core, "the answer was not understood"),
+            (Phase::Wanted | Phase::Unknown, Reply::Orders { seen, whole }) => {
+                self.found(core, seen, whole, around);
+            }
+            (Phase::Accepted, Reply::SubOrder(line)) => self.line_seen(core, line),
+            (Phase::Accepted, Reply::Orders { seen, .. }) => self.order_seen(core, seen),
+            (Phase::Ready, said) => self.answer_of_buffer(core, said),
+            _ => self.again(core),
+        }
+    }
+
+    fn accepted(&mut self, core: &mut Core, upstream_id: String) {
+        core.clear("order-unknown", &self.plan.po_number);
+        self.upstream_id.clone_from(&upstream_id);
+        self.becomes(core, OrderState::Accepted { upstream_id }, "", Phase::Accepted);
+    }
+
+    /// Upstream's list of orders under our number. The number is compared here: a filter may be ignored.
+    fn found(&mut self, core: &mut Core, seen: Vec<OrderSeen>, whole: bool, around: Around) {
+        let mut ours: Vec<OrderSeen> =
+            seen.into_iter().filter(|o| o.po_number == self.plan.po_number).collect();
+        ours.sort_by(|a, b| a.upstream_id.cmp(&b.upstream_id));
+        if ours.len() > 1 {
+            core.tell("order-twice", &self.plan.po_number, "upstream has several orders of this number");
+        }
+        if let Some(order) = ours.into_iter().next() {
+            if order.status == OrderStatus::Rejected {
+                self.upstream_id = order.upstream_id;
+                self.refused(core, &order.reason);
+            } else {
+                self.accepted(core, order.upstream_id);
+            }
+            return;
+        }
+        if self.phase == Phase::Wanted && whole {
+            self.becomes(core, OrderState::Sent, "", Phase::MaySend);
+            return;
+        }
+        // While upstream works on orders of ours, or shows a part of its list, not finding it says nothing.
+        let counts = whole && !around.others_pending;
+        if !counts {
+            self.absence.forget();
+        } else if self.absence.look(&core.config, core.now) {
+            let why = "not found over the whole settling time: sent again under the same number";
+            self.becomes(core, OrderState::Sent, why, Phase::MaySend);
+            return;
+        }
+        self.not_before = core.now.after(self.absence.pause(&core.config));
+    }
+
+    /// The order's line while upstream makes the codes.
+    fn line_seen(&mut self, core: &mut Core, line: Option<SubOrder>) {
+        let Some(line) = line else {
+            self.look_at_order = true;
+            return self.poll_again(core);
+        };
+        match line.status {
+            BufferStatus::Pending => self.poll_again(core),
+            BufferStatus::Rejected => self.refused(core, &line.reason),
+            BufferStatus::Closed => self.becomes(core, OrderState::Closed, "closed upstream", Phase::Over),
+            // Nobody asks for a block before `Ready` is durable: codes taken already are in other hands, or this
+            // database forgot them. Either way they may be on items.
+            BufferStatus::Active | BufferStatus::Exhausted if line.passed > 0 => {
+                let reason = format!("{} codes of it were taken elsewhere", line.passed);
+                self.refused(core, &reason);
+            }
+            BufferStatus::Active | BufferStatus::Exhausted => {
+                let expires = line.expires;
+                self.buffer.seen(core.now, line);
+                self.becomes(core, OrderState::Ready { expires }, "", Phase::Ready);
+            }
+            BufferStatus::Other(word) => {
+                core.tell("order-status", &self.plan.po_number, &word);
+                self.poll_again(core);
+            }
+        }
+    }
+
+    fn order_seen(&mut self, core: &mut Core, seen: Vec<OrderSeen>) {
+        self.look_at_order = false;
+        let ours = seen.into_iter().find(|o| o.upstream_id == self.upstream_id);
+        match ours.map(|o| (o.status, o.reason)) {
+            Some((OrderStatus::Rejected, reason)) => self.refused(core, &reason),
+            Some((OrderStatus::Closed, _)) => {
+                self.becomes(core, OrderState::Closed, "closed upstream", Phase::Over);
+            }
+            Some((OrderStatus::Other(word), _)) => {
+                core.tell("order-status", &self.plan.po_number, &word);
+                self.poll_again(core);
+            }
+            Some((OrderStatus::Pending | OrderStatus::Ready, _)) | None => self.poll_again(core),
+        }
+    }
+}

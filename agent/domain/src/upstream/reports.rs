@@ -1,0 +1,323 @@
+//! One application report, from the draft to its final answer.
+
+use std::time::Duration;
+
+use super::config::{ReportFacts, RunHead};
+use super::core::{Core, Subject};
+use super::examine::Examine;
+use super::pace::Absence;
+use super::passes;
+use super::request::{Answered, CodeStatus, DocumentSeen, Reply, ReportHead, ReportStatus, Request};
+use crate::ids::{ReportNo, RunId};
+use crate::record::{PassRange, Record, ReportState};
+use crate::time::{Time, Wall};
+
+/// Codes whose status is asked to find the effect of a lost report. A report is processed as a whole; ten show it
+/// even if a person applied some of its codes by hand.
+const PROBES: u32 = 10;
+/// Documents made this long before the report was drafted are not it, whatever the two clocks say.
+const DOCUMENT_MARGIN_MS: i64 = 10 * 60 * 1000;
+/// People are told of a report that waits longer than this for its production time.
+const WAIT_TOLD_MS: i64 = 10 * 60 * 1000;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Phase {
+    /// Drafted. Nothing left.
+    Wanted,
+    /// `Sent` is durable and nothing left yet.
+    MaySend,
+    /// It may have left: are its codes applied?
+    Probing,
+    /// They are not: is anything in process that may be it?
+    Searching,
+    /// Upstream named it.
+    Processing,
+    /// Upstream refused it: what does upstream say of each of its codes?
+    Examining,
+    /// Its codes are found applied already: it is accepted without being sent.
+    Settled,
+    Over,
+}
+
+pub(super) struct Report {
+    pub no: ReportNo,
+    pub run: RunId,
+    pub head: RunHead,
+    pub passes: Vec<PassRange>,
+    /// When it was drafted.
+    pub at: Wall,
+    pub phase: Phase,
+    then: Phase,
+    pub busy: bool,
+    pub not_before: Time,
+    tries: u32,
+    upstream_id: String,
+    absence: Absence,
+    /// The last document of the pages looked through, and whether one on them may be this report in process.
+    page: Option<String>,
+    in_process: bool,
+    /// When it left last, or when this process began.
+    sent_at: Wall,
+    pub examine: Examine,
+    /// How many reports before it were refused for no fault of their codes.
+    pub blameless: u32,
+}
+
+impl Report {
+    pub fn drafted(no: ReportNo, run: RunId, head: RunHead, passes: Vec<PassRange>, at: Wall) -> Report {
+        Report {
+            no,
+            run,
+            head,
+            passes,
+            at,
+            phase: Phase::Wanted,
+            then: Phase::Wanted,
+            busy: false,
+            not_before: Time(0),
+            tries: 0,
+            upstream_id: String::new(),
+            absence: Absence::default(),
+            page: None,
+            in_process: false,
+            sent_at: at,
+            examine: Examine::default(),
+            blameless: 0,
+        }
+    }
+
+    /// What a start found. `Sent` found at start is `Unknown`: the request may have left.
+    pub fn recovered(facts: ReportFacts, wall: Wall) -> Report {
+        let mut report = Report::drafted(facts.report, facts.run, facts.head, facts.passes, facts.at);
+        report.sent_at = wall;
+        report.phase = match facts.state {
+            ReportState::Wanted => Phase::Wanted,
+            ReportState::Sent | ReportState::Unknown => Phase::Probing,
+            ReportState::Processing { upstream_id } => {
+                report.upstream_id = upstream_id;
+                Phase::Processing
+            }
+            ReportState::Accepted | ReportState::Refused => Phase::Over,
+        };
+        report
+    }
+
+    pub fn own_number(&self, core: &Core) -> String {
+        format!("{}-R{}", core.config.agent, self.no)
+    }
+
+    pub fn is_unknown(&self) -> bool {
+        matches!(self.phase, Phase::Probing | Phase::Searching)
+    }
+
+    /// Does the next thing, if it is time for it.
+    pub fn act(&mut self, core: &mut Core) {
+        if self.busy || self.phase == Phase::Over {
+            return;
+        }
+        if core.now < self.not_before {
+            core.wake_at(self.not_before);
+            return;
+        }
+        let request = match self.phase {
+            Phase::Wanted => match self.may_be_sent(core) {
+                Some(request) => request,
+                None => return,
+            },
+            Phase::MaySend => {
+                self.sent_at = core.wall;
+                Request::Apply { run: self.run, passes: self.passes.clone(), head: self.head_of(core) }
+            }
+            Phase::Probing => {
+                let (group, passes) = (self.head.group.clone(), passes::spread(&self.passes, PROBES));
+                Request::Codes { group, run: self.run, passes }
+            }
+            Phase::Searching => self.search(core),
+            Phase::Processing => Request::Report { upstream_id: self.upstream_id.clone() },
+            Phase::Examining => match self.next_of_examination(core) {
+                Some(request) => request,
+                None => return,
+            },
+            Phase::Settled => {
+                self.becomes(core, ReportState::Accepted, "its codes were found applied", Phase::Over);
+                return;
+            }
+            Phase::Over => return,
+        };
+        self.busy = core.request(Subject::Report(self.no), request);
+    }
+
+    /// Makes `Sent` durable once the production time is past by the server's clock. A date is never bent.
+    fn may_be_sent(&mut self, core: &mut Core) -> Option<Request> {
+        let Some(skew) = core.skew_ms else {
+            return Some(Request::Clock { group: self.head.group.clone() });
+        };
+        let margin = i64::try_from(core.config.clock_margin.as_millis()).unwrap_or(i64::MAX);
+        let server = core.wall.plus_ms(skew);
+        let missing_ms = self.head.production.plus_ms(margin).0.saturating_sub(server.0);
+        if missing_ms > 0 {
+            if missing_ms > WAIT_TOLD_MS {
+                core.tell("report-waits", &self.own_number(core), "the production time is not yet past");
+            }
+            let wait = Duration::from_millis(missing_ms.unsigned_abs()).min(core.config.poll_max);
+            self.not_before = core.now.after(wait);
+            core.wake_at(self.not_before);
+            return None;
+        }
+        core.clear("report-waits", &self.own_number(core));
+        self.becomes(core, ReportState::Sent, "", Phase::MaySend);
+        None
+    }
+
+    fn head_of(&self, core: &Core) -> ReportHead {
+        ReportHead {
+            group: self.head.group.clone(),
+            business_place: core.config.business_place,
+            country: core.config.country.clone(),
+            production: self.head.production,
+            expiry: self.head.expiry,
+            own_number: self.own_number(core),
+            batch: self.head.batch.clone(),
+        }
+    }
+
+    /// The time in which a document of this report can have been made, by the server's clock.
+    fn window(&self, core: &Core) -> (Wall, Wall) {
+        let skew = core.skew_ms.unwrap_or(0);
+        let settle = i64::try_from(core.config.settle_min.as_millis()).unwrap_or(i64::MAX);
+        (self.at.plus_ms(skew - DOCUMENT_MARGIN_MS), self.sent_at.plus_ms(skew).plus_ms(settle))
+    }
+
+    fn search(&self, core: &Core) -> Request {
+        let (since, until) = self.window(core);
+        let after = self.page.clone();
+        Request::Documents { group: self.head.group.clone(), since, until, after }
+    }
+
+    /// Makes a state durable; the phase changes when it is.
+    fn becomes(&mut self, core: &mut Core, state: ReportState, why: &str, then: Phase) {
+        let record = Record::ReportState { report: self.no, state, why: why.to_string(), at: core.wall };
+        self.then = then;
+        self.busy = true;
+        core.commit(Subject::Report(self.no), vec![record]);
+    }
+
+    pub fn state_durable(&mut self, core: &Core) {
+        self.busy = false;
+        self.not_before = core.now;
+        self.tries = 0;
+        if self.phase != self.then {
+            self.phase = self.then;
+            self.absence = Absence::default();
+        }
+    }
+
+    pub fn lost(&mut self, core: &mut Core, sent: bool) {
+        self.busy = false;
+        if self.phase == Phase::MaySend && sent {
+            self.unknown(core, "the answer was lost");
+        } else {
+            self.again(core);
+        }
+    }
+
+    fn unknown(&mut self, core: &mut Core, why: &str) {
+        core.tell("report-unknown", &self.own_number(core), why);
+        self.becomes(core, ReportState::Unknown, why, Phase::Probing);
+    }
+
+    pub fn again(&mut self, core: &mut Core) {
+        self.tries = self.tries.saturating_add(1);
+        self.not_before = core.retry_at(self.tries);
+    }
+
+    fn poll_again(&mut self, core: &Core) {
+        self.not_before = core.poll_at(self.tries);
+        self.tries = self.tries.saturating_add(1);
+    }
+
+    pub fn answer(&mut self, core: &mut Core, answer: Answered) {
+        self.busy = false;
+        match (self.phase, answer.said) {
+            (Phase::Wanted, Reply::Clock) if core.skew_ms.is_some() => {}
+            (Phase::MaySend, Reply::ReportMade { upstream_id }) => {
+                core.clear("report-unknown", &self.own_number(core));
+                self.upstream_id.clone_from(&upstream_id);
+                self.becomes(core, ReportState::Processing { upstream_id }, "", Phase::Processing);
+            }
+            (Phase::MaySend, Reply::Refused { reason }) => self.refused(core, reason),
+            (Phase::MaySend, Reply::NotNow { .. }) => self.again(core),
+            (Phase::MaySend, Reply::Failed { reason }) => self.unknown(core, &reason),
+            // Any other answer to a request that changes upstream is not understood: it may be in effect.
+            (Phase::MaySend, _) => self.unknown(core, "the answer was not understood"),
+            (Phase::Processing, Reply::Report { status, reason }) => self.polled(core, status, reason),
+            (Phase::Processing, Reply::NotNow { reason }) if answer.status == 404 => {
+                self.unnamed(core, &reason);
+            }
+            (Phase::Probing, Reply::Codes(codes)) => {
+                if !codes.is_empty() && codes.iter().all(|(_, s)| *s == CodeStatus::Applied) {
+                    core.clear("report-unknown", &self.own_number(core));
+                    self.becomes(core, ReportState::Accepted, "found in effect", Phase::Over);
+                } else {
+                    self.phase = Phase::Searching;
+                }
+            }
+            (Phase::Searching, Reply::Documents { seen, next }) => self.searched(core, &seen, next),
+            (Phase::Examining, Reply::Codes(codes)) => self.examined(core, codes),
+            _ => self.again(core),
+        }
+    }
+
+    fn polled(&mut self, core: &mut Core, status: ReportStatus, reason: String) {
+        self.absence = Absence::default();
+        match status {
+            ReportStatus::InProcess => self.poll_again(core),
+            ReportStatus::Success => {
+                core.clear("report-status", &self.own_number(core));
+                self.becomes(core, ReportState::Accepted, "", Phase::Over);
+            }
+            ReportStatus::Error => self.refused(core, reason),
+            ReportStatus::Other(word) => {
+                core.tell("report-status", &self.own_number(core), &word);
+                self.poll_again(core);
+            }
+        }
+    }
+
+    /// Upstream does not know a report that it named: after the settling time it is settled like a lost one.
+    fn unnamed(&mut self, core: &mut Core, why: &str) {
+        if self.absence.look(&core.config, core.now) {
+            self.unknown(core, why);
+        } else {
+            self.not_before = core.now.after(self.absence.pause(&core.config));
+        }
+    }
+
+    /// No probed code is applied. Absence counts only while no document in the window is in process.
+    fn searched(&mut self, core: &mut Core, seen: &[DocumentSeen], next: Option<String>) {
+        let (since, until) = self.window(core);
+        let may_be_ours = |d: &DocumentSeen| d.created.is_none_or(|c| since <= c && c <= until);
+        self.in_process |= seen.iter().any(|d| !d.done && may_be_ours(d));
+        if next.is_some() && next != self.page && !self.in_process {
+            self.page = next;
+            return;
+        }
+        self.page = None;
+        if std::mem::take(&mut self.in_process) {
+            self.absence.forget();
+        } else if self.absence.look(&core.config, core.now) {
+            let why = "not found over the whole settling time: sent again";
+            self.becomes(core, ReportState::Sent, why, Phase::MaySend);
+            return;
+        }
+        self.phase = Phase::Probing;
+        self.not_before = core.now.after(self.absence.pause(&core.config));
+    }
+
+    fn refused(&mut self, core: &mut Core, reason: String) {
+        core.clear("report-unknown", &self.own_number(core));
+        core.tell("report-refused", &self.own_number(core), &reason);
+        self.examine = Examine::of(reason);
+        self.phase = Phase::Examining;
+    }
+}

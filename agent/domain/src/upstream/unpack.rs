@@ -1,0 +1,81 @@
+//! Turning the codes of a durable block into codes of the pool, a slice at a time.
+//!
+//! Slices go to the store in order and few at once, so that the lines' commits come in between. A start goes on
+//! where the last durable slice ended.
+
+use super::core::{Core, Subject};
+use crate::gs1::Gtin;
+use crate::code::Code;
+use crate::ids::BlockNo;
+use crate::layout::Layout;
+use crate::record::{Record, Unpacked};
+
+/// A slice keeps the writer busy for less than 5 ms.
+pub(super) const SLICE: usize = 100;
+
+/// Reads one code as upstream issued it. Unlike a read from a mark, nothing is put back: bytes that the layout would
+/// write in another way are not a code to be printed.
+pub fn read_issued(layout: &Layout, raw: &[u8]) -> Result<Code, String> {
+    let parsed = layout.parse(raw).map_err(|e| e.to_string())?;
+    match layout.render_full(&parsed.code) {
+        Ok(written) if written == raw => Ok(parsed.code),
+        Ok(_) => Err("the layout writes this code in another way: a separator is lost or spelled differently".into()),
+        Err(e) => Err(e.to_string()),
+    }
+}
+
+pub(super) struct Unpacking {
+    pub block: BlockNo,
+    pub gtin: Gtin,
+    group: String,
+    codes: Vec<Vec<u8>>,
+    /// Codes handed to the store.
+    next: usize,
+    /// Codes that the store has.
+    durable: usize,
+}
+
+impl Unpacking {
+    pub fn new(block: BlockNo, gtin: Gtin, group: String, codes: Vec<Vec<u8>>, unpacked: u32) -> Unpacking {
+        let next = (unpacked as usize).min(codes.len());
+        Unpacking { block, gtin, group, codes, next, durable: next }
+    }
+
+    pub fn left(&self) -> u64 {
+        (self.codes.len() - self.durable) as u64
+    }
+
+    pub fn under_way(&self) -> u32 {
+        u32::try_from((self.next - self.durable).div_ceil(SLICE)).unwrap_or(u32::MAX)
+    }
+
+    pub fn done(&self) -> bool {
+        self.durable == self.codes.len()
+    }
+
+    /// Hands the next slice to the store. False when there is none left to hand over.
+    pub fn hand_over(&mut self, core: &mut Core) -> bool {
+        if self.next == self.codes.len() {
+            return false;
+        }
+        let end = (self.next + SLICE).min(self.codes.len());
+        let slice = self.codes[self.next..end].iter().map(|raw| self.read(core, raw)).collect();
+        let from = u32::try_from(self.next).unwrap_or(u32::MAX);
+        self.next = end;
+        core.commit(Subject::Block(self.block), vec![Record::Unpack { block: self.block, from, slice, at: core.wall }]);
+        true
+    }
+
+    fn read(&self, core: &Core, raw: &[u8]) -> Unpacked {
+        match (core.parse)(&self.group, raw) {
+            Ok(code) if code.identity.gtin == self.gtin => Unpacked::Code(code),
+            Ok(_) => Unpacked::Malformed { bytes: raw.to_vec(), reason: "of another product".into() },
+            Err(reason) => Unpacked::Malformed { bytes: raw.to_vec(), reason },
+        }
+    }
+
+    /// The oldest slice under way is durable.
+    pub fn committed(&mut self) {
+        self.durable = (self.durable + SLICE).min(self.next);
+    }
+}

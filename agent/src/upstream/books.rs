@@ -1,0 +1,34 @@
+//! What the upstream side needs of the store, and nothing more.
+
+use std::future::Future;
+
+use tamga_domain::code::Code;
+use tamga_domain::ids::{PassNo, RunId};
+use tamga_domain::record::{Answer, PassRange, Txn};
+use tamga_domain::upstream::config::{Level, Progress, Snapshot};
+
+/// The store could not do what it must: the upstream side ends.
+#[derive(Debug, thiserror::Error)]
+#[error("the store: {0}")]
+pub struct BooksError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// The books of the agent. Implemented by the wiring over the store, and by a fake in tests.
+pub trait Books: Send + Sync + 'static {
+    /// Makes a transaction durable. Transactions are given one after another, in order.
+    fn commit(&self, txn: Txn) -> impl Future<Output = Result<Vec<Answer>, BooksError>> + Send;
+
+    /// The codes that these passes carry now, in the order of the passes. A pass whose code is not `Verified(Passed)`
+    /// or `Applied` any more is left out.
+    fn codes_of_passes(
+        &self,
+        run: RunId,
+        passes: Vec<PassRange>,
+    ) -> impl Future<Output = Result<Vec<(PassNo, Code)>, BooksError>> + Send;
+
+    /// What a start finds. Bodies of blocks are read with `xtrace::issued::codes_of`.
+    fn snapshot(&self) -> impl Future<Output = Result<Snapshot, BooksError>> + Send;
+
+    /// The levels of all pools that the configuration names, also the empty ones, and the runs that have passes which no report
+    /// carries. Asked every second or so: counts kept in rows, never a scan.
+    fn standing(&self) -> impl Future<Output = Result<(Vec<Level>, Vec<Progress>), BooksError>> + Send;
+}

@@ -1,0 +1,257 @@
+//! An answer as facts. Bodies are read leniently where nothing hangs on it (errors), and strictly where something
+//! does: what is not understood is `Failed`, never guessed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tamga_domain::gs1::GS;
+use tamga_domain::ids::PassNo;
+use tamga_domain::upstream::request::{
+    BufferStatus, CodeStatus, DocumentSeen, OrderSeen, OrderStatus, PackSeen, Reply, ReportStatus, Request,
+    SubOrder,
+};
+
+use super::issued::Block;
+use super::moments::of_iso;
+use super::write::PAGE;
+
+/// What an answer says to a request. `asked` as it was written.
+pub fn read(request: &Request, asked: &BTreeMap<Vec<u8>, PassNo>, status: u16, body: &[u8]) -> Reply {
+    match status {
+        200..=299 => understood(request, asked, body)
+            .unwrap_or_else(|| Reply::Failed { reason: format!("not understood: {}", words(body)) }),
+        // A page of a gateway is no word of upstream itself: then the request did not get that far.
+        400 | 409 | 422 if !is_page(body) => Reply::Refused { reason: words(body) },
+        // 406 is left out: it may come after the effect, when the answer cannot be written as asked for.
+        400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 422 | 429 => Reply::NotNow { reason: words(body) },
+        _ => Reply::Failed { reason: words(body) },
+    }
+}
+
+fn is_page(body: &[u8]) -> bool {
+    !body.is_empty() && serde_json::from_slice::<Value>(body).is_err()
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    serde_json::from_slice(body).ok()
+}
+
+fn understood(request: &Request, asked: &BTreeMap<Vec<u8>, PassNo>, body: &[u8]) -> Option<Reply> {
+    Some(match request {
+        Request::MakeOrder { .. } => {
+            Reply::OrderMade { upstream_id: named(parse::<Value>(body)?.get("orderId")?.as_str()?)? }
+        }
+        Request::FindOrders { .. } => orders(parse(body)?),
+        Request::SubOrder { order, gtin } => sub_order(parse(body)?, order, &gtin.to_string()),
+        Request::Block { .. } => {
+            let block: Block = parse(body)?;
+            let codes = block.codes.into_iter().map(String::into_bytes).collect();
+            Reply::Block { pack_id: named(&block.pack_id)?, body: body.to_vec(), codes }
+        }
+        Request::Packs { .. } => packs(parse(body)?),
+        Request::Apply { .. } => {
+            Reply::ReportMade { upstream_id: named(parse::<Value>(body)?.get("reportId")?.as_str()?)? }
+        }
+        Request::Report { .. } => report(&parse(body)?)?,
+        Request::Codes { .. } => codes(&parse(body)?, asked)?,
+        Request::Documents { .. } => documents(parse(body)?),
+        Request::Clock { .. } => {
+            parse::<Value>(body)?;
+            Reply::Clock
+        }
+    })
+}
+
+fn named(id: &str) -> Option<String> {
+    (!id.is_empty()).then(|| id.to_string())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Orders {
+    order_infos: Vec<OrderInfo>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OrderInfo {
+    order_id: String,
+    order_status: String,
+    #[serde(default)]
+    po_number: Option<String>,
+    #[serde(default)]
+    rejection_reason: Option<String>,
+}
+
+fn orders(orders: Orders) -> Reply {
+    let whole = orders.order_infos.len() < PAGE;
+    let seen = orders.order_infos.into_iter().map(|o| OrderSeen {
+        status: match o.order_status.as_str() {
+            "CREATED" | "PENDING" => OrderStatus::Pending,
+            "READY" => OrderStatus::Ready,
+            "REJECTED" => OrderStatus::Rejected,
+            "CLOSED" => OrderStatus::Closed,
+            _ => OrderStatus::Other(o.order_status),
+        },
+        upstream_id: o.order_id,
+        po_number: o.po_number.unwrap_or_default(),
+        reason: o.rejection_reason.unwrap_or_default(),
+    });
+    Reply::Orders { seen: seen.collect(), whole }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SubOrders {
+    sub_order_infos: Vec<SubOrderInfo>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SubOrderInfo {
+    parent_order_id: String,
+    gtin: String,
+    buffer_status: String,
+    #[serde(default)]
+    available_codes: u64,
+    #[serde(default)]
+    left_in_buffer: u64,
+    #[serde(default)]
+    total_passed: u64,
+    #[serde(default)]
+    rejection_reason: Option<String>,
+    #[serde(default)]
+    expired_date: Option<String>,
+}
+
+fn sub_order(lines: SubOrders, order: &str, gtin: &str) -> Reply {
+    let mut lines = lines.sub_order_infos.into_iter();
+    // The filters are applied here again: one that is ignored would show the line of another order.
+    let line = lines.find(|l| l.parent_order_id.eq_ignore_ascii_case(order) && l.gtin == gtin);
+    Reply::SubOrder(line.map(|l| SubOrder {
+        status: match l.buffer_status.as_str() {
+            "PENDING" | "CREATED" => BufferStatus::Pending,
+            "ACTIVE" | "READY" => BufferStatus::Active,
+            "EXHAUSTED" => BufferStatus::Exhausted,
+            "REJECTED" => BufferStatus::Rejected,
+            "CLOSED" => BufferStatus::Closed,
+            _ => BufferStatus::Other(l.buffer_status),
+        },
+        total: l.available_codes,
+        left: l.left_in_buffer,
+        passed: l.total_passed,
+        reason: l.rejection_reason.unwrap_or_default(),
+        expires: l.expired_date.as_deref().and_then(of_iso),
+    }))
+}
+
+#[derive(Deserialize)]
+struct Packs {
+    packs: Vec<PackInfo>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PackInfo {
+    pack_id: String,
+    quantity: u32,
+    #[serde(default)]
+    pack_date_time: Option<String>,
+}
+
+fn packs(mut list: Packs) -> Reply {
+    let moment = |p: &PackInfo| p.pack_date_time.as_deref().and_then(of_iso);
+    // Without a readable moment for each, the list's own order is all there is.
+    if list.packs.iter().all(|p| moment(p).is_some()) {
+        list.packs.sort_by_key(|p| moment(p));
+    }
+    Reply::Packs(list.packs.into_iter().map(|p| PackSeen { pack_id: p.pack_id, count: p.quantity }).collect())
+}
+
+fn report(answer: &Value) -> Option<Reply> {
+    let word = answer.get("reportStatus")?.as_str()?;
+    let status = match word {
+        "IN_PROCESS" | "PENDING" | "CREATED" => ReportStatus::InProcess,
+        "SUCCESS" => ReportStatus::Success,
+        "ERROR" => ReportStatus::Error,
+        _ => ReportStatus::Other(word.to_string()),
+    };
+    let reason = answer.get("rejectReason").map(short).unwrap_or_default();
+    Some(Reply::Report { status, reason })
+}
+
+/// A bare array, or the private method's `results[].codeData`.
+fn codes(answer: &Value, asked: &BTreeMap<Vec<u8>, PassNo>) -> Option<Reply> {
+    let list = answer.as_array().or_else(|| answer.get("results")?.as_array())?;
+    let mut said = BTreeMap::new();
+    for entry in list {
+        let data = entry.get("codeData").unwrap_or(entry);
+        let (code, word) = (data.get("code")?.as_str()?, data.get("status")?.as_str()?);
+        let identity = code.as_bytes().split(|b| *b == GS).next().unwrap_or_default();
+        let Some(pass) = asked.get(identity) else { continue };
+        let status = match word {
+            "RECEIVED" => CodeStatus::Received,
+            "APPLIED" | "INTRODUCED" => CodeStatus::Applied,
+            _ => CodeStatus::Other(word.to_string()),
+        };
+        said.insert(*pass, status);
+    }
+    let passes: BTreeSet<PassNo> = asked.values().copied().collect();
+    let status = |p: PassNo| said.get(&p).cloned().unwrap_or(CodeStatus::Missing);
+    Some(Reply::Codes(passes.into_iter().map(|p| (p, status(p))).collect()))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Documents {
+    document_infos: Vec<DocumentInfo>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DocumentInfo {
+    document_id: String,
+    status: String,
+    #[serde(default)]
+    create_date: Option<String>,
+}
+
+fn documents(list: Documents) -> Reply {
+    let full = list.document_infos.len() >= PAGE;
+    let next = list.document_infos.last().filter(|_| full).map(|d| d.document_id.clone());
+    let seen = list.document_infos.into_iter().map(|d| DocumentSeen {
+        done: matches!(d.status.as_str(), "SUCCESS" | "PARTIALLY_PROCESSED" | "ERROR"),
+        created: d.create_date.as_deref().and_then(of_iso),
+        id: d.document_id,
+    });
+    Reply::Documents { seen: seen.collect(), next }
+}
+
+/// The words of an error body: array, array with context, object, page, nothing.
+pub fn words(body: &[u8]) -> String {
+    match serde_json::from_slice::<Value>(body) {
+        Ok(Value::Array(errors)) => errors.iter().map(error).collect::<Vec<_>>().join("; "),
+        Ok(one) => error(&one),
+        Err(_) if body.is_empty() => "no words".into(),
+        Err(_) => {
+            let text = String::from_utf8_lossy(&body[..body.len().min(100)]).replace(['\n', '\r'], " ");
+            format!("not JSON, {} bytes: {}", body.len(), text.split(['"', '\u{1d}']).next().unwrap_or_default())
+        }
+    }
+}
+
+fn error(error: &Value) -> String {
+    let code = ["code", "errorCode", "error", "message"].iter().find_map(|k| error.get(k));
+    let context = error.get("context").map(short).unwrap_or_default();
+    let code = code.map_or_else(|| short(error), short);
+    format!("{code} {context}").trim_end().to_string()
+}
+
+/// Short enough for people, and too short for a tail to follow an identity unseen: codes are cut at a separator.
+fn short(value: &Value) -> String {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_string);
+    let text = text.replace("\\u001d", "\u{1d}");
+    text.split('\u{1d}').next().unwrap_or_default().chars().take(300).collect()
+}

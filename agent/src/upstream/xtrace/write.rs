@@ -1,0 +1,170 @@
+//! A request as method, path, query and body.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use tamga_domain::code::Code;
+use tamga_domain::ids::PassNo;
+use tamga_domain::record::{OrderPlan, PackageKind};
+use tamga_domain::upstream::request::{OrderKey, ReportHead, Request};
+
+use super::moments::iso;
+use super::{Layouts, Setup};
+
+/// Upstream's pages have at most this many entries.
+pub const PAGE: usize = 100;
+
+/// One request, ready to be sent.
+#[derive(Debug, PartialEq)]
+pub struct Written {
+    pub post: bool,
+    pub path: String,
+    pub query: Vec<(&'static str, String)>,
+    pub body: Option<Value>,
+    /// For a look-up: which pass each code as written belongs to.
+    pub asked: BTreeMap<Vec<u8>, PassNo>,
+}
+
+/// Why a request cannot be written; then nothing leaves.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    #[error("no layout for the product group {0}")]
+    NoLayout(String),
+    #[error("the code of pass {0} does not fit its product group")]
+    NoForm(PassNo),
+    #[error("none of the passes has a code to report")]
+    NoCodes,
+}
+
+/// Writes a request. `codes` are those of the passes that it names.
+pub fn write(
+    setup: &Setup,
+    layouts: &Layouts,
+    request: &Request,
+    codes: &[(PassNo, Code)],
+) -> Result<Written, WriteError> {
+    let limit = ("limit", PAGE.to_string());
+    Ok(match request {
+        Request::MakeOrder { plan } => post("/api/orders", vec![], order(setup, plan)),
+        Request::FindOrders { group, by } => {
+            let key = match by {
+                OrderKey::PoNumber(po) => ("poNumber", po.clone()),
+                OrderKey::UpstreamId(id) => ("orderId", id.clone()),
+            };
+            get("/api/orders", vec![("productGroup", group.clone()), key, limit])
+        }
+        Request::SubOrder { order, gtin } => {
+            get("/api/orders/sub-orders", vec![("orderId", order.clone()), ("gtin", gtin.to_string()), limit])
+        }
+        Request::Block { order, gtin, quantity, last_pack } => {
+            let mut query = vec![("orderId", order.clone()), ("gtin", gtin.to_string())];
+            query.push(("quantity", quantity.to_string()));
+            query.extend(last_pack.iter().map(|p| ("lastPackId", p.clone())));
+            get("/api/codes", query)
+        }
+        Request::Packs { order, gtin } => {
+            get("/api/codes/packs", vec![("orderId", order.clone()), ("gtin", gtin.to_string())])
+        }
+        Request::Apply { head, .. } => {
+            let full = full(layouts, &head.group, codes)?;
+            post("/api/utilisation", vec![("productGroup", head.group.clone())], report(head, &full))
+        }
+        Request::Report { upstream_id } => get(&format!("/api/utilisation/{upstream_id}"), vec![]),
+        Request::Codes { group, .. } => {
+            let asked = identities(layouts, group, codes)?;
+            let list: Vec<_> = asked.keys().map(|k| String::from_utf8_lossy(k)).collect();
+            let written = post("/public/api/cod/public/codes", vec![], json!({ "codes": list }));
+            Written { asked, ..written }
+        }
+        Request::Documents { since, until, after, .. } => {
+            let mut query = vec![("types", "UTILISATION".to_string()), ("dateFrom", iso(*since))];
+            query.extend([("dateTo", iso(*until)), limit]);
+            query.extend(after.iter().map(|id| ("cursor", id.clone())));
+            get("/public/api/v1/doc/storage/docs/search", query)
+        }
+        Request::Clock { group } => {
+            get("/api/orders", vec![("productGroup", group.clone()), ("limit", "1".to_string())])
+        }
+    })
+}
+
+fn get(path: &str, query: Vec<(&'static str, String)>) -> Written {
+    Written { post: false, path: path.into(), query, body: None, asked: BTreeMap::new() }
+}
+
+fn post(path: &str, query: Vec<(&'static str, String)>, body: Value) -> Written {
+    Written { post: true, body: Some(body), ..get(path, query) }
+}
+
+fn order(setup: &Setup, plan: &OrderPlan) -> Value {
+    let kind = match plan.kind {
+        PackageKind::Unit => "UNIT",
+        PackageKind::Group => "GROUP",
+        PackageKind::Set => "SET",
+    };
+    let mut order = json!({
+        "productGroup": plan.group,
+        "products": [{
+            "gtin": plan.gtin.to_string(),
+            "quantity": plan.quantity,
+            "serialNumberType": "OPERATOR",
+            "cisType": kind,
+        }],
+        "releaseMethodType": plan.release_method,
+        "poNumber": plan.po_number,
+    });
+    if let Some(place) = plan.business_place {
+        order["businessPlaceId"] = place.into();
+    }
+    if let Some(paid) = setup.is_paid {
+        order["isPaid"] = paid.into();
+    }
+    order
+}
+
+fn report(head: &ReportHead, codes: &[String]) -> Value {
+    let mut report = json!({
+        "sntins": codes,
+        "releaseType": "PRODUCTION",
+        "manufacturerCountry": head.country,
+        "productionDate": iso(head.production),
+        "productionOrderId": head.own_number,
+    });
+    if let Some(place) = head.business_place {
+        report["businessPlaceId"] = place.into();
+    }
+    if let Some(expiry) = head.expiry {
+        report["expirationDate"] = iso(expiry).into();
+    }
+    if !head.batch.is_empty() {
+        report["seriesNumber"] = head.batch.clone().into();
+    }
+    report
+}
+
+/// Reports name codes whole, with separators and tail.
+fn full(layouts: &Layouts, group: &str, codes: &[(PassNo, Code)]) -> Result<Vec<String>, WriteError> {
+    let layout = layouts.get(group).ok_or_else(|| WriteError::NoLayout(group.into()))?;
+    if codes.is_empty() {
+        return Err(WriteError::NoCodes);
+    }
+    let render = |(pass, code): &(PassNo, Code)| {
+        let bytes = layout.render_full(code).map_err(|_| WriteError::NoForm(*pass))?;
+        String::from_utf8(bytes).map_err(|_| WriteError::NoForm(*pass))
+    };
+    codes.iter().map(render).collect()
+}
+
+/// Look-ups name identities, without the tail.
+fn identities(
+    layouts: &Layouts,
+    group: &str,
+    codes: &[(PassNo, Code)],
+) -> Result<BTreeMap<Vec<u8>, PassNo>, WriteError> {
+    let layout = layouts.get(group).ok_or_else(|| WriteError::NoLayout(group.into()))?;
+    let render = |(pass, code): &(PassNo, Code)| {
+        let bytes = layout.render_identity_of(code).map_err(|_| WriteError::NoForm(*pass))?;
+        Ok((bytes, *pass))
+    };
+    codes.iter().map(render).collect()
+}
