@@ -1,17 +1,13 @@
 //! From configuration to running devices: one task each, its events told to the line in the line's words.
 
-use std::time::Duration;
-
 use tamga_domain::ids::{PrinterNo, ReaderNo, Tag};
 use tamga_domain::line::{GateEvent, GateOrder, Input, JobId, PrinterEvent, ReaderEvent};
 use tamga_domain::time::Time;
-use tamga_drivers::gate::map::{GateConfig, GateMap};
 use tamga_drivers::gate::modbus::ModbusGate;
 use tamga_drivers::gate::{self, GateCommand};
 use tamga_drivers::printer::zpl::Zpl;
-use tamga_drivers::printer::zpl_format::{Separator, SymbolSize, TextField, ZplConfig};
 use tamga_drivers::printer::{self, PrinterCommand};
-use tamga_drivers::reader::text::{Heartbeat, TextConfig, TextReader};
+use tamga_drivers::reader::text::TextReader;
 use tamga_drivers::reader::{self, ReaderCommand};
 use tamga_drivers::run::Pace;
 use tamga_drivers::session;
@@ -37,6 +33,8 @@ pub enum DeviceError {
     Listen { name: String, address: std::net::SocketAddr, source: std::io::Error },
     #[error("reader {name}: {why}")]
     Framing { name: String, why: String },
+    #[error("the gate's register map cannot work")]
+    Map(#[from] tamga_drivers::gate::map::MapError),
 }
 
 /// The channels from a line to its devices, and the traces by device name.
@@ -70,7 +68,7 @@ pub fn start(
     }
     let trace = Trace::of_signals();
     traces.push((format!("{}/gate", line.name), trace.clone()));
-    let gate = start_gate(&line.gate, trace, events.clone(), tasks);
+    let gate = start_gate(&line.gate, trace, events.clone(), tasks)?;
     Ok(Devices { printers, gate, traces })
 }
 
@@ -91,7 +89,7 @@ fn start_printer(
     let (events, mut said) = mpsc::channel(EVENTS_MAX);
     let (orders, mut ordered) = mpsc::channel(COMMANDS_MAX);
     let transport = Transport::tcp(zpl.address.to_string());
-    let session = Zpl::new(zpl_config(zpl));
+    let session = Zpl::new(zpl.config.clone());
     tasks.spawn(async move {
         tamga_drivers::run::run(session, transport, commands_in, events, trace, driver_clock, pace(no.0.into()))
             .await;
@@ -165,41 +163,6 @@ fn printer_event(event: printer::PrinterEvent) -> Option<PrinterEvent> {
     })
 }
 
-/// The configuration allows only sides of real symbols, 10 to 144 modules.
-fn side(modules: u16) -> u8 {
-    u8::try_from(modules).unwrap_or(u8::MAX)
-}
-
-fn zpl_config(zpl: &config::printer::Zpl) -> ZplConfig {
-    let text = |t: &config::printer::LabelText| TextField {
-        x: t.x,
-        y: t.y,
-        height_dots: t.height,
-        template: t.text.clone(),
-    };
-    let size = match zpl.symbol {
-        None => SymbolSize::Auto,
-        Some(s) => SymbolSize::Fixed { columns: side(s.columns), rows: side(s.rows) },
-    };
-    ZplConfig {
-        window: zpl.window,
-        module_dots: zpl.module_dots.into(),
-        size,
-        x: zpl.x,
-        y: zpl.y,
-        label_width_dots: zpl.label_width_dots,
-        label_length_dots: zpl.label_length_dots,
-        separator: match zpl.separator {
-            config::printer::Separator::Fnc1 => Separator::Fnc1,
-            config::printer::Separator::Gs => Separator::Gs,
-        },
-        texts: zpl.texts.iter().map(text).collect(),
-        stored_format: zpl.stored_format.clone(),
-        poll_ms: u64::try_from(zpl.poll.as_millis()).unwrap_or(u64::MAX),
-        ..ZplConfig::default()
-    }
-}
-
 fn start_reader(
     no: ReaderNo,
     one: &config::reader::Reader,
@@ -209,25 +172,11 @@ fn start_reader(
 ) -> Result<(), DeviceError> {
     let config::reader::ReaderDevice::Text(text) = &one.device;
     let transport = reader_transport(&one.name, &text.link)?;
-    let heartbeat = text.heartbeat.as_ref().map(|bytes| Heartbeat {
-        text: bytes.clone(),
-        timeout: text.heartbeat_timeout.unwrap_or(Duration::from_secs(10)),
-    });
-    let config = TextConfig {
-        header: text.header.clone(),
-        terminator: text.terminator.clone(),
-        no_read: text.no_read.clone(),
-        heartbeat,
-        several_delimiter: text.several_delimiter.clone(),
-        setup: text.setup.clone(),
-        max_len: text.max_len,
-        ..TextConfig::default()
-    };
     let framing = |why: tamga_drivers::framing::FramingError| DeviceError::Framing {
         name: one.name.clone(),
         why: why.to_string(),
     };
-    let session = TextReader::new(config).map_err(framing)?;
+    let session = TextReader::new(text.config.clone()).map_err(framing)?;
     let (commands, commands_in) = mpsc::channel::<ReaderCommand>(1);
     let (events, mut said) = mpsc::channel(EVENTS_MAX);
     let name = one.name.clone();
@@ -287,13 +236,13 @@ fn start_gate(
     trace: Trace,
     line: mpsc::Sender<Input>,
     tasks: &mut JoinSet<String>,
-) -> mpsc::Sender<GateOrder> {
+) -> Result<mpsc::Sender<GateOrder>, DeviceError> {
     let config::gate::Gate::Modbus(modbus) = one;
     let (commands, commands_in) = mpsc::channel(COMMANDS_MAX);
     let (events, mut said) = mpsc::channel(EVENTS_MAX);
     let (orders, mut ordered) = mpsc::channel(COMMANDS_MAX);
     let transport = Transport::tcp(modbus.address.to_string());
-    let session = ModbusGate::new(gate_config(modbus));
+    let session = ModbusGate::new(modbus.config.clone())?;
     tasks.spawn(async move {
         tamga_drivers::run::run(session, transport, commands_in, events, trace, driver_clock, pace(200)).await;
         "gate".to_owned()
@@ -323,7 +272,7 @@ fn start_gate(
         }
         "events of the gate".to_owned()
     });
-    orders
+    Ok(orders)
 }
 
 fn driver_tag(tag: Tag) -> gate::Tag {
@@ -358,28 +307,4 @@ fn gate_event(event: gate::GateEvent, opening: &mut Option<u16>) -> Option<GateE
         E::Fault(fault) => GateEvent::Fault(fault.key().to_owned()),
         E::Cleared(kind) => GateEvent::Cleared(kind.key().to_owned()),
     })
-}
-
-fn gate_config(modbus: &config::gate::Modbus) -> GateConfig {
-    let m = &modbus.map;
-    let map = GateMap {
-        unit: modbus.unit,
-        heartbeat: m.gate_heartbeat,
-        status: m.status,
-        boot: m.boot,
-        clock: m.clock,
-        last_tag: m.last_tag,
-        passed: m.passed,
-        rejected: m.rejected,
-        lost: m.lost,
-        item_ring: m.item_ring,
-        item_ring_len: m.item_ring_entries,
-        outcome_ring: m.outcome_ring,
-        outcome_ring_len: m.outcome_ring_entries,
-        agent_heartbeat: m.agent_heartbeat,
-        command: m.command,
-        pass_ring: m.pass_ring,
-        pass_ring_len: m.pass_ring_entries,
-    };
-    GateConfig { map, poll: modbus.poll, response_max: modbus.timeout, ..GateConfig::default() }
 }

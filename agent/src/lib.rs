@@ -5,16 +5,28 @@
 //! - [`words`]: every text a person sees, by key
 //! - [`config`]: raw shapes, all problems at once, then values that are valid
 //! - [`store`]: the one database and its one writer
-//! - [`upstream`]: the way to the state system
 //! - [`desk`]: what the windows may see and ask
+//! - [`upstream`]: the way to the state system
+//! - [`books`]: what the way upstream needs of the store, over the store
+//! - [`line`]: the task of a line
+//! - [`devices`]: from configuration to running devices
+//! - [`doctor`]: what is wrong and what to do
+//! - [`records`]: what the windows ask of the store, over the store
 //! - [`web`]: the HTTP API
+//! - [`plan`]: from the configuration to what the cores are told
 //! - [`run`]: the wiring
 //! - [`cli`]: the command line
 
+pub mod books;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod desk;
+pub mod devices;
+pub mod doctor;
+pub mod line;
+pub mod plan;
+pub mod records;
 pub mod run;
 pub mod store;
 pub mod upstream;

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tamga_domain::ids::{PassNo, PrinterNo, RunId};
+use tamga_domain::gs1::Gtin;
+use tamga_domain::ids::PrinterNo;
 use tamga_domain::line::ask::{Refusal, Reply, Status};
 use tamga_domain::line::{AskId, Effect, GateOrder, Input, Job, Line, PrinterEvent, ReadId};
 use tamga_domain::time::Time;
@@ -30,14 +31,6 @@ pub enum ToPrinter {
     Test,
 }
 
-/// How far a run is: for the reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    pub run: RunId,
-    pub passed: PassNo,
-    pub closed: bool,
-}
-
 /// The channels of one line.
 pub struct Wires {
     /// What devices say, already in the words of the line.
@@ -48,9 +41,10 @@ pub struct Wires {
     pub printers: Vec<mpsc::Sender<ToPrinter>>,
     pub gate: mpsc::Sender<GateOrder>,
     pub status: watch::Sender<Arc<Status>>,
-    pub progress: mpsc::UnboundedSender<Progress>,
     /// How many codes are pooled for the run's product.
-    pub pooled: watch::Receiver<BTreeMap<tamga_domain::gs1::Gtin, u64>>,
+    pub pooled: watch::Receiver<BTreeMap<Gtin, u64>>,
+    /// True when the daemon goes down.
+    pub stop: watch::Receiver<bool>,
 }
 
 /// Why a line's task ended.
@@ -82,6 +76,7 @@ pub async fn run(mut line: Line, mut wires: Wires) -> End {
                 Some(asked) => Some(shell.ask(asked)),
                 None => return End::Asked,
             },
+            _ = wires.stop.wait_for(|s| *s) => return End::Asked,
             () = sleep_until(shell.wake) => Some(Input::Tick),
             _ = picture.tick() => None,
         };
@@ -207,9 +202,6 @@ impl Shell {
             }
             Effect::Judged { tag, good, latency } => {
                 tracing::debug!(%tag, good, latency_us = latency.as_micros(), "judged");
-            }
-            Effect::Progress { run, passed, closed } => {
-                drop(wires.progress.send(Progress { run, passed, closed }));
             }
             Effect::Wake(at) => self.wake = Some(self.wake.map_or(at, |w| w.min(at))),
         }

@@ -12,7 +12,7 @@ use tamga_domain::layout::Layout;
 use tamga_domain::layout::reader::Substitutes;
 use tamga_domain::lifecycle::{SpoilReason, State, Whereabouts};
 use tamga_domain::line::ask::Refusal;
-use tamga_domain::record::{Answer, Record, RunPlan, Txn};
+use tamga_domain::record::{Answer, Record, ReportState, RunPlan, Txn};
 use tamga_drivers::trace::{Direction, Level as WireLevel, Trace as WireTrace};
 
 use crate::clock;
@@ -26,7 +26,7 @@ use crate::store::read::sheet::{RunLine, RunSheet};
 use crate::store::read::story::CodeStory;
 use crate::store::read::{Reader, View};
 use crate::store::writer::Handle;
-use crate::store::{read, rows_keys};
+use crate::store::read;
 
 /// Read-only connections kept for the next query.
 const READERS_MAX: usize = 4;
@@ -138,7 +138,7 @@ impl Records for StoreRecords {
             kind: "application".to_owned(),
             run: r.run,
             codes: r.passes.into(),
-            state: rows_keys::report_state_key(&r.state).to_owned(),
+            state: report_key(&r.state).to_owned(),
             why: r.why,
             since: r.drafted_at,
         };
@@ -252,6 +252,17 @@ impl StoreRecords {
             passed: items.passed,
             triggers: items.triggers,
         })
+    }
+}
+
+fn report_key(state: &ReportState) -> &'static str {
+    match state {
+        ReportState::Wanted => "wanted",
+        ReportState::Sent => "sent",
+        ReportState::Unknown => "unknown",
+        ReportState::Processing { .. } => "processing",
+        ReportState::Accepted => "accepted",
+        ReportState::Refused => "refused",
     }
 }
 

@@ -1,83 +1,383 @@
-//! Interim wiring: only the web server with an empty desk. The integrator replaces this file.
+//! The wiring: channels, tasks, supervision, the order of going down. The only place that spawns.
 
+use std::collections::BTreeMap;
 use std::error::Error;
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use tamga_domain::gs1::Gtin;
+use tamga_domain::ids::LineNo;
+use tamga_domain::layout::Layout;
+use tamga_domain::line::ask::{Ask, Status};
+use tamga_domain::line::{self, LineConfig};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 
+use crate::books::StoreBooks;
 use crate::clock;
-use crate::config::Config;
-use crate::desk::{
-    Agent, AuditEntry, Desk, Finding, ImportSlice, Imported, OpenReport, PoolLevel, Records, RecordsError,
-    RunRow, Sheet, Story, Trace, TraceLevel, UpstreamStatus,
-};
-use crate::web::token::Token;
+use crate::config::{self, Config};
+use crate::desk::{Agent, Asked, Desk, LineDesk, Product, UpstreamStatus, Who};
+use crate::devices::{self, DeviceError};
+use crate::line::{End, Wires};
+use crate::plan;
+use crate::records::StoreRecords;
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::read::Reader;
+use crate::store::writer::{self, Handle, WriterError};
+use crate::upstream::{self, UpstreamError};
+use crate::web::token::{Token, TokenError};
 use crate::web::{self, Door};
-use tamga_domain::ids::RunId;
 
-/// Runs the daemon of a configuration until SIGINT.
+/// Inputs of a line that may wait: a few milliseconds of the fastest line.
+const INPUTS_MAX: usize = 1024;
+
+/// Requests of people that may wait for a line.
+const ASKS_MAX: usize = 16;
+
+/// How often the levels of the pools are read for the lines.
+const LEVELS_EVERY: Duration = Duration::from_millis(250);
+
+/// How long a stop waits for items that have leave to pass.
+const STOP_GRACE: Duration = Duration::from_secs(2);
+
+/// After which a window that failed is opened again.
+const WINDOW_PAUSE: Duration = Duration::from_secs(5);
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("the store in {data} cannot be used")]
+    Store { data: PathBuf, source: StoreError },
+    #[error("the writer does not start")]
+    Writer(#[source] std::io::Error),
+    #[error("line {line} cannot be recovered")]
+    Recover { line: String, source: WriterError },
+    #[error("the data folder {data} belongs to another machine (it was copied, or the disk was moved): codes could be printed twice. Take the original folder, or begin with an empty one")]
+    OtherMachine { data: PathBuf },
+    #[error("a device cannot be set up")]
+    Device(#[from] DeviceError),
+    #[error("the token of the API cannot be made or read")]
+    Token(#[from] TokenError),
+    #[error("the API cannot listen on {address}")]
+    Listen { address: SocketAddr, source: std::io::Error },
+    #[error("line {line}: {why}")]
+    Line { line: String, why: String },
+}
+
+/// Why a running daemon ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("line {line}: a write to disk failed: {why}. Nothing is printed or passed; start again when the disk is well")]
+    NotDurable { line: String, why: String },
+    #[error("{0} ended, and a line cannot do without it")]
+    TaskEnded(String),
+}
+
+/// A running daemon.
+pub struct Daemon {
+    /// Where the API listens.
+    pub api: SocketAddr,
+    stop: watch::Sender<bool>,
+    lines: JoinSet<(String, End)>,
+    devices: JoinSet<String>,
+    windows: JoinSet<()>,
+    desks: Vec<LineDesk>,
+    writer: Option<std::thread::JoinHandle<()>>,
+}
+
+/// Starts everything that a configuration names.
+pub async fn start(config: Config) -> Result<Daemon, StartError> {
+    let data = config.agent.data.clone();
+    let refused = |source| StartError::Store { data: data.clone(), source };
+    let mut store = Store::open(&data, &new_agent_id()).map_err(refused)?;
+    bind_to_machine(&mut store, &data)?;
+    let agent = store.agent_id().to_owned();
+    let (handle, thread) = writer::spawn(store).map_err(StartError::Writer)?;
+    let (stop, stopped) = watch::channel(false);
+    let layouts = plan::layouts(&config);
+    let (levels, pooled) = watch::channel(BTreeMap::new());
+    let mut wiring = Wiring {
+        config: &config,
+        writer: handle.clone(),
+        stopped: stopped.clone(),
+        pooled,
+        lines: JoinSet::new(),
+        devices: JoinSet::new(),
+        desks: Vec::new(),
+        traces: Vec::new(),
+    };
+    for (no, one) in (0..).zip(&config.lines) {
+        wiring.line(LineNo(no), one).await?;
+    }
+    let Wiring { lines, devices, desks, traces, .. } = wiring;
+    let mut windows = JoinSet::new();
+    windows.spawn(watch_levels(data.clone(), levels, stopped.clone()));
+    let upstream = start_upstream(&config, &agent, &handle, &layouts, &stopped, &mut windows);
+    let runtime = tokio::runtime::Handle::current();
+    let records = StoreRecords::new(data.clone(), handle, layouts, traces, runtime);
+    let desk = Desk {
+        agent: Agent { id: agent, started: clock::wall() },
+        lines: desks.clone(),
+        products: products(&config),
+        upstream,
+        records: Arc::new(records),
+    };
+    let api = open_door(&config, desk, stopped, &mut windows).await?;
+    tracing::info!(%api, lines = desks.len(), "ready");
+    Ok(Daemon { api, stop, lines, devices, windows, desks, writer: Some(thread) })
+}
+
+impl Daemon {
+    /// Waits until something that a line needs has ended by itself.
+    pub async fn failed(&mut self) -> Failure {
+        tokio::select! {
+            biased;
+            ended = self.lines.join_next() => match ended {
+                Some(Ok((line, End::NotDurable(why)))) => Failure::NotDurable { line, why },
+                Some(Ok((line, End::Asked))) => Failure::TaskEnded(format!("the task of line {line}")),
+                Some(Err(e)) => Failure::TaskEnded(e.to_string()),
+                None => std::future::pending().await,
+            },
+            ended = self.devices.join_next() => match ended {
+                Some(Ok(what)) => Failure::TaskEnded(what),
+                Some(Err(e)) => Failure::TaskEnded(e.to_string()),
+                None => std::future::pending().await,
+            },
+        }
+    }
+
+    /// Goes down in order: the belts stop and no code is issued any more, items with leave to pass get a moment, then
+    /// lines, devices, windows and the writer end. What is in doubt then is in doubt after a crash too: the next
+    /// start takes it up.
+    pub async fn stop(mut self) {
+        for desk in &self.desks {
+            stop_line(desk).await;
+        }
+        self.stop.send_replace(true);
+        while self.lines.join_next().await.is_some() {}
+        self.desks.clear();
+        while self.devices.join_next().await.is_some() {}
+        while self.windows.join_next().await.is_some() {}
+        if let Some(thread) = self.writer.take()
+            && tokio::task::spawn_blocking(move || thread.join()).await.is_err()
+        {
+            tracing::error!("the writer did not end well");
+        }
+    }
+}
+
+async fn stop_line(desk: &LineDesk) {
+    if desk.status.borrow().stopped_by.is_none() {
+        let (reply, answer) = oneshot::channel();
+        let who = Who { name: "shutdown".to_owned(), from: "local".to_owned() };
+        if desk.ask.send(Asked { ask: Ask::Stop, who, reply }).await.is_ok() {
+            // A line without a run refuses, which is as good.
+            drop(tokio::time::timeout(STOP_GRACE, answer).await);
+        }
+    }
+    let mut status = desk.status.clone();
+    let settled = status.wait_for(|s| s.run.as_ref().is_none_or(|r| r.pass_unknown.is_empty()));
+    drop(tokio::time::timeout(STOP_GRACE, settled).await);
+}
+
+/// The pieces that come together line by line.
+struct Wiring<'a> {
+    config: &'a Config,
+    writer: Handle,
+    stopped: watch::Receiver<bool>,
+    pooled: watch::Receiver<BTreeMap<Gtin, u64>>,
+    lines: JoinSet<(String, End)>,
+    devices: JoinSet<String>,
+    desks: Vec<LineDesk>,
+    traces: Vec<(String, tamga_drivers::trace::Trace)>,
+}
+
+impl Wiring<'_> {
+    async fn line(&mut self, no: LineNo, one: &config::line::Line) -> Result<(), StartError> {
+        let name = one.name.clone();
+        let refused = |why| StartError::Line { line: name.clone(), why };
+        let line_config: LineConfig = plan::line(self.config, no, one).map_err(refused)?;
+        let lost = |source| StartError::Recover { line: one.name.clone(), source };
+        let recovered = self.writer.recover(no).await.map_err(lost)?;
+        let core = line::Line::new(line_config, recovered, clock::now(), clock::wall());
+        let (events_in, events) = mpsc::channel(INPUTS_MAX);
+        let devices = devices::start(one, &events_in, &mut self.devices)?;
+        self.traces.extend(devices.traces);
+        let (ask, asked) = mpsc::channel(ASKS_MAX);
+        let (status, seen) = watch::channel(Arc::new(Status::default()));
+        let (port, answers) = self.writer.port();
+        let wires = Wires {
+            events,
+            asked,
+            writer: port,
+            answers,
+            printers: devices.printers,
+            gate: devices.gate,
+            status,
+            pooled: self.pooled.clone(),
+            stop: self.stopped.clone(),
+        };
+        let name = one.name.clone();
+        self.lines.spawn(async move { (name, crate::line::run(core, wires).await) });
+        self.desks.push(LineDesk { name: one.name.clone(), kind: one.kind.key(), ask, status: seen });
+        Ok(())
+    }
+}
+
+/// Eight hexadecimal digits that no other agent has: taken once, at the first opening of a data folder.
+fn new_agent_id() -> String {
+    format!("{:08x}", fastrand::u32(..))
+}
+
+/// A data folder belongs to the machine that made it: a copy elsewhere would print its pool a second time.
+fn bind_to_machine(store: &mut Store, data: &Path) -> Result<(), StartError> {
+    let refused = |source| StartError::Store { data: data.to_owned(), source };
+    let Ok(machine) = std::fs::read_to_string("/etc/machine-id") else {
+        tracing::warn!("this machine has no /etc/machine-id: a copied data folder cannot be told");
+        return Ok(());
+    };
+    let machine = machine.trim();
+    match store.meta("machine_id").map_err(refused)? {
+        None => store.set_meta("machine_id", machine).map_err(refused),
+        Some(known) if known == machine => Ok(()),
+        Some(_) => Err(StartError::OtherMachine { data: data.to_owned() }),
+    }
+}
+
+fn products(config: &Config) -> Vec<Product> {
+    let product = |p: &config::product::Product| Product {
+        gtin: p.gtin,
+        group: p.group.as_str().to_owned(),
+        name: p.name.clone(),
+    };
+    config.products.iter().map(product).collect()
+}
+
+/// Reads the levels of the pools for the lines; a look that fails is told and tried again.
+async fn watch_levels(
+    data: PathBuf,
+    levels: watch::Sender<BTreeMap<Gtin, u64>>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let mut every = tokio::time::interval(LEVELS_EVERY);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            _ = stopped.wait_for(|s| *s) => return,
+            _ = every.tick() => {}
+        }
+        let data = data.clone();
+        let look = tokio::task::spawn_blocking(move || {
+            let reader = Reader::open(&data)?;
+            let levels = reader.view()?.pool_levels()?;
+            let mut sums = BTreeMap::new();
+            for level in levels {
+                *sums.entry(level.gtin).or_default() += level.pooled;
+            }
+            Ok::<_, StoreError>(sums)
+        });
+        match look.await {
+            Ok(Ok(sums)) => drop(levels.send_replace(sums)),
+            Ok(Err(e)) => tracing::warn!(error = chain(&e), "the levels of the pools cannot be read"),
+            Err(e) => tracing::warn!(error = %e, "the levels of the pools cannot be read"),
+        }
+    }
+}
+
+fn start_upstream(
+    config: &Config,
+    agent: &str,
+    writer: &Handle,
+    layouts: &BTreeMap<Gtin, (String, Layout)>,
+    stopped: &watch::Receiver<bool>,
+    windows: &mut JoinSet<()>,
+) -> watch::Receiver<UpstreamStatus> {
+    let (status, seen) = watch::channel(UpstreamStatus::default());
+    let Some(config::upstream::Upstream::Xtrace(xtrace)) = &config.upstream else { return seen };
+    let books = Arc::new(StoreBooks {
+        data: config.agent.data.clone(),
+        agent: agent.to_owned(),
+        writer: writer.clone(),
+        products: config.products.iter().map(|p| (p.gtin, 0)).collect(),
+    });
+    let setup = plan::upstream(config, xtrace, agent, layouts);
+    let mut stopped = stopped.clone();
+    windows.spawn(async move {
+        loop {
+            // Nobody assigns orders yet; the sender is kept so that the receiver waits.
+            let (_assign, assigned) = mpsc::channel(1);
+            let run = upstream::run(setup(), books.clone(), assigned, status.clone(), stopped.clone());
+            match run.await {
+                Ok(()) => return,
+                // The lines' own commits fail too and end the process; nothing is left to do here.
+                Err(e @ UpstreamError::Books(_)) => tracing::error!(error = chain(&e), "upstream ends"),
+                Err(e @ UpstreamError::Setup(_)) => tracing::error!(error = chain(&e), "upstream waits"),
+            }
+            if tokio::time::timeout(WINDOW_PAUSE, stopped.wait_for(|s| *s)).await.is_ok() {
+                return;
+            }
+        }
+    });
+    seen
+}
+
+async fn open_door(
+    config: &Config,
+    desk: Desk,
+    mut stopped: watch::Receiver<bool>,
+    windows: &mut JoinSet<()>,
+) -> Result<SocketAddr, StartError> {
+    let token = Token::load_or_make(&config.agent.data)?;
+    let address = config.api.listen;
+    let listener = TcpListener::bind(address).await;
+    let listener = listener.map_err(|source| StartError::Listen { address, source })?;
+    let api = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
+    windows.spawn(async move {
+        let stop = async move {
+            // A sender that is gone means the same.
+            drop(stopped.wait_for(|s| *s).await);
+        };
+        let door = Door { listener, token, hosts: Vec::new() };
+        if let Err(e) = web::serve(desk, door, stop).await {
+            tracing::error!(error = %e, "the API ended");
+        }
+    });
+    Ok(api)
+}
+
+/// Runs the daemon of a configuration until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// When the configuration has problems or the API cannot listen.
+/// When the configuration has problems, something cannot be started, or a line lost what it needs.
 pub fn serve(config: &Path) -> Result<(), Box<dyn Error>> {
     let config = Config::load(config)?;
-    std::fs::create_dir_all(&config.agent.data)?;
-    let token = Token::load_or_make(&config.agent.data)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let listener = TcpListener::bind(config.api.listen).await?;
-        let desk = Desk {
-            agent: Agent { id: "unwired".to_owned(), started: clock::wall() },
-            lines: Vec::new(),
-            products: Vec::new(),
-            upstream: watch::channel(UpstreamStatus::default()).1,
-            records: Arc::new(NoRecords),
-        };
-        let stop = async {
-            let _ = tokio::signal::ctrl_c().await;
-        };
-        web::serve(desk, Door { listener, token, hosts: Vec::new() }, stop).await?;
+        let mut daemon = start(config).await?;
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            biased;
+            failure = daemon.failed() => return Err(failure.into()),
+            _ = terminate.recv() => {}
+            asked = tokio::signal::ctrl_c() => asked?,
+        }
+        tracing::info!("going down");
+        daemon.stop().await;
         Ok(())
     })
 }
 
-struct NoRecords;
-
-fn unwired<T>() -> Result<T, RecordsError> {
-    Err(RecordsError::Failed("not wired".to_owned()))
-}
-
-impl Records for NoRecords {
-    fn story(&self, _: &[u8]) -> Result<Option<Story>, RecordsError> {
-        unwired()
+/// An error with its sources, in one line.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(one) = source {
+        text = format!("{text}: {one}");
+        source = one.source();
     }
-    fn runs(&self, _: Option<RunId>, _: u32) -> Result<Vec<RunRow>, RecordsError> {
-        unwired()
-    }
-    fn sheet(&self, _: RunId) -> Result<Option<Sheet>, RecordsError> {
-        unwired()
-    }
-    fn pool(&self) -> Result<Vec<PoolLevel>, RecordsError> {
-        unwired()
-    }
-    fn outbox(&self, _: u32) -> Result<Vec<OpenReport>, RecordsError> {
-        unwired()
-    }
-    fn doctor(&self) -> Result<Vec<Finding>, RecordsError> {
-        unwired()
-    }
-    fn import(&self, _: &ImportSlice) -> Result<Imported, RecordsError> {
-        unwired()
-    }
-    fn audit(&self, _: AuditEntry) -> Result<(), RecordsError> {
-        unwired()
-    }
-    fn trace(&self, _: &str, _: u32) -> Result<Option<Trace>, RecordsError> {
-        unwired()
-    }
-    fn set_trace(&self, _: &str, _: TraceLevel) -> Result<bool, RecordsError> {
-        unwired()
-    }
+    text
 }

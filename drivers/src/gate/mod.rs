@@ -46,6 +46,11 @@ pub enum GateEvent {
     },
     /// The connection is gone, and with it all faults told.
     Disconnected,
+    /// The gate was asked at this moment; every trigger before it has been told.
+    Seen {
+        /// When the question left, on our clock.
+        as_of: Time,
+    },
     /// An item stands at the trigger. Items triggered while we were away are never told: they were
     /// never ours, and the gate rejects them.
     Item {

@@ -294,6 +294,10 @@ impl ModbusGate {
             let age = Duration::from_millis(age_ms.into());
             out.events.push(GateEvent::Item { tag: Tag { boot: self.boot, number }, at: read_at - age });
         }
+        // While the gate has counted an item and not yet written its entry, its picture is as old as before.
+        if self.items.told == look.last_tag {
+            out.events.push(GateEvent::Seen { as_of: sent });
+        }
         let forgotten = self.outcomes.counted(look.last_tag, self.config.map.outcome_ring_len);
         if forgotten > 0 {
             let kind = FaultKind::MissedOutcomes { count: forgotten };

@@ -125,34 +125,15 @@ impl Line {
                 After::Started { ask } => self.started(ask, out),
                 After::Reply { ask, reply } => out.push(Effect::Reply(ask, Ok(reply))),
                 After::SpoiledSlice { who } => self.spoiled_slice(left.unwrap_or(0), &who, wall),
-                After::RunClosed => self.run_closed(out),
+                After::RunClosed => self.run_closed(),
             }
         }
         for answer in &answers {
-            self.on_answer(answer, wall, out);
-        }
-        self.prune_verifying();
-    }
-
-    fn on_answer(&mut self, answer: &Answer, wall: Wall, out: &mut Vec<Effect>) {
-        match answer {
-            Answer::Passed(pass) => {
-                if let Some(run) = &self.run {
-                    out.push(Effect::Progress { run: run.id, passed: *pass, closed: false });
-                }
-            }
-            Answer::Contradicted(code) => {
+            if let Answer::Contradicted(code) = answer {
                 self.raise("alarm.contradicted", &code.to_string(), wall);
             }
-            Answer::Run(_)
-            | Answer::Issued(_)
-            | Answer::Unseen { .. }
-            | Answer::Imported { .. }
-            | Answer::Order(_)
-            | Answer::Block(_)
-            | Answer::Unpacked { .. }
-            | Answer::Report(_) => {}
         }
+        self.prune_verifying();
     }
 
     /// A failed commit may be durable all the same: nothing is assumed, nothing is done again, the line stands until
@@ -199,7 +180,7 @@ impl Line {
             }
         }
         if short {
-            self.pool_empty = true;
+            self.pool_empty = Some(self.pooled);
             self.raise("alarm.pool_empty", &plan.gtin.to_string(), wall);
         }
     }

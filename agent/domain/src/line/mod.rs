@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use crate::code::{Code, Identity};
 use crate::gs1::Gtin;
-use crate::ids::{IssueNo, LineNo, PassNo, PrinterNo, ReaderNo, RunId, Tag, TxnId};
+use crate::ids::{IssueNo, LineNo, PrinterNo, ReaderNo, RunId, Tag, TxnId};
 use crate::layout::Layout;
 use crate::layout::reader::Substitutes;
 use crate::record::{Answer, Known, Record, Recovered, RunPlan, RunState, Txn};
@@ -206,12 +206,6 @@ pub enum Effect {
         good: bool,
         latency: Duration,
     },
-    /// Passes of a run, for the reports.
-    Progress {
-        run: RunId,
-        passed: PassNo,
-        closed: bool,
-    },
     Wake(Time),
 }
 
@@ -289,7 +283,8 @@ pub struct Line {
     repeats: u32,
     jumps: u32,
     pooled: u64,
-    pool_empty: bool,
+    /// Set while the store had fewer codes than asked for: the level that was known then.
+    pool_empty: Option<u64>,
     broken: bool,
     meter: status::Meter,
 }
@@ -321,7 +316,7 @@ impl Line {
             repeats: 0,
             jumps: 0,
             pooled: 0,
-            pool_empty: false,
+            pool_empty: None,
             broken: false,
             meter: status::Meter::default(),
         };

@@ -102,7 +102,7 @@ impl Line {
         self.recent_bad.clear();
         self.repeats = 0;
         self.jumps = 0;
-        self.pool_empty = false;
+        self.pool_empty = None;
         self.alarms.retain(|key, _| !key.starts_with("alarm.stop."));
         out.push(Effect::Gate(GateOrder::StartLine));
         if let Some(ask) = ask {
@@ -206,11 +206,8 @@ impl Line {
         self.waiting.clear();
     }
 
-    pub(super) fn run_closed(&mut self, out: &mut Vec<Effect>) {
-        if let Some(run) = self.run.take() {
-            let passed = crate::ids::PassNo(run.passed);
-            out.push(Effect::Progress { run: run.id, passed, closed: true });
-        }
+    pub(super) fn run_closed(&mut self) {
+        self.run = None;
         for printer in &mut self.printers {
             printer.tracker = super::order::Tracker::default();
             printer.jobs.clear();

@@ -77,7 +77,7 @@ impl Line {
 
     /// Asks the store for codes, as many as the printers may have and the run still wants.
     pub(super) fn issue(&mut self, wall: Wall, _out: &mut [Effect]) {
-        if !self.running() || self.pool_empty {
+        if !self.running() || self.pool_empty.is_some() {
             return;
         }
         let Some(run) = &self.run else { return };
@@ -116,9 +116,14 @@ impl Line {
 
     pub(super) fn on_pool(&mut self, pooled: u64, wall: Wall) {
         self.pooled = pooled;
-        if pooled > 0 && self.pool_empty {
-            self.pool_empty = false;
-            self.clear("alarm.pool_empty", wall);
+        // Codes that are there and too near the end of their life do not count: only more codes than then are news.
+        match self.pool_empty {
+            Some(then) if pooled > then => {
+                self.pool_empty = None;
+                self.clear("alarm.pool_empty", wall);
+            }
+            Some(_) => self.pool_empty = Some(pooled),
+            None => {}
         }
         let printing = !self.printers.is_empty() && self.run.is_some();
         if printing && pooled < self.config.pool_low {

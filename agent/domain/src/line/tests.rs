@@ -3,6 +3,7 @@
 use super::ask::Declared;
 use super::*;
 use crate::code::{Serial, Tail};
+use crate::ids::PassNo;
 use crate::layout::Form;
 use crate::lifecycle::{State, Whereabouts};
 use crate::record::{CodeFacts, Issued, ItemEnd, JobOutcome};

@@ -7,10 +7,12 @@
 //! - [`story`]: everything known of one code
 //! - [`sheet`]: runs and the closing sheet
 //! - [`pools`]: codes by product and by block
+//! - [`packs`]: blocks by order
 //! - [`outbox`]: what upstream has still to do
 //! - [`people`]: alarms, incidents, audit, answers kept
 
 pub mod outbox;
+pub mod packs;
 pub mod people;
 pub mod pools;
 pub mod recover;

@@ -1,0 +1,176 @@
+//! What the upstream side needs of the store, over the store.
+
+use std::path::PathBuf;
+
+use tamga_domain::code::Code;
+use tamga_domain::gs1::Gtin;
+use tamga_domain::ids::{PassNo, RunId};
+use tamga_domain::record::{Answer, PassRange, RunPlan, RunState, Txn};
+use tamga_domain::upstream::config::{
+    BlockFacts, Level, OrderFacts, PackFacts, Progress, ReportFacts, RunHead, Snapshot,
+};
+
+use crate::store::error::StoreError;
+use crate::store::read::{Reader, View};
+use crate::store::writer::Handle;
+use crate::upstream::books::{Books, BooksError};
+use crate::upstream::xtrace::issued::codes_of;
+
+/// Passes whose codes are read in one look.
+const PASSES_SLICE: u32 = 1000;
+
+/// The books of one data folder.
+pub struct StoreBooks {
+    pub data: PathBuf,
+    pub agent: String,
+    pub writer: Handle,
+    /// Products that the configuration names, with the codes an hour that their lines are made for.
+    pub products: Vec<(Gtin, u32)>,
+}
+
+fn failed(error: impl std::error::Error + Send + Sync + 'static) -> BooksError {
+    BooksError(Box::new(error))
+}
+
+impl StoreBooks {
+    /// A look at the store, off the async threads.
+    async fn look<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&View<'_>) -> Result<T, BooksError> + Send + 'static,
+    ) -> Result<T, BooksError> {
+        let data = self.data.clone();
+        let look = move || {
+            let reader = Reader::open(&data).map_err(failed)?;
+            let view = reader.view().map_err(failed)?;
+            query(&view)
+        };
+        tokio::task::spawn_blocking(look).await.map_err(failed)?
+    }
+}
+
+impl Books for StoreBooks {
+    async fn commit(&self, txn: Txn) -> Result<Vec<Answer>, BooksError> {
+        self.writer.commit(txn).await.map_err(failed)
+    }
+
+    async fn codes_of_passes(
+        &self,
+        run: RunId,
+        passes: Vec<PassRange>,
+    ) -> Result<Vec<(PassNo, Code)>, BooksError> {
+        self.look(move |view| {
+            let mut codes = Vec::new();
+            for range in passes {
+                let mut from = range.from.0;
+                while from <= range.to.0 {
+                    let to = range.to.0.min(from.saturating_add(PASSES_SLICE - 1));
+                    codes.extend(view.codes_of_passes(run, PassNo(from), PassNo(to)).map_err(failed)?);
+                    from = to + 1;
+                }
+            }
+            Ok(codes)
+        })
+        .await
+    }
+
+    async fn snapshot(&self) -> Result<Snapshot, BooksError> {
+        let agent = self.agent.clone();
+        self.look(move |view| {
+            Ok(Snapshot {
+                orders: orders(view).map_err(failed)?,
+                blocks: blocks(view)?,
+                reports: reports(view).map_err(failed)?,
+                last_po: view.last_po(&agent).map_err(failed)?,
+                restored: false,
+            })
+        })
+        .await
+    }
+
+    async fn standing(&self) -> Result<(Vec<Level>, Vec<Progress>), BooksError> {
+        let products = self.products.clone();
+        self.look(move |view| {
+            let mut levels = Vec::new();
+            for (gtin, per_hour) in products {
+                let pooled = view.pooled(&gtin).map_err(failed)?;
+                levels.push(Level { gtin, pooled, per_hour });
+            }
+            Ok((levels, progress(view).map_err(failed)?))
+        })
+        .await
+    }
+}
+
+fn orders(view: &View<'_>) -> Result<Vec<OrderFacts>, StoreError> {
+    let mut orders = Vec::new();
+    for row in view.orders_open()? {
+        let packs = view.packs(row.order)?.into_iter();
+        let pack = |p: crate::store::read::packs::PackRow| PackFacts {
+            pack_id: p.pack_id,
+            previous: p.previous,
+            count: p.count,
+        };
+        orders.push(OrderFacts {
+            order: row.order,
+            upstream_id: row.plan.upstream_id.clone(),
+            plan: row.plan,
+            state: row.state,
+            packs: packs.map(pack).collect(),
+        });
+    }
+    Ok(orders)
+}
+
+fn blocks(view: &View<'_>) -> Result<Vec<BlockFacts>, BooksError> {
+    let orders = view.orders(None, u32::MAX).map_err(failed)?;
+    let mut blocks = Vec::new();
+    for waiting in view.blocks_waiting().map_err(failed)? {
+        let Some(order) = orders.iter().find(|o| o.order == waiting.order) else { continue };
+        let body = view.block_body(waiting.block).map_err(failed)?.unwrap_or_default();
+        blocks.push(BlockFacts {
+            block: waiting.block,
+            gtin: order.plan.gtin,
+            group: order.plan.group.clone(),
+            codes: codes_of(&body).map_err(failed)?,
+            unpacked: waiting.unpacked,
+        });
+    }
+    Ok(blocks)
+}
+
+fn head(plan: RunPlan) -> RunHead {
+    RunHead { group: plan.group, batch: plan.batch, production: plan.production, expiry: plan.expiry }
+}
+
+fn reports(view: &View<'_>) -> Result<Vec<ReportFacts>, StoreError> {
+    let mut reports = Vec::new();
+    for row in view.reports_open()? {
+        let Some((plan, _)) = view.run_plan(row.run)? else { continue };
+        reports.push(ReportFacts {
+            report: row.report,
+            run: row.run,
+            head: head(plan),
+            passes: row.ranges,
+            state: row.state,
+            at: row.drafted_at,
+        });
+    }
+    Ok(reports)
+}
+
+/// Runs with passes that no report carries: how far they are, and from where on nothing is reported.
+fn progress(view: &View<'_>) -> Result<Vec<Progress>, StoreError> {
+    let mut all = Vec::new();
+    for (run, _) in view.runs_unreported()? {
+        let Some((plan, state)) = view.run_plan(run)? else { continue };
+        let Some(last) = view.passes_unreported(run)?.last().copied() else { continue };
+        all.push(Progress {
+            run,
+            head: head(plan),
+            passed_to: last.to,
+            reported_to: PassNo(last.from.0.saturating_sub(1)),
+            closed: state == RunState::Closed,
+        });
+    }
+    Ok(all)
+}

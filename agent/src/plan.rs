@@ -1,0 +1,122 @@
+//! From the checked configuration to what the cores are told.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tamga_domain::gs1::Gtin;
+use tamga_domain::ids::LineNo;
+use tamga_domain::layout::Layout;
+use tamga_domain::line::items::Latency;
+use tamga_domain::line::order::OrderLimits;
+use tamga_domain::line::{DeviceNames, LineConfig, LineKind, PrinterPlace, Product};
+use tamga_domain::record::PackageKind;
+use tamga_domain::upstream::config as step;
+
+use crate::clock;
+use crate::config::{self, Config};
+use crate::upstream::{self, xtrace};
+
+/// How far back a label that was left behind may still be put back on the line.
+const REFEED_MAX: u32 = 64;
+
+/// Product group and layout by GTIN, by the rules of today.
+pub fn layouts(config: &Config) -> BTreeMap<Gtin, (String, Layout)> {
+    let today = time::OffsetDateTime::from_unix_timestamp(clock::wall().0.div_euclid(1000));
+    let Ok(today) = today.map(|t| t.date()) else { return BTreeMap::new() };
+    let layout = |p: &config::product::Product| {
+        let rule = config.rules.on(config.agent.country, &p.group, today)?;
+        let layout = rule.layout_of(tamga_domain::rules::PackageKind::Unit)?;
+        Some((p.gtin, (p.group.as_str().to_owned(), layout)))
+    };
+    config.products.iter().filter_map(layout).collect()
+}
+
+/// What the core of a line is told.
+pub fn line(config: &Config, no: LineNo, one: &config::line::Line) -> Result<LineConfig, String> {
+    let Some(reader) = one.readers.first() else { return Err("no reader".to_owned()) };
+    let config::reader::ReaderDevice::Text(text) = &reader.device;
+    let products = layouts(config).into_iter();
+    let products = products.map(|(gtin, (group, layout))| (gtin, Product { group, layout })).collect();
+    let names = |p: &config::printer::Printer| p.name.clone();
+    let low = config.products.iter().filter_map(|p| p.order.map(|o| u64::from(o.low_water) / 4)).min();
+    Ok(LineConfig {
+        line: no,
+        kind: match one.kind {
+            config::line::LineKind::PrintAndApply => LineKind::PrintAndApply,
+            config::line::LineKind::Print => LineKind::Print,
+            config::line::LineKind::PrePrinted => LineKind::PrePrinted,
+        },
+        printers: one.printers.iter().map(|p| place(p, &one.geometry)).collect(),
+        latency: Latency { min: text.latency_min, max: text.latency_max },
+        order: OrderLimits { gap_max: one.limits.gap_max, refeed_max: REFEED_MAX },
+        consecutive_bad_max: one.limits.consecutive_bad_max,
+        bad_rate_max: one.limits.bad_rate_window * one.limits.bad_rate_max_percent / 100,
+        bad_rate_window: one.limits.bad_rate_window,
+        life_left_min: one.life_left_min,
+        pool_low: low.unwrap_or(0),
+        substitutes: text.gs_substitutes.clone(),
+        products,
+        device_names: DeviceNames {
+            printers: one.printers.iter().map(names).collect(),
+            readers: one.readers.iter().map(|r| r.name.clone()).collect(),
+            gate: "gate".to_owned(),
+        },
+    })
+}
+
+/// A printer holds its window; ahead of the reader there are also the labels on the web and the items behind the
+/// applicator, and as much again for labels of other printers between them.
+fn place(printer: &config::printer::Printer, geometry: &config::line::Geometry) -> PrinterPlace {
+    let config::printer::PrinterDevice::Zpl(zpl) = &printer.device;
+    let on_the_way = geometry.labels_head_to_applicator + geometry.items_applicator_to_reader;
+    let window = zpl.config.window;
+    PrinterPlace { window, ahead_max: 2 * (window + on_the_way) + 2 }
+}
+
+/// What the upstream side is told; made anew each time that it is started.
+pub fn upstream(
+    config: &Config,
+    x: &config::upstream::Xtrace,
+    agent: &str,
+    layouts: &BTreeMap<Gtin, (String, Layout)>,
+) -> impl Fn() -> upstream::Setup + Send + 'static {
+    let groups: BTreeMap<String, Layout> = layouts.values().cloned().collect();
+    let groups: xtrace::Layouts = Arc::new(groups);
+    let mut setup = xtrace::Setup::new(x.url.clone(), x.api_key_file.clone());
+    setup.ca_file = x.ca_file.clone();
+    setup.proxy = x.proxy.clone();
+    setup.request_timeout = x.timeout;
+    let mut step = step::Config::new(agent, fastrand::u64(..));
+    step.products = config.products.iter().filter_map(|p| product(p, x)).collect();
+    step.business_place = x.business_place;
+    step.country = x.manufacturer_country.clone();
+    step.requests_per_min = x.requests_per_min;
+    step.pause = Duration::from_secs(60) / (x.requests_per_min.max(1) * 2);
+    step.settle_min = x.settle_min;
+    step.codes_per_report = x.codes_per_report;
+    step.report_every = x.report_every;
+    step.poll_min = x.poll;
+    step.idle_every = x.poll * 60;
+    move || upstream::Setup {
+        config: step.clone(),
+        xtrace: setup.clone(),
+        layouts: groups.clone(),
+        standing_every: Duration::from_secs(1),
+        grace: Duration::from_secs(5),
+    }
+}
+
+fn product(p: &config::product::Product, x: &config::upstream::Xtrace) -> Option<step::Product> {
+    let order = p.order?;
+    Some(step::Product {
+        gtin: p.gtin,
+        group: p.group.as_str().to_owned(),
+        kind: PackageKind::Unit,
+        release_method: p.release_method.clone(),
+        business_place: x.business_place,
+        low_water: order.low_water.into(),
+        order_quantity: order.quantity,
+        codes_per_block: x.pull_codes,
+    })
+}

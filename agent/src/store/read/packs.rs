@@ -1,0 +1,32 @@
+//! Blocks by order, for the way upstream: which were taken, in which order, and how many orders there ever were.
+
+use tamga_domain::ids::OrderNo;
+
+use super::View;
+use crate::store::error::StoreError;
+
+/// One block of an order, by upstream's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackRow {
+    pub pack_id: String,
+    pub previous: Option<String>,
+    pub count: u32,
+}
+
+impl View<'_> {
+    /// The blocks of an order in the order in which they were taken.
+    pub fn packs(&self, order: OrderNo) -> Result<Vec<PackRow>, StoreError> {
+        let sql = "SELECT pack_id, previous, received FROM blocks WHERE order_no = ?1 ORDER BY block_no";
+        self.all(sql, [order.0], |r| {
+            Ok(PackRow { pack_id: r.get(0)?, previous: r.get(1)?, count: r.get(2)? })
+        })
+    }
+
+    /// The highest `n` of all order numbers `<agent>-<n>`; 0 when there is none.
+    pub fn last_po(&self, agent: &str) -> Result<u32, StoreError> {
+        let sql = "SELECT po_number FROM orders WHERE po_number LIKE ?1 || '-%'";
+        let prefix = format!("{agent}-");
+        let numbers = self.all(sql, [agent], |r| Ok(r.get::<_, String>(0)?))?;
+        Ok(numbers.iter().filter_map(|n| n.strip_prefix(&prefix)?.parse().ok()).max().unwrap_or(0))
+    }
+}
