@@ -219,6 +219,8 @@ impl Zpl {
                 Answer::Quoted(value) => self.counted(now, odometer(&value), out),
                 Answer::Oversize => self.complain(FaultKind::Oversize, "an answer without end", out),
             }
+            // After each answer, so that events do not depend on how the stream was cut.
+            self.announce(out);
         }
     }
 

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use tamga_drivers::framing::{AnswerFramer, MbapFramer, TextFramer};
 use tamga_drivers::gate::map::GateConfig;
 use tamga_drivers::gate::modbus::ModbusGate;
+use tamga_drivers::gate::{GateCommand, GateEvent, Tag};
 use tamga_drivers::printer::zpl::Zpl;
 use tamga_drivers::printer::zpl_format::ZplConfig;
 use tamga_drivers::printer::{JobId, PrinterCommand, PrinterEvent};
@@ -15,6 +16,7 @@ use tamga_drivers::reader::text::{Heartbeat, TextConfig, TextReader};
 use tamga_drivers::session::Session;
 
 use crate::bench::Bench;
+use crate::plc::Plc;
 use crate::zpl::{IDLE, job};
 
 /// Pieces of real traffic and of noise.
@@ -152,6 +154,40 @@ proptest! {
         }
         prop_assert_eq!(outcomes.len() as u64, given);
         prop_assert!(outcomes.values().all(|count| *count == 1), "{:?}", outcomes);
+    }
+}
+
+/// Runs a gate through its opening and some items; answers come in pieces of `piece` bytes.
+fn gate_served(piece: usize) -> Vec<GateEvent> {
+    let mut plc = Plc::new(3);
+    plc.item(1, 5);
+    plc.outcome(1, 2);
+    let mut bench = Bench::new(ModbusGate::new(GateConfig::default()).unwrap());
+    let mut told = bench.connected().1;
+    for turn in 0..60 {
+        match turn {
+            20 => (2..=4).for_each(|number| plc.item(number, 9)),
+            30 => told.extend(bench.command(GateCommand::Pass(Tag { boot: 3, number: 3 })).1),
+            40 => plc.outcome(3, 1),
+            _ => {}
+        }
+        if bench.out.bytes.is_empty() {
+            told.extend(bench.tick().1);
+        }
+        let answer = plc.answer(&bench.out.bytes);
+        for bytes in answer.chunks(piece) {
+            told.extend(bench.hears(bytes).1);
+        }
+    }
+    told
+}
+
+#[test]
+fn a_gate_s_answers_may_be_cut_anywhere() {
+    let whole = gate_served(1000);
+    assert!(whole.contains(&GateEvent::Passed(Tag { boot: 3, number: 3 })), "{whole:?}");
+    for piece in [1, 2, 3, 5, 7, 8, 9, 50] {
+        assert_eq!(gate_served(piece), whole, "pieces of {piece}");
     }
 }
 

@@ -1,8 +1,12 @@
 //! The shell on real sockets: both roles, cuts, peers that replace each other, writes that stick.
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use tamga_drivers::gate::map::GateConfig;
+use tamga_drivers::gate::modbus::ModbusGate;
+use tamga_drivers::gate::{GateCommand, GateEvent, Tag};
 use tamga_drivers::run::{End, Pace, run};
 use tamga_drivers::session::{Input, Output, Session, Time};
 use tamga_drivers::trace::Trace;
@@ -12,6 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+
+use crate::plc::Plc;
 
 /// Says back what happens to it: bytes out for commands, events for all else.
 pub struct Parrot {
@@ -220,4 +226,54 @@ async fn events_wait_for_the_line_and_none_is_lost() {
     }
     assert_eq!(len, 50_000);
     soon(writer).await.unwrap();
+}
+
+/// Serves the registers of a gate to whoever calls, until the test ends.
+async fn serve_gate(listener: TcpListener, plc: Arc<Mutex<Plc>>) {
+    loop {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut header = [0; 6];
+        while stream.read_exact(&mut header).await.is_ok() {
+            let mut request = header.to_vec();
+            request.resize(6 + usize::from(u16::from_be_bytes([header[4], header[5]])), 0);
+            if stream.read_exact(&mut request[6..]).await.is_err() {
+                break;
+            }
+            let answer = plc.lock().unwrap().answer(&request);
+            stream.write_all(&answer).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_gate_over_a_real_socket_tells_items_and_takes_leaves() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let transport = Transport::tcp(listener.local_addr().unwrap().to_string());
+    let plc = Arc::new(Mutex::new(Plc::new(3)));
+    tokio::spawn(serve_gate(listener, plc.clone()));
+    let (commands, inbox) = mpsc::channel(8);
+    let (outbox, mut events) = mpsc::channel(8);
+    let from = Instant::now();
+    let clock = move || Time(u64::try_from(from.elapsed().as_nanos()).unwrap());
+    // Patient, since the machine may be loaded.
+    let config = GateConfig { response_max: LONG, ..GateConfig::default() };
+    let gate = ModbusGate::new(config).unwrap();
+    tokio::spawn(run(gate, transport, inbox, outbox, Trace::of_signals(), clock, Pace::default()));
+    assert_eq!(soon(events.recv()).await, Some(GateEvent::Connected { boot: 3 }));
+    // Counts of the opening's end: from here on, items are ours.
+    assert!(matches!(soon(events.recv()).await, Some(GateEvent::Counts { triggers: 0, .. })));
+    for number in 1..=40 {
+        plc.lock().unwrap().item(number, 0);
+        let tag = Tag { boot: 3, number };
+        while !matches!(soon(events.recv()).await.unwrap(), GateEvent::Item { tag: t, .. } if t == tag) {}
+        commands.send(GateCommand::Pass(tag)).await.unwrap();
+        soon(async {
+            while plc.lock().unwrap().leave(number as usize % 32) != number {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        plc.lock().unwrap().outcome(number, 1);
+        while soon(events.recv()).await.unwrap() != GateEvent::Passed(tag) {}
+    }
 }

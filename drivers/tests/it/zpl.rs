@@ -303,3 +303,14 @@ fn senseless_answers_are_told_once() {
     bench.after(Duration::from_secs(9));
     assert_eq!(bench.tick().0, "~HS");
 }
+
+/// Found by the property on cuts: `Ready` was told at the end of the chunk, behind a later fault.
+#[test]
+fn places_are_told_in_the_order_of_the_answers_however_they_are_cut() {
+    let mut bench = Bench::new(Zpl::new(ZplConfig { odometer: false, ..ZplConfig::default() }));
+    bench.connected();
+    bench.hears(PAUSED);
+    let (_, events) = bench.hears(format!("{IDLE}\x02senseless\x03"));
+    assert_eq!(events[0], Ready { free: 4 });
+    assert_eq!(kinds(&events), [FaultKind::Protocol]);
+}
