@@ -47,6 +47,10 @@ fn no_tail_of_a_reader_s_result_is_traced() {
         let stream = GROUP_SEPARATED.replace('\u{1d}', separator);
         hides(Direction::In, format!("\x02\x03{stream}\r\n").as_bytes());
     }
+    // A GTIN that was misread, and a short serial: the separator alone hides.
+    for stream in ["01O460043993125621JgXJ5\u{1d}93", "010460043993125621J\u{1d}93", "21J\u{1d}93"] {
+        hides(Direction::In, format!("\x02\x03{stream}{CANARY}\r\n").as_bytes());
+    }
     // The first bytes of a connection may be the end of a tail.
     hides(Direction::In, format!("{CANARY}\r\n").as_bytes());
     // Tobacco: GTIN, serial of 7, price of 4 and the tail, without any separator.
@@ -62,6 +66,9 @@ fn no_tail_of_a_printed_label_is_traced() {
             let two: Vec<u8> =
                 [0, 1].iter().flat_map(|_| render(&config, &job(GROUP_SEPARATED, true)).unwrap()).collect();
             hides(Direction::Out, &two);
+            for symbol in ["010460043993125621J\u{1d}93", "21J\u{1d}93"] {
+                hides(Direction::Out, &render(&config, &job(&format!("{symbol}{CANARY}"), true)).unwrap());
+            }
             let tobacco = format!("04600439931256AbCdEfGAB12{CANARY}");
             hides(Direction::Out, &render(&config, &job(&tobacco, false)).unwrap());
         }
