@@ -29,8 +29,6 @@ const EVENTS_MAX: usize = 256;
 /// A device could not be set up; the configuration was checked, so it is a thing of the moment.
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
-    #[error("reader {name}: cannot listen on {address}")]
-    Listen { name: String, address: std::net::SocketAddr, source: std::io::Error },
     #[error("reader {name}: {why}")]
     Framing { name: String, why: String },
     #[error("the gate's register map cannot work")]
@@ -171,7 +169,7 @@ fn start_reader(
     tasks: &mut JoinSet<String>,
 ) -> Result<(), DeviceError> {
     let config::reader::ReaderDevice::Text(text) = &one.device;
-    let transport = reader_transport(&one.name, &text.link)?;
+    let transport = reader_transport(&text.link);
     let framing = |why: tamga_drivers::framing::FramingError| DeviceError::Framing {
         name: one.name.clone(),
         why: why.to_string(),
@@ -201,17 +199,15 @@ fn start_reader(
     Ok(())
 }
 
-fn reader_transport(name: &str, link: &config::reader::ReaderLink) -> Result<Transport, DeviceError> {
+fn reader_transport(link: &config::reader::ReaderLink) -> Transport {
     match link {
-        config::reader::ReaderLink::Connect(address) => Ok(Transport::tcp(address.to_string())),
+        config::reader::ReaderLink::Connect(address) => Transport::tcp(address.to_string()),
         config::reader::ReaderLink::Listen(address) => {
-            let listening = std::net::TcpListener::bind(address).and_then(Transport::tcp_listen);
-            let refused =
-                |source| DeviceError::Listen { name: name.to_owned(), address: *address, source };
-            listening.map_err(refused)
+            // Whoever may reach the port may speak for the reader: the plant's network decides.
+            Transport::tcp_listen(address.to_string(), Vec::new()).0
         }
         config::reader::ReaderLink::Serial { path, baud } => {
-            Ok(Transport::Serial(SerialLine::of_8n1(path.to_string_lossy().into_owned(), *baud)))
+            Transport::Serial(SerialLine::of_8n1(path.to_string_lossy().into_owned(), *baud))
         }
     }
 }

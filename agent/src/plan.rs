@@ -26,7 +26,7 @@ pub fn layouts(config: &Config) -> BTreeMap<Gtin, (String, Layout)> {
     let Ok(today) = today.map(|t| t.date()) else { return BTreeMap::new() };
     let layout = |p: &config::product::Product| {
         let rule = config.rules.on(config.agent.country, &p.group, today)?;
-        let layout = rule.layout_of(tamga_domain::rules::PackageKind::Unit)?;
+        let layout = rule.layout_of(tamga_domain::rules::PackageKind::Unit).ok()?;
         Some((p.gtin, (p.group.as_str().to_owned(), layout)))
     };
     config.products.iter().filter_map(layout).collect()

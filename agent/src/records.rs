@@ -12,7 +12,7 @@ use tamga_domain::layout::Layout;
 use tamga_domain::layout::reader::Substitutes;
 use tamga_domain::lifecycle::{SpoilReason, State, Whereabouts};
 use tamga_domain::line::ask::Refusal;
-use tamga_domain::record::{Answer, Record, ReportState, RunPlan, Txn};
+use tamga_domain::record::{Answer, Known, Record, ReportState, RunPlan, Txn};
 use tamga_drivers::trace::{Direction, Level as WireLevel, Trace as WireTrace};
 
 use crate::clock;
@@ -80,6 +80,15 @@ impl StoreRecords {
         answer.map_err(|e| RecordsError::Failed(e.to_string()))
     }
 
+    fn tail(&self, identity: Identity) -> Result<Option<Vec<u8>>, RecordsError> {
+        let known = self.runtime.block_on(self.writer.find(identity));
+        Ok(match known.map_err(|e| RecordsError::Failed(e.to_string()))? {
+            Known::Unknown => None,
+            Known::Waiting { tail, .. } => Some(tail),
+            Known::Coded(facts) => Some(facts.tail),
+        })
+    }
+
     /// The identity in a scan: of any layout of the plant's products, with or without tail.
     fn identity(&self, scan: &[u8]) -> Result<(Identity, Option<Code>), RecordsError> {
         let usual = Substitutes::usual();
@@ -109,7 +118,10 @@ impl Records for StoreRecords {
             Some(issued) => self.look(|v| v.run_sheet(issued.run))?.map(|s| s.line),
             None => None,
         };
-        let tail_agrees = full.map(|code| found.tail == code.tail);
+        let tail_agrees = match full {
+            Some(code) => self.tail(identity)?.map(|tail| tail == code.tail.as_bytes()),
+            None => None,
+        };
         Ok(Some(story(found, line, tail_agrees)))
     }
 
@@ -212,7 +224,7 @@ impl Records for StoreRecords {
                 way: match r.direction {
                     Direction::Out => '>',
                     Direction::In => '<',
-                    Direction::Link => '.',
+                    Direction::Connected | Direction::Disconnected => '.',
                 },
                 text: r.line(),
             }
