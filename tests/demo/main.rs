@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use tamga_simulators::fault::FaultPlan;
-use tamga_simulators::model::plant::{Kind, Order};
+use tamga_simulators::model::plant::Kind;
+use tamga_simulators::model::plant_orders::Order;
 use tamga_simulators::model::xtrace::fault as state_fault;
 use tokio::time::Instant;
 
@@ -161,7 +162,7 @@ async fn produce(args: &Args, wanted: &Wanted, world: &World, operator: &Operato
     progress.end();
     let made_in = began.elapsed();
     // The belt runs empty before the line is cleared: the operator lets what stands on it into the bin.
-    world.plant.order(Order::StopBelt);
+    world.plant.order(Order::BeltStop);
     close(world, operator, &mut deeds).await;
     let sheet = reported(operator, run).await?;
     show::sheet(&sheet);

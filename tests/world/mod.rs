@@ -182,6 +182,28 @@ poll_ms = 2
     }
 }
 
+/// Codes of a printing house's roll: full element strings of the water layout, each once.
+pub fn roll(count: u32, seed: u64) -> Vec<Vec<u8>> {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!\"%&'()*+,-./:;<=>?_";
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut some =
+        |n: usize| -> Vec<u8> { (0..n).map(|_| ALPHABET[random.usize(..ALPHABET.len())]).collect() };
+    let code = |n: u32| {
+        let serial = [format!("R{n:06}").as_bytes(), &some(6)].concat();
+        [b"01", GTIN.as_bytes(), b"21", &serial, b"\x1d93", &some(4)].concat()
+    };
+    (0..count).map(code).collect()
+}
+
+/// A production moment just past and an expiry a year later, in RFC 3339.
+pub fn dates() -> (String, String) {
+    let text = |t: time::OffsetDateTime| {
+        t.format(&time::format_description::well_known::Rfc3339).expect("a date of our time")
+    };
+    let now = time::OffsetDateTime::now_utc();
+    (text(now), text(now + time::Duration::days(365)))
+}
+
 fn plant(wanted: &Wanted) -> PlantConfig {
     let mode = match wanted.kind {
         Kind::Print => PrintMode::Demand,
@@ -211,7 +233,7 @@ fn plant(wanted: &Wanted) -> PlantConfig {
 }
 
 fn settings(wanted: &Wanted) -> Settings {
-    let mut settings = Settings::at_once();
+    let mut settings = Settings::uz().at_once();
     settings.seed = wanted.seed;
     settings.limits.calls_per_min_max = 100_000;
     settings

@@ -88,6 +88,37 @@ impl Operator {
         self.call(Method::GET, &format!("/api/v1/runs/{run}/sheet"), None).await
     }
 
+    pub async fn upstream(&self) -> Option<Value> {
+        self.call(Method::GET, "/api/v1/upstream", None).await.ok()
+    }
+
+    /// Codes pooled for a product.
+    pub async fn pooled(&self, gtin: &str) -> Option<u64> {
+        let upstream = self.upstream().await?;
+        let level = upstream["pool"].as_array()?.iter().find(|l| l["gtin"] == gtin)?;
+        level["codes"].as_u64()
+    }
+
+    /// What the agent knows of a code, by a scan of it.
+    pub async fn story(&self, scan: &[u8]) -> Option<Value> {
+        let body = json!({ "scan": String::from_utf8_lossy(scan) });
+        self.call(Method::POST, "/api/v1/codes/show", Some(body)).await.ok()
+    }
+
+    /// Imports a printing house's list, and says how many codes were taken.
+    pub async fn import(&self, roll: &str, group: &str, codes: &[Vec<u8>]) -> Result<u64, Refused> {
+        let away = |why: String| Refused { status: 0, body: Value::String(why) };
+        let token = std::fs::read_to_string(&self.token_file).map_err(|e| away(e.to_string()))?;
+        let request = self.http.post(format!("{}/api/v1/codes/import?roll={roll}&group={group}", self.base));
+        let request = request.bearer_auth(token.trim()).header("X-Tamga-Who", "operator");
+        let answer = request.body(codes.join(&b"\n"[..])).send().await.map_err(|e| away(e.to_string()))?;
+        let status = answer.status().as_u16();
+        let text = answer.text().await.map_err(|e| away(e.to_string()))?;
+        // One line of progress after another; the last tells the whole.
+        let last = text.lines().last().and_then(|l| serde_json::from_str::<Value>(l).ok()).unwrap_or_default();
+        last["taken"].as_u64().filter(|_| last["done"] == true).ok_or(Refused { status, body: Value::String(text) })
+    }
+
     /// Looks after a line that stands: declares what is known of items whose pass is unknown, then lets it run on.
     /// `finished` are the reasons to stand that need nobody.
     pub async fn tend(&self, line: &Value, truth: &Truth, deeds: &mut Deeds) {
