@@ -146,7 +146,7 @@ fn addresses(draft: &Draft<'_>, notes: &Notes) {
             let key = format!("lines.{}.readers.{}.text", line.name, reader.name);
             match &text.link {
                 ReaderLink::Connect(address) => met(address.to_string(), format!("{key}.connect")),
-                ReaderLink::Listen(socket) => met(format!("port {}", socket.port()), format!("{key}.listen")),
+                ReaderLink::Listen { at, .. } => met(format!("port {}", at.port()), format!("{key}.listen")),
                 ReaderLink::Serial { path, .. } => met(path.display().to_string(), format!("{key}.serial")),
             }
         }

@@ -1,6 +1,6 @@
 //! `[lines.<name>.readers.<name>.<kind>]`: readers.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -42,7 +42,11 @@ pub enum ReaderLink {
     /// The agent connects to the reader.
     Connect(Address),
     /// The reader connects to the agent.
-    Listen(SocketAddr),
+    Listen {
+        at: SocketAddr,
+        /// Who may connect; empty for anybody.
+        peers: Vec<IpAddr>,
+    },
     Serial { path: PathBuf, baud: u32 },
 }
 
@@ -123,6 +127,7 @@ fn link(section: &Section<'_>, preset: &Preset) -> Option<ReaderLink> {
     if baud.is_some() && given != ["serial"] {
         section.notes.add(section.warning("baud", "config.baud_unused"));
     }
+    let peers = peers(section, listen);
     if given.len() != 1 {
         return None;
     }
@@ -134,7 +139,23 @@ fn link(section: &Section<'_>, preset: &Preset) -> Option<ReaderLink> {
         let baud = baud.map_or(9600, |n| n as u32);
         ReaderLink::Serial { path, baud }
     });
-    connect.map(ReaderLink::Connect).or(listen.map(ReaderLink::Listen)).or(serial)
+    connect.map(ReaderLink::Connect).or(listen.map(|at| ReaderLink::Listen { at, peers })).or(serial)
+}
+
+/// Readers that may connect, as numbers. Whoever connects can send reads, so an open port is warned of.
+fn peers(section: &Section<'_>, listen: Option<SocketAddr>) -> Vec<IpAddr> {
+    let mut peers = Vec::new();
+    for text in section.texts("peers").unwrap_or_default() {
+        match text.parse() {
+            Ok(peer) => peers.push(peer),
+            Err(_) => section.notes.add(section.error("peers", "config.bad_peer").with("value", text)),
+        }
+    }
+    let open = listen.is_some_and(|at| !at.ip().is_loopback());
+    if open && !section.notes.has(&section.key("peers")) {
+        section.notes.add(section.warning("listen", "config.no_peers"));
+    }
+    peers
 }
 
 fn substitutes(section: &Section<'_>) -> Substitutes {
