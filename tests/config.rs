@@ -3,6 +3,8 @@
 //! Each `tests/data/config/<name>.toml` is broken on purpose; `<name>.txt` (and `<name>.ru.txt`) is the complete list of
 //! problems. To accept new texts after reading them: `TAMGA_BLESS=1 cargo test --test config`.
 
+#![allow(clippy::unwrap_used)]
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -72,7 +74,10 @@ fn the_reference_means_what_it_says() {
     assert_eq!((zpl.address.to_string().as_str(), zpl.config.window), ("10.0.0.5:9100", 4));
     let ReaderDevice::Text(text) = &line.readers[0].device;
     assert!(matches!(&text.link, ReaderLink::Connect(address) if address.port == 9004));
-    assert_eq!((&text.config.terminator[..], &text.config.no_read[..]), (&b"\r"[..], &[b"ERROR".to_vec()][..]));
+    assert_eq!(
+        (&text.config.terminator[..], &text.config.no_read[..]),
+        (&b"\r"[..], &[b"ERROR".to_vec()][..])
+    );
     let Gate::Modbus(modbus) = &line.gate;
     assert_eq!(modbus.config.map, tamga_drivers::gate::map::GateMap::default());
     let Some(Upstream::Xtrace(xtrace)) = &config.upstream else { panic!("no upstream") };
@@ -101,12 +106,47 @@ fn broken_files_give_their_whole_list() {
     }
 }
 
+/// Whatever stands in a file, the answer is a list of problems with places in the file.
+#[test]
+fn no_file_makes_the_check_fail() {
+    let text = std::fs::read_to_string(root().join("config/line.toml")).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let odd = [
+        "",
+        "{}",
+        "[[1]]",
+        "\"\\u0000é\"",
+        "-9223372036854775808",
+        "18446744073709551616",
+        "1979-05-27",
+        "\"",
+        "é",
+    ];
+    for (at, line) in lines.iter().enumerate() {
+        let Some((name, _)) = line.split_once(" = ").filter(|(name, _)| !name.starts_with('#')) else {
+            continue;
+        };
+        for value in odd {
+            let changed = format!("{name} = {value}");
+            let mut lines = lines.clone();
+            lines[at] = if value.is_empty() { "" } else { &changed };
+            if let Err(problems) = Config::parse(Path::new("line.toml"), &lines.join("\n")) {
+                assert!(problems.errors() > 0);
+                for problem in problems.iter() {
+                    assert!((1..=lines.len()).contains(&problem.line), "{problems}");
+                    // An empty `text` means a key that the catalogue lacks; a brace one that was not filled.
+                    assert_ne!(problem.text(Language::Ru), problem.message);
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn programs_get_keys_and_values_apart() {
     let problems = parse(&root().join("tests/data/config/values.toml")).unwrap_err();
     let json = problems.json(Language::En);
-    let first = &json[0];
-    assert_eq!(first["severity"], "error");
+    assert_eq!((&json[0]["severity"], &json[1]["severity"]), (&"warning".into(), &"error".into()));
     assert_eq!(json.as_array().unwrap().len(), problems.iter().count());
     let range = json.as_array().unwrap().iter().find(|one| one["message"] == "config.out_of_range").unwrap();
     assert!(range["args"]["min"].is_string() && range["line"].as_u64().unwrap() > 0);
@@ -154,7 +194,11 @@ fn the_api_key_must_be_there_and_secret() {
 #[test]
 fn a_missing_file_says_so() {
     let problems = Config::load(Path::new("/nowhere/tamga.toml")).unwrap_err();
-    assert!(problems.to_string().starts_with("/nowhere/tamga.toml: error\n    /nowhere/tamga.toml cannot be read"));
+    assert!(
+        problems
+            .to_string()
+            .starts_with("/nowhere/tamga.toml: error\n    /nowhere/tamga.toml cannot be read")
+    );
 }
 
 #[test]
@@ -165,7 +209,8 @@ fn a_rules_folder_replaces_the_built_in_file_of_the_same_name() {
     let config = |group: &str| {
         let text = std::fs::read_to_string(root().join("config/line.toml")).unwrap();
         let text = text.replace("group = \"water\"", &format!("group = \"{group}\""));
-        let text = text.replace("# rules = \"rules\"", &format!("rules = {:?}", folder.display().to_string()));
+        let text =
+            text.replace("# rules = \"rules\"", &format!("rules = {:?}", folder.display().to_string()));
         Config::parse(Path::new("line.toml"), &text)
     };
     assert!(config("kvass").is_ok());

@@ -25,7 +25,7 @@ pub enum ReaderDevice {
     Text(TextReader),
 }
 
-/// A reader that sends each result as framed text. 
+/// A reader that sends each result as framed text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TextReader {
     pub link: ReaderLink,
@@ -47,7 +47,10 @@ pub enum ReaderLink {
         /// Who may connect; empty for anybody.
         peers: Vec<IpAddr>,
     },
-    Serial { path: PathBuf, baud: u32 },
+    Serial {
+        path: PathBuf,
+        baud: u32,
+    },
 }
 
 pub fn read_all(section: &Section<'_>) -> Vec<Reader> {
@@ -62,19 +65,18 @@ pub fn read_all(section: &Section<'_>) -> Vec<Reader> {
 fn text(section: &Section<'_>) -> Option<TextReader> {
     let name = section.choice("preset", &presets::NAMES.map(|name| (name, name))).unwrap_or("generic");
     let preset = presets::preset(name).expect("one of its own names");
+    let ms =
+        |name, range, usual, why| Duration::from_millis(section.number(name, range, why).unwrap_or(usual));
     let link = link(section, &preset);
-    let ms = |name, range, usual, why| {
-        Duration::from_millis(section.number(name, range, why).unwrap_or(usual))
-    };
     let reader = TextReader {
         config: config(section, preset.config),
         latency_min: ms("latency_ms_min", 0..=10_000, 0, "why.reader.latency"),
         latency_max: ms("latency_ms_max", 1..=10_000, 150, "why.reader.latency"),
         gs_substitutes: substitutes(section),
-        link: link?,
+        link: link.clone().unwrap_or(ReaderLink::Serial { path: PathBuf::new(), baud: 0 }),
     };
     check(section, &reader);
-    Some(reader)
+    link.map(|_| reader)
 }
 
 fn config(section: &Section<'_>, preset: TextConfig) -> TextConfig {
@@ -172,7 +174,9 @@ fn substitutes(section: &Section<'_>) -> Substitutes {
             }
             SubstituteError::RealGs { .. } => section.error("gs_substitutes", "config.substitutes_real"),
         };
-        section.notes.add(problem.with("max", Substitutes::COUNT_MAX).with("length_max", Substitutes::LEN_MAX));
+        section
+            .notes
+            .add(problem.with("max", Substitutes::COUNT_MAX).with("length_max", Substitutes::LEN_MAX));
         Substitutes::default()
     })
 }

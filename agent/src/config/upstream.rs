@@ -42,9 +42,8 @@ pub fn read(section: &Section<'_>) -> Option<Upstream> {
         return None;
     }
     let (_, section) = section.kind(&["xtrace"], "why.upstream")?;
-    let seconds = |name, range, usual, why| {
-        Duration::from_secs(section.number(name, range, why).unwrap_or(usual))
-    };
+    let seconds =
+        |name, range, usual, why| Duration::from_secs(section.number(name, range, why).unwrap_or(usual));
     let count = |name, range, usual, why| {
         section.number(name, range, why).and_then(|n| u32::try_from(n).ok()).unwrap_or(usual)
     };
