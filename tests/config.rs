@@ -92,6 +92,7 @@ fn broken_files_give_their_whole_list() {
     assert!(paths.len() >= 6);
     for path in paths {
         let problems = parse(&path).err().unwrap_or_else(|| panic!("{} is not broken", path.display()));
+        problems.iter().for_each(whole);
         for (language, extension) in [(Language::En, "txt"), (Language::Ru, "ru.txt")] {
             let expected = path.with_extension(extension);
             let found = problems.render(language);
@@ -103,6 +104,16 @@ fn broken_files_give_their_whole_list() {
                 assert_eq!(found, expected, "{} ({language:?})", path.display());
             }
         }
+    }
+}
+
+/// The catalogue has the message, and every placeholder of it was given.
+fn whole(problem: &tamga::config::problem::Problem) {
+    for language in Language::ALL {
+        let text = problem.text(language).replace("{batch}", "");
+        assert_ne!(text, problem.message);
+        let open = text.split('{').skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase()));
+        assert!(!open, "{text}");
     }
 }
 
@@ -134,8 +145,7 @@ fn no_file_makes_the_check_fail() {
                 assert!(problems.errors() > 0);
                 for problem in problems.iter() {
                     assert!((1..=lines.len()).contains(&problem.line), "{problems}");
-                    // An empty `text` means a key that the catalogue lacks; a brace one that was not filled.
-                    assert_ne!(problem.text(Language::Ru), problem.message);
+                    whole(problem);
                 }
             }
         }

@@ -42,6 +42,7 @@ pub fn check(draft: &Draft<'_>, notes: &Notes) {
     for line in draft.lines {
         devices(draft, line, notes);
         speed(line, notes);
+        life(draft, line, notes);
         track(line, notes);
         for printer in &line.printers {
             let PrinterDevice::Zpl(zpl) = &printer.device;
@@ -221,6 +222,23 @@ fn speed(line: &Line, notes: &Notes) {
 fn latest_verdict(text: &TextReader, poll: Duration) -> Duration {
     const COMMIT: Duration = Duration::from_millis(20);
     text.latency_max + poll * 2 + COMMIT
+}
+
+/// A line that asks for more life than codes ever have prints none.
+fn life(draft: &Draft<'_>, line: &Line, notes: &Notes) {
+    if !line.kind.prints() {
+        return;
+    }
+    let hours = line.life_left_min.as_secs() / 3600;
+    let life = |group| {
+        let days = latest(draft.rules, draft.agent.country, group)?.code_life_days?;
+        Some((u64::from(days) * 24, group))
+    };
+    let shortest = draft.products.iter().filter_map(|product| life(&product.group)).min();
+    if let Some((life, group)) = shortest.filter(|(life, _)| hours >= *life) {
+        let problem = notes.error(format!("lines.{}.life_left_min_h", line.name), "config.life_left");
+        notes.add(problem.with("group", group).with("hours", hours).with("life", life));
+    }
 }
 
 /// Items between trigger and gate against the rings that remember them.

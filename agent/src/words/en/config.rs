@@ -31,6 +31,7 @@ pub const WORDS: super::super::Table = &[
     ("config.heartbeat_is_no_read", "The heartbeat is also a no-read text: a living reader would look like one that fails. Set another heartbeat in the reader's tool."),
     ("config.label_character", "The text holds {value}, which cannot be printed. Take it out."),
     ("config.latency", "latency_ms_min = {min} is not below latency_ms_max = {max}: no result could belong to an item, and every item would be rejected. Correct both."),
+    ("config.life_left", "Codes of \"{group}\" live for {life} hours, and the line wants {hours} hours left: it would print none. Lower it to the longest outage plus the time to report."),
     ("config.manufacturer_country", "\"{value}\" is not a country as reports want it. Write two capital letters, such as UZ."),
     ("config.map_too_wide", "Everything from the heartbeat to the end of the ring of items spans {span} registers, and one Modbus answer holds 125: the gate could not be read at once. Move the parts closer together, here and in the PLC."),
     ("config.max_len_short", "max_len = {value} is shorter than the longest code with its prefixes ({longest}): a long code would be thrown away. Raise it, or leave it out."),
