@@ -183,6 +183,7 @@ impl<S: Session, C: Fn() -> Time> Shell<S, C> {
                 () = self.events.closed() => return Err(End::EventsClosed),
             };
             self.step(input);
+            debug_assert!(self.out.bytes.is_empty(), "a session sends nothing while disconnected");
             if self.tell().await.is_err() {
                 return Err(End::EventsClosed);
             }

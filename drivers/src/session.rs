@@ -32,7 +32,7 @@ pub trait Session: Send {
 pub enum Input<'a, C> {
     /// The transport is up; nothing is known of what the device did meanwhile.
     Connected,
-    /// The transport is gone; no byte will come or go until the next `Connected`.
+    /// The transport is gone; no byte will come until the next `Connected`, and none may be sent.
     Disconnected,
     /// The line asks for something. It may do so while disconnected.
     Command(C),

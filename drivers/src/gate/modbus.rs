@@ -86,6 +86,8 @@ impl Session for ModbusGate {
         match (&self.waiting, self.phase) {
             (_, Phase::Down) => {}
             (Some(waiting), _) => out.wake_at(waiting.sent + self.config.response_max),
+            // Nothing goes before the gate is stopped and cleared, not even a beat.
+            (None, Phase::Stop | Phase::Clear) => out.wake_at(self.look_due),
             (None, _) => out.wake_at(self.look_due.min(self.beat_due)),
         }
     }

@@ -13,7 +13,8 @@
 //! and a swallowed format both look like, so its jobs end `Doubtful`, after [`UNCOUNTED_IDLE_POLLS`].
 //!
 //! An unanswered `~HS` means *blocked*, never idle: printers do not answer with media out, ribbon out
-//! or an open head. Sources: `facts/printers.md` §0, §1.4 to §1.6, and the Zebra guide P1099958.
+//! or an open head. Source: Zebra
+//! "ZPL II Programming Guide" P1099958: `~HS`, `~JA`, `~PP`, `~PS`, `^JZ`, and its chapter on SGD.
 
 use std::time::Duration;
 
@@ -219,6 +220,8 @@ impl Zpl {
                 Answer::Quoted(value) => self.counted(now, odometer(&value), out),
                 Answer::Oversize => self.complain(FaultKind::Oversize, "an answer without end", out),
             }
+            // After each answer, so that events do not depend on how the stream was cut.
+            self.announce(out);
         }
     }
 

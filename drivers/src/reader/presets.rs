@@ -1,7 +1,8 @@
-//! What each vendor's readers usually say: `facts/readers-cameras-plc.md` §1.
+//! What each vendor's readers usually say, out of their manuals.
 //!
 //! A preset is where an integrator begins, never what a reader must be: all of it can be changed on
-//! the device. Ports and no-read texts marked as inferred there are so here too.
+//! the device. Sure by manual: the ports of DataMan, In-Sight, Keyence and SICK, and all triggers but
+//! Hikrobot's. Inferred from field code: the other ports, and all no-read texts but SICK's.
 
 use super::text::TextConfig;
 

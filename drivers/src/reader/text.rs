@@ -1,8 +1,7 @@
 //! Readers that speak lines of text, over TCP in either role or a serial line.
 //!
 //! Every vendor lets the integrator choose trigger, framing and no-read text, so all of it is
-//! configuration; [`super::presets`] has each vendor's usual choice (`facts/readers-cameras-plc.md`
-//! §1). A line is, in this order: heartbeat, no-read, answer to a command of ours, error, result.
+//! configuration; [`super::presets`] has each vendor's usual choice. A line is, in this order: heartbeat, no-read, answer to a command of ours, error, result.
 //! An empty line is nothing unless it is configured as a no-read.
 
 use std::time::Duration;

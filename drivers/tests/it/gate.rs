@@ -1,0 +1,338 @@
+//! The Modbus gate against a few registers, step by step.
+
+use std::time::Duration;
+
+use tamga_drivers::fault::FaultKind;
+use tamga_drivers::gate::map::GateConfig;
+use tamga_drivers::gate::modbus::ModbusGate;
+use tamga_drivers::gate::{GateCommand, GateEvent, Tag};
+use tamga_drivers::session::{Input, Time};
+
+use crate::bench::Bench;
+use crate::plc::Plc;
+
+const BOOT: u16 = 3;
+
+fn tag(number: u32) -> Tag {
+    Tag { boot: BOOT, number }
+}
+
+/// A session and the registers behind it.
+struct Rig {
+    bench: Bench<ModbusGate>,
+    plc: Plc,
+}
+
+impl Rig {
+    fn new(plc: Plc) -> Self {
+        Self { bench: Bench::new(ModbusGate::new(GateConfig::default()).unwrap()), plc }
+    }
+
+    /// Connects and answers until the opening is through.
+    fn open(plc: Plc) -> (Self, Vec<GateEvent>) {
+        let mut rig = Self::new(plc);
+        let mut events = rig.bench.connected().1;
+        events.extend(rig.serve());
+        (rig, events)
+    }
+
+    /// Answers requests, each a millisecond after it was sent, until the session waits for the clock.
+    fn serve(&mut self) -> Vec<GateEvent> {
+        let mut events = Vec::new();
+        while !self.bench.out.bytes.is_empty() {
+            let answer = self.plc.answer(&self.bench.out.bytes);
+            self.bench.after(Duration::from_millis(1));
+            events.extend(self.bench.hears(answer).1);
+        }
+        events
+    }
+
+    /// Lets the clock come and serves what follows.
+    fn turn(&mut self) -> Vec<GateEvent> {
+        let mut events = self.bench.tick().1;
+        events.extend(self.serve());
+        events
+    }
+
+    fn command(&mut self, command: GateCommand) -> Vec<GateEvent> {
+        let mut events = self.bench.command(command).1;
+        events.extend(self.serve());
+        events
+    }
+}
+
+fn kinds(events: &[GateEvent]) -> Vec<FaultKind> {
+    let kind = |event: &GateEvent| match event {
+        GateEvent::Fault(fault) => Some(fault.kind),
+        _ => None,
+    };
+    events.iter().filter_map(kind).collect()
+}
+
+fn items(events: &[GateEvent]) -> Vec<u32> {
+    let item = |event: &GateEvent| match event {
+        GateEvent::Item { tag, .. } => Some(tag.number),
+        _ => None,
+    };
+    events.iter().filter_map(item).collect()
+}
+
+fn counts(triggers: u32, passed: u32, rejected: u32, lost: u32) -> GateEvent {
+    GateEvent::Counts { triggers, passed, rejected, lost }
+}
+
+#[test]
+fn a_connect_stops_clears_and_tells_the_gate_s_memory_but_no_old_item() {
+    let mut plc = Plc::new(BOOT);
+    for number in 1..=70 {
+        plc.item(number, 0);
+    }
+    plc.outcome(69, 2);
+    plc.outcome(70, 3);
+    plc.outcome(7, 1);
+    let (rig, events) = Rig::open(plc);
+    assert_eq!(rig.plc.asked[..2], [(16, 1, 1), (16, 2, 64)], "command and ring before anything else");
+    assert!(rig.plc.holding[1..].iter().all(|register| *register == 0));
+    assert_eq!(
+        events[..5],
+        [
+            GateEvent::Connected { boot: BOOT },
+            GateEvent::Passed(tag(7)),
+            GateEvent::Rejected(tag(69)),
+            GateEvent::Lost(tag(70)),
+            counts(70, 1, 1, 1),
+        ]
+    );
+    assert_eq!(items(&events), []);
+    assert_eq!(kinds(&events), []);
+}
+
+#[test]
+fn items_are_told_with_their_trigger_s_time_on_our_clock() {
+    let (mut rig, _) = Rig::open(Plc::new(BOOT));
+    // The gate's clock wraps between the trigger and the look.
+    rig.plc.item(1, 65_530);
+    rig.plc.input[3] = 4;
+    let asked_at = rig.bench.out.wake.unwrap();
+    let events = rig.turn();
+    let at = Time(asked_at.0 + 500_000) - Duration::from_millis(10);
+    assert_eq!(events, [counts(1, 0, 0, 0), GateEvent::Item { tag: tag(1), at }]);
+    assert_eq!(rig.turn(), [], "once");
+}
+
+#[test]
+fn a_pass_is_written_at_once_and_its_outcome_told_once() {
+    let (mut rig, _) = Rig::open(Plc::new(BOOT));
+    rig.plc.item(1, 0);
+    rig.turn();
+    rig.plc.asked.clear();
+    assert_eq!(rig.command(GateCommand::Pass(tag(1))), []);
+    assert_eq!(rig.plc.asked[0], (16, 4, 2), "entry 1, before the next look");
+    assert_eq!(rig.plc.leave(1), 1);
+    rig.plc.outcome(1, 1);
+    let events: Vec<_> = (0..5).flat_map(|_| rig.turn()).collect();
+    assert_eq!(events, [counts(1, 1, 0, 0), GateEvent::Passed(tag(1))]);
+}
+
+#[test]
+fn a_pass_given_while_an_answer_is_due_goes_right_after_it() {
+    let (mut rig, _) = Rig::open(Plc::new(BOOT));
+    rig.plc.item(1, 0);
+    rig.turn();
+    rig.bench.tick();
+    let look = rig.bench.out.bytes.to_vec();
+    assert_eq!(rig.bench.command(GateCommand::Pass(tag(1))).0, "", "one request in flight");
+    rig.plc.answer(&look);
+    let answer = rig.plc.answer(&look);
+    rig.bench.hears(answer);
+    assert_eq!(rig.bench.out.bytes[7..12], [16, 0, 4, 0, 2]);
+}
+
+#[test]
+fn a_reject_takes_a_leave_back() {
+    let (mut rig, _) = Rig::open(Plc::new(BOOT));
+    rig.plc.item(1, 0);
+    rig.turn();
+    rig.command(GateCommand::Pass(tag(1)));
+    rig.command(GateCommand::Reject(tag(1)));
+    assert_eq!(rig.plc.leave(1), 0);
+    rig.plc.asked.clear();
+    rig.command(GateCommand::Reject(tag(2)));
+    assert_eq!(rig.plc.asked, [], "nothing to take back");
+}
+
+#[test]
+fn a_pass_that_is_not_ours_to_give_is_dropped_and_told() {
+    let mut plc = Plc::new(BOOT);
+    plc.item(5, 0);
+    let (mut rig, _) = Rig::open(plc);
+    rig.plc.item(6, 0);
+    rig.turn();
+    rig.plc.asked.clear();
+    for stale in [Tag { boot: BOOT - 1, number: 6 }, tag(5), tag(7), tag(0)] {
+        assert_eq!(kinds(&rig.command(GateCommand::Pass(stale))), [FaultKind::StaleTag], "{stale:?}");
+    }
+    for number in 7..=38 {
+        rig.plc.item(number, 0);
+        rig.turn();
+    }
+    rig.plc.asked.clear();
+    assert_eq!(
+        kinds(&rig.command(GateCommand::Pass(tag(6)))),
+        [FaultKind::StaleTag],
+        "its place is another's"
+    );
+    assert_eq!(rig.plc.asked, []);
+    rig.command(GateCommand::Pass(tag(7)));
+    assert_eq!(rig.plc.leave(7), 7);
+}
+
+#[test]
+fn the_belt_runs_only_when_started_and_stops_before_anything_else() {
+    let (mut rig, _) = Rig::open(Plc::new(BOOT));
+    rig.command(GateCommand::StartLine);
+    assert_eq!(rig.plc.holding[1], 1);
+    rig.plc.item(1, 0);
+    rig.turn();
+    rig.bench.tick();
+    rig.bench.command(GateCommand::Pass(tag(1)));
+    rig.bench.command(GateCommand::StopLine);
+    rig.bench.out.bytes.clear();
+    let look = [0, rig.last_transaction(), 0, 0, 0, 6, 1, 4, 0, 0, 0, 60];
+    let answer = rig.plc.answer(&look);
+    rig.bench.hears(answer);
+    assert_eq!(rig.bench.out.bytes[7..], [16, 0, 1, 0, 1, 2, 0, 0]);
+    rig.bench.disconnected();
+    assert_eq!(kinds(&rig.command(GateCommand::StartLine)), [FaultKind::Disconnected]);
+    assert_eq!(kinds(&rig.command(GateCommand::Pass(tag(1)))), [FaultKind::Disconnected]);
+    assert_eq!(rig.command(GateCommand::StopLine), []);
+}
+
+impl Rig {
+    /// Transactions count from 1, one a request; all of them came to the registers but the last.
+    fn last_transaction(&self) -> u8 {
+        u8::try_from(self.plc.asked.len() + 1).unwrap()
+    }
+}
+
+#[test]
+fn we_beat_five_times_a_second() {
+    let (mut rig, _) = Rig::open(Plc::new(BOOT));
+    let from = rig.bench.now;
+    rig.plc.asked.clear();
+    while rig.bench.now.since(from) < Duration::from_secs(2) {
+        rig.plc.input[0] = rig.plc.input[0].wrapping_add(1);
+        assert_eq!(rig.turn(), []);
+    }
+    let beats = rig.plc.asked.iter().filter(|asked| **asked == (16, 0, 1)).count();
+    assert!((9..=11).contains(&beats), "{beats}");
+}
+
+#[test]
+fn a_gate_whose_heart_stands_still_is_told_and_cleared() {
+    let (mut rig, _) = Rig::open(Plc::new(BOOT));
+    let from = rig.bench.now;
+    let mut events = Vec::new();
+    while rig.bench.now.since(from) < Duration::from_millis(1990) {
+        events.extend(rig.turn());
+    }
+    assert_eq!(events, []);
+    while rig.bench.now.since(from) < Duration::from_millis(2010) {
+        events.extend(rig.turn());
+    }
+    assert_eq!(kinds(&events), [FaultKind::DeviceHeartbeatLost]);
+    rig.plc.input[0] = 9;
+    assert_eq!(rig.turn(), [GateEvent::Cleared(FaultKind::DeviceHeartbeatLost)]);
+}
+
+#[test]
+fn status_bits_are_told_as_they_change() {
+    let (mut rig, _) = Rig::open(Plc::new(BOOT));
+    rig.plc.input[1] = 0b10_1100;
+    use FaultKind::{AgentHeartbeatLost, BinFull, Escape, NotReady, RejectNotConfirmed};
+    assert_eq!(kinds(&rig.turn()), [NotReady, RejectNotConfirmed, Escape, BinFull]);
+    rig.plc.input[1] = 0b01_0001;
+    assert_eq!(rig.turn(), [NotReady, RejectNotConfirmed, Escape, BinFull].map(GateEvent::Cleared), "grace");
+    rig.plc.input[0] += 1;
+    rig.bench.after(Duration::from_millis(500));
+    assert_eq!(kinds(&rig.turn()), [AgentHeartbeatLost]);
+}
+
+#[test]
+fn items_that_the_ring_forgot_are_missed_by_number() {
+    let (mut rig, _) = Rig::open(Plc::new(BOOT));
+    for number in 1..=20 {
+        rig.plc.item(number, 0);
+    }
+    let events = rig.turn();
+    assert_eq!(kinds(&events), [FaultKind::MissedItems { count: 4 }]);
+    assert_eq!(items(&events), (5..=20).collect::<Vec<_>>());
+    // Their outcomes are told all the same.
+    rig.plc.outcome(2, 2);
+    let events: Vec<_> = (0..3).flat_map(|_| rig.turn()).collect();
+    assert!(events.contains(&GateEvent::Rejected(tag(2))));
+}
+
+#[test]
+fn a_gate_that_powered_up_anew_behind_an_open_connection_is_opened_anew() {
+    let (mut rig, _) = Rig::open(Plc::new(BOOT));
+    rig.command(GateCommand::StartLine);
+    rig.plc.item(1, 0);
+    rig.turn();
+    rig.plc = Plc::new(BOOT + 1);
+    rig.plc.item(1, 0);
+    let events = rig.turn();
+    assert_eq!(events[0], GateEvent::Connected { boot: BOOT + 1 });
+    assert_eq!(rig.plc.holding[1..4], [0, 0, 0]);
+    assert_eq!(items(&events), []);
+    assert_eq!(kinds(&rig.command(GateCommand::Pass(tag(1)))), [FaultKind::StaleTag]);
+}
+
+/// Answers that drop the connection: exception 2 (illegal address), a foreign transaction, no Modbus.
+#[test]
+fn an_answer_that_does_not_fit_drops_the_connection() {
+    let exception = [0, 1, 0, 0, 0, 3, 1, 0x90, 2];
+    let foreign = [0, 9, 0, 0, 0, 6, 1, 16, 0, 1, 0, 1];
+    let unit = [0, 1, 0, 0, 0, 6, 2, 16, 0, 1, 0, 1];
+    for wrong in [&exception[..], &foreign, &unit, b"HTTP/1.1 400"] {
+        let mut rig = Rig::new(Plc::new(BOOT));
+        rig.bench.connected();
+        let (sent, events) = rig.bench.hears(wrong);
+        assert_eq!((sent.as_str(), kinds(&events)), ("", vec![FaultKind::Protocol]), "{wrong:?}");
+        assert!(rig.bench.out.close);
+    }
+}
+
+#[test]
+fn a_busy_gate_is_asked_again() {
+    let mut rig = Rig::new(Plc::new(BOOT));
+    rig.bench.connected();
+    let (sent, events) = rig.bench.hears([0, 1, 0, 0, 0, 3, 1, 0x90, 6]);
+    assert_eq!((sent.as_str(), events), ("", vec![]));
+    rig.bench.tick();
+    assert_eq!(rig.bench.out.bytes[7..], [16, 0, 1, 0, 1, 2, 0, 0]);
+}
+
+#[test]
+fn a_gate_that_does_not_keep_what_was_written_is_not_used() {
+    let mut rig = Rig::new(Plc::new(BOOT));
+    let mut events = rig.bench.connected().1;
+    while !rig.bench.out.bytes.is_empty() {
+        let answer = rig.plc.answer(&rig.bench.out.bytes);
+        rig.plc.holding[40] = 5;
+        events.extend(rig.bench.hears(answer).1);
+    }
+    assert_eq!(kinds(&events), [FaultKind::Protocol]);
+    assert!(rig.bench.out.close);
+}
+
+#[test]
+fn no_answer_in_time_drops_the_connection() {
+    let (mut rig, _) = Rig::open(Plc::new(BOOT));
+    rig.bench.tick();
+    let (_, events) = rig.bench.tick();
+    assert_eq!(kinds(&events), [FaultKind::Blocked]);
+    assert!(rig.bench.out.close);
+    assert_eq!(rig.bench.step(Input::Disconnected).1, [GateEvent::Disconnected]);
+    assert_eq!(rig.bench.out.wake, None);
+}
