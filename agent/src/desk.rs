@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 #[derive(Clone)]
 pub struct Desk {
     pub agent: Agent,
-    /// In the order of the configuration: the place of a line here is its [`LineNo`].
+    /// In the order of the configuration.
     pub lines: Vec<LineDesk>,
     /// Products that the configuration knows.
     pub products: Vec<Product>,
@@ -34,7 +34,7 @@ impl Desk {
 
     /// The name of a line; its number where the configuration has it no more.
     pub fn line_name(&self, line: LineNo) -> String {
-        self.lines.get(usize::from(line.0)).map_or_else(|| format!("#{line}"), |l| l.name.clone())
+        self.lines.iter().find(|l| l.no == line).map_or_else(|| format!("#{line}"), |l| l.name.clone())
     }
 }
 
@@ -74,6 +74,7 @@ pub struct Asked {
 /// One line, as the windows see it.
 #[derive(Clone)]
 pub struct LineDesk {
+    pub no: LineNo,
     /// The line's name in the configuration.
     pub name: String,
     /// `print-and-apply`, `print` or `pre-printed`.

@@ -202,9 +202,8 @@ fn start_reader(
 fn reader_transport(link: &config::reader::ReaderLink) -> Transport {
     match link {
         config::reader::ReaderLink::Connect(address) => Transport::tcp(address.to_string()),
-        config::reader::ReaderLink::Listen(address) => {
-            // Whoever may reach the port may speak for the reader: the plant's network decides.
-            Transport::tcp_listen(address.to_string(), Vec::new()).0
+        config::reader::ReaderLink::Listen { at, peers } => {
+            Transport::tcp_listen(at.to_string(), peers.clone()).0
         }
         config::reader::ReaderLink::Serial { path, baud } => {
             Transport::Serial(SerialLine::of_8n1(path.to_string_lossy().into_owned(), *baud))

@@ -17,9 +17,6 @@ use crate::clock;
 use crate::config::{self, Config};
 use crate::upstream::{self, xtrace};
 
-/// How far back a label that was left behind may still be put back on the line.
-const REFEED_MAX: u32 = 64;
-
 /// Product group and layout by GTIN, by the rules of today.
 pub fn layouts(config: &Config) -> BTreeMap<Gtin, (String, Layout)> {
     let today = time::OffsetDateTime::from_unix_timestamp(clock::wall().0.div_euclid(1000));
@@ -36,10 +33,10 @@ pub fn layouts(config: &Config) -> BTreeMap<Gtin, (String, Layout)> {
 pub fn line(config: &Config, no: LineNo, one: &config::line::Line) -> Result<LineConfig, String> {
     let Some(reader) = one.readers.first() else { return Err("no reader".to_owned()) };
     let config::reader::ReaderDevice::Text(text) = &reader.device;
-    let products = layouts(config).into_iter();
-    let products = products.map(|(gtin, (group, layout))| (gtin, Product { group, layout })).collect();
+    let name = |gtin: &Gtin| config.product(gtin).map(|p| p.name.clone()).unwrap_or_default();
+    let product = |(gtin, (group, layout))| (gtin, Product { name: name(&gtin), group, layout });
+    let products = layouts(config).into_iter().map(product).collect();
     let names = |p: &config::printer::Printer| p.name.clone();
-    let low = config.products.iter().filter_map(|p| p.order.map(|o| u64::from(o.low_water) / 4)).min();
     Ok(LineConfig {
         line: no,
         kind: match one.kind {
@@ -49,12 +46,12 @@ pub fn line(config: &Config, no: LineNo, one: &config::line::Line) -> Result<Lin
         },
         printers: one.printers.iter().map(|p| place(p, &one.geometry)).collect(),
         latency: Latency { min: text.latency_min, max: text.latency_max },
-        order: OrderLimits { gap_max: one.limits.gap_max, refeed_max: REFEED_MAX },
+        order: OrderLimits { gap_max: one.limits.gap_max, refeed_max: one.limits.refeed_max },
         consecutive_bad_max: one.limits.consecutive_bad_max,
         bad_rate_max: one.limits.bad_rate_window * one.limits.bad_rate_max_percent / 100,
         bad_rate_window: one.limits.bad_rate_window,
         life_left_min: one.life_left_min,
-        pool_low: low.unwrap_or(0),
+        pool_low: one.pool_low.into(),
         substitutes: text.gs_substitutes.clone(),
         products,
         device_names: DeviceNames {

@@ -94,6 +94,7 @@ pub async fn start(config: Config) -> Result<Daemon, StartError> {
     let refused = |source| StartError::Store { data: data.clone(), source };
     let mut store = Store::open(&data, &new_agent_id()).map_err(refused)?;
     bind_to_machine(&mut store, &data)?;
+    let numbers = line_numbers(&mut store, &config).map_err(refused)?;
     let agent = store.agent_id().to_owned();
     let (handle, thread) = writer::spawn(store).map_err(StartError::Writer)?;
     let (stop, stopped) = watch::channel(false);
@@ -109,8 +110,8 @@ pub async fn start(config: Config) -> Result<Daemon, StartError> {
         desks: Vec::new(),
         traces: Vec::new(),
     };
-    for (no, one) in (0..).zip(&config.lines) {
-        wiring.line(LineNo(no), one).await?;
+    for (no, one) in numbers.into_iter().zip(&config.lines) {
+        wiring.line(no, one).await?;
     }
     let Wiring { lines, devices, desks, traces, .. } = wiring;
     let mut windows = JoinSet::new();
@@ -222,7 +223,8 @@ impl Wiring<'_> {
         };
         let name = one.name.clone();
         self.lines.spawn(async move { (name, crate::line::run(core, wires).await) });
-        self.desks.push(LineDesk { name: one.name.clone(), kind: one.kind.key(), ask, status: seen });
+        let (name, kind) = (one.name.clone(), one.kind.key());
+        self.desks.push(LineDesk { no, name, kind, ask, status: seen });
         Ok(())
     }
 }
@@ -245,6 +247,22 @@ fn bind_to_machine(store: &mut Store, data: &Path) -> Result<(), StartError> {
         Some(known) if known == machine => Ok(()),
         Some(_) => Err(StartError::OtherMachine { data: data.to_owned() }),
     }
+}
+
+/// The number of each line, kept by its name: a line keeps its runs when the file's order changes.
+fn line_numbers(store: &mut Store, config: &Config) -> Result<Vec<LineNo>, StoreError> {
+    let known = store.meta("lines")?.unwrap_or_default();
+    let mut names: Vec<String> = known.lines().map(str::to_owned).collect();
+    let mut numbers = Vec::new();
+    for line in &config.lines {
+        let at = names.iter().position(|n| *n == line.name).unwrap_or(names.len());
+        if at == names.len() {
+            names.push(line.name.clone());
+        }
+        numbers.push(LineNo(u16::try_from(at).unwrap_or(u16::MAX)));
+    }
+    store.set_meta("lines", &names.join("\n"))?;
+    Ok(numbers)
 }
 
 fn products(config: &Config) -> Vec<Product> {

@@ -136,8 +136,8 @@ manufacturer_country = "UZ"
 requests_per_min = 6000
 pull_codes = {pull}
 report_every_s = {report}
-settle_min_s = 10
-timeout_s = 20
+settle_min_s = 12
+timeout_s = 5
 poll_s = 1
 
 [[products]]

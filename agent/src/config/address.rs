@@ -75,7 +75,8 @@ mod tests {
         check("printer-1.plant.local", Some(9100), Some("printer-1.plant.local:9100"));
         check("[fe80::1]:502", None, Some("[fe80::1]:502"));
         check("[fe80::1]", Some(502), Some("[fe80::1]:502"));
-        for wrong in ["", ":9100", "10.0.0.5", "10.0.0.5:0", "10.0.0.5:99999", "a b:1", "[x]:1", "tcp://h:1"] {
+        for wrong in ["", ":9100", "10.0.0.5", "10.0.0.5:0", "10.0.0.5:99999", "a b:1", "[x]:1", "tcp://h:1"]
+        {
             check(wrong, None, None);
         }
         check("10.0.0.300:9100", None, None);

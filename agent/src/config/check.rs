@@ -42,6 +42,7 @@ pub fn check(draft: &Draft<'_>, notes: &Notes) {
     for line in draft.lines {
         devices(draft, line, notes);
         speed(line, notes);
+        life(draft, line, notes);
         track(line, notes);
         for printer in &line.printers {
             let PrinterDevice::Zpl(zpl) = &printer.device;
@@ -74,18 +75,13 @@ fn upstream(draft: &Draft<'_>, notes: &Notes) {
         let problem = notes.warning("upstream.xtrace.requests_per_min", "config.requests_many");
         notes.add(problem.with("value", xtrace.requests_per_min));
     }
-    for product in orders {
-        let quantity = product.order.map_or(0, |order| order.quantity);
-        let limit = latest(draft.rules, draft.agent.country, &product.group);
-        if let Some(limit) = limit.map(|version| version.codes_per_report_max)
-            && xtrace.codes_per_report > limit
-        {
+    let groups: BTreeSet<&ProductGroup> = draft.products.iter().map(|product| &product.group).collect();
+    for group in groups {
+        let limit =
+            latest(draft.rules, draft.agent.country, group).map(|version| version.codes_per_report_max);
+        if let Some(limit) = limit.filter(|limit| xtrace.codes_per_report > *limit) {
             let problem = notes.error("upstream.xtrace.codes_per_report", "config.report_too_long");
-            notes.add(problem.with("group", &product.group).with("limit", limit));
-        }
-        if quantity < xtrace.pull_codes && notes.has("upstream.xtrace.pull_codes") {
-            let problem = notes.warning("upstream.xtrace.pull_codes", "config.pull_above_order");
-            notes.add(problem.with("quantity", quantity).with("gtin", product.gtin));
+            notes.add(problem.with("group", group).with("limit", limit));
         }
     }
 }
@@ -114,9 +110,10 @@ fn groups(draft: &Draft<'_>, notes: &Notes) {
             notes.add(problem.with("group", &product.group).with("country", draft.agent.country));
             continue;
         };
-        let guessed = set.valid.iter().max_by_key(|version| version.from).is_some_and(|version| {
-            version.surety_of(tamga_domain::rules::PackageKind::Unit) == Sure::Guess
-        });
+        let guessed =
+            set.valid.iter().max_by_key(|version| version.from).is_some_and(|version| {
+                version.surety_of(tamga_domain::rules::PackageKind::Unit) == Sure::Guess
+            });
         if guessed {
             notes.add(notes.warning(key, "config.group_guessed").with("group", &product.group));
         }
@@ -134,7 +131,7 @@ fn addresses(draft: &Draft<'_>, notes: &Notes) {
             seen.insert(address, key);
         }
     };
-    met(format!("port {}", draft.api.listen.port()), "api.listen".to_owned());
+    met(format!("*:{}", draft.api.listen.port()), "api.listen".to_owned());
     for line in draft.lines {
         for printer in &line.printers {
             let PrinterDevice::Zpl(zpl) = &printer.device;
@@ -146,7 +143,7 @@ fn addresses(draft: &Draft<'_>, notes: &Notes) {
             let key = format!("lines.{}.readers.{}.text", line.name, reader.name);
             match &text.link {
                 ReaderLink::Connect(address) => met(address.to_string(), format!("{key}.connect")),
-                ReaderLink::Listen(socket) => met(format!("port {}", socket.port()), format!("{key}.listen")),
+                ReaderLink::Listen { at, .. } => met(format!("*:{}", at.port()), format!("{key}.listen")),
                 ReaderLink::Serial { path, .. } => met(path.display().to_string(), format!("{key}.serial")),
             }
         }
@@ -205,7 +202,9 @@ fn speed(line: &Line, notes: &Notes) {
         let window = text.latency_max.saturating_sub(text.latency_min);
         let say = |problem: super::Problem| {
             let problem = problem.with("pitch", pitch.as_millis()).with("items", items_per_min);
-            notes.add(problem.with("min", text.latency_min.as_millis()).with("max", text.latency_max.as_millis()));
+            notes.add(
+                problem.with("min", text.latency_min.as_millis()).with("max", text.latency_max.as_millis()),
+            );
         };
         if window >= pitch {
             say(notes.error(&key, "config.window_above_pitch").with("window", window.as_millis()));
@@ -225,6 +224,23 @@ fn latest_verdict(text: &TextReader, poll: Duration) -> Duration {
     text.latency_max + poll * 2 + COMMIT
 }
 
+/// A line that asks for more life than codes ever have prints none.
+fn life(draft: &Draft<'_>, line: &Line, notes: &Notes) {
+    if !line.kind.prints() {
+        return;
+    }
+    let hours = line.life_left_min.as_secs() / 3600;
+    let life = |group| {
+        let days = latest(draft.rules, draft.agent.country, group)?.code_life_days?;
+        Some((u64::from(days) * 24, group))
+    };
+    let shortest = draft.products.iter().filter_map(|product| life(&product.group)).min();
+    if let Some((life, group)) = shortest.filter(|(life, _)| hours >= *life) {
+        let problem = notes.error(format!("lines.{}.life_left_min_h", line.name), "config.life_left");
+        notes.add(problem.with("group", group).with("hours", hours).with("life", life));
+    }
+}
+
 /// Items between trigger and gate against the rings that remember them.
 fn track(line: &Line, notes: &Notes) {
     let Gate::Modbus(modbus) = &line.gate;
@@ -234,7 +250,7 @@ fn track(line: &Line, notes: &Notes) {
     if items >= ring {
         notes.add(notes.error(key, "config.pass_ring").with("items", items).with("ring", ring));
     }
-    let map = format!("lines.{}.gate.modbus.config.map.outcome_ring_len", line.name);
+    let map = format!("lines.{}.gate.modbus.map.outcome_ring_entries", line.name);
     if u32::from(modbus.config.map.outcome_ring_len) < ring {
         let entries = modbus.config.map.outcome_ring_len;
         notes.add(notes.error(map, "config.outcome_ring").with("entries", entries).with("ring", ring));
@@ -261,7 +277,9 @@ fn label(draft: &Draft<'_>, zpl: &Zpl, key: &str, notes: &Notes) {
             SymbolSize::Fixed { columns, rows } if symbol::capacity(columns).is_some_and(|c| c < needed) => {
                 let problem = notes.error(format!("{key}.columns"), "config.symbol_too_small");
                 let problem = problem.with("columns", columns).with("rows", rows).with("group", group);
-                notes.add(problem.with("fit", fit.map_or_else(|| "—".to_owned(), |fit| format!("{fit}×{fit}"))));
+                notes.add(
+                    problem.with("fit", fit.map_or_else(|| "—".to_owned(), |fit| format!("{fit}×{fit}"))),
+                );
             }
             SymbolSize::Fixed { columns, .. } => on_label(zpl, columns, group, key, notes),
             SymbolSize::Auto | SymbolSize::ByLength => {

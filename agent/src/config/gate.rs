@@ -41,9 +41,8 @@ fn modbus(section: &Section<'_>) -> Modbus {
     if address.is_none() && !section.notes.has(&section.key("address")) {
         section.missing("address", "why.gate.address");
     }
-    let ms = |name, range, usual, why| {
-        Duration::from_millis(section.number(name, range, why).unwrap_or(usual))
-    };
+    let ms =
+        |name, range, usual, why| Duration::from_millis(section.number(name, range, why).unwrap_or(usual));
     let mut map = map(&section.section("map"));
     map.unit = section.number("unit", 0..=255, "why.gate.unit").map_or(map.unit, |n| n as u8);
     let config = GateConfig {

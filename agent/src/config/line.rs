@@ -18,6 +18,8 @@ pub struct Line {
     pub items_per_min: Option<u32>,
     /// Codes with less life left are not issued.
     pub life_left_min: Duration,
+    /// An alarm is raised when fewer codes are pooled for the run's product; 0 = never.
+    pub pool_low: u32,
     pub limits: Limits,
     /// In the order of the file: `PrinterNo` is the place here.
     pub printers: Vec<Printer>,
@@ -73,6 +75,8 @@ pub struct Limits {
     pub gap_max: u32,
     /// More gaps than so many among 100 items.
     pub gaps_per_100_max: u32,
+    /// How many issue numbers back a code that was left behind may still be read: an item taken off and put back.
+    pub refeed_max: u32,
     pub min_grade: Option<Grade>,
 }
 
@@ -106,6 +110,7 @@ fn read(name: &str, section: &Section<'_>) -> Option<Line> {
         geometry,
         items_per_min: items_per_min.and_then(|n| u32::try_from(n).ok()),
         life_left_min: Duration::from_secs(life_left * 3600),
+        pool_low: number("pool_low", 0..=10_000_000, 1000, "why.line.pool_low"),
         limits: limits(&section.section("limits")),
         printers: printer::read_all(&printers),
         readers: reader::read_all(&readers),
@@ -134,6 +139,7 @@ fn limits(section: &Section<'_>) -> Limits {
         bad_rate_window: number("bad_rate_window", 10..=10_000, 100, "why.limits.bad_rate"),
         gap_max: number("gap_max", 0..=100, 3, "why.limits.gap_max"),
         gaps_per_100_max: number("gaps_per_100_max", 1..=100, 5, "why.limits.gaps_per_100_max"),
+        refeed_max: number("refeed_max", 0..=10_000, 64, "why.limits.refeed_max"),
         min_grade: section.choice("min_grade", &GRADES),
     }
 }

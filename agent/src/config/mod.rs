@@ -126,7 +126,7 @@ fn read_all(root: &Section<'_>) -> Config {
         file: root.notes.file.clone(),
         api: agent::read_api(&root.section("api"), &agent),
         log: agent::read_log(&root.section("log")),
-        upstream: upstream::read(&root.section("upstream")),
+        upstream: upstream::read(&root.section("upstream"), agent.country),
         products: product::read_all(root),
         lines: line::read_all(&root.section("lines")),
         rules: rules::load(agent.rules.as_deref(), root.notes),

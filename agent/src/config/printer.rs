@@ -47,9 +47,8 @@ fn zpl(section: &Section<'_>) -> Option<Zpl> {
     if address.is_none() && !section.notes.has(&section.key("address")) {
         section.missing("address", "why.printer.address");
     }
-    let dots = |name, usual| {
-        section.number(name, 0..=DOTS_MAX, "why.zpl.position").map_or(usual, |n| n as u32)
-    };
+    let dots =
+        |name, usual| section.number(name, 0..=DOTS_MAX, "why.zpl.position").map_or(usual, |n| n as u32);
     let side = |name| {
         let number = section.number(name, 50..=DOTS_MAX, "why.zpl.label");
         if number.is_none() && !section.notes.has(&section.key(name)) {

@@ -106,7 +106,8 @@ impl Problem {
             })
             .collect();
         let why = self.why.map(|why| say(language, why, &[])).unwrap_or_default();
-        let mut args: Vec<(&str, &str)> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let mut args: Vec<(&str, &str)> =
+            values.iter().map(|(name, value)| (*name, value.as_str())).collect();
         args.push(("why", &why));
         say(language, self.message, &args)
     }
@@ -122,6 +123,8 @@ impl Problems {
             let of = |p: &Problem| (p.file.clone(), p.line, p.column, p.severity);
             of(a).cmp(&of(b))
         });
+        // What is read twice is told once.
+        list.dedup();
         Problems(list)
     }
 

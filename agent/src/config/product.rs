@@ -30,7 +30,8 @@ const RELEASE_METHODS: [&str; 5] = ["PRIMARY", "REMAINS", "COMISSION", "COMMISSI
 pub fn read_all(root: &Section<'_>) -> Vec<Product> {
     let products: Vec<Product> = root.rows("products").iter().filter_map(read).collect();
     for (index, product) in products.iter().enumerate() {
-        if products[..index].iter().any(|other| other.gtin == product.gtin) {
+        let given = product.gtin != stand_in();
+        if given && products[..index].iter().any(|other| other.gtin == product.gtin) {
             let key = format!("{}.gtin", product.path);
             root.notes.add(root.notes.error(key, "config.gtin_twice").with("value", product.gtin));
         }
@@ -50,10 +51,15 @@ fn read(section: &Section<'_>) -> Option<Product> {
         release_method: release_method(section),
         order: ordering(section),
         path: section.path.clone(),
-        gtin: gtin?,
+        gtin: gtin.unwrap_or_else(stand_in),
         group: group?,
     };
     Some(product)
+}
+
+/// For a product whose number is wrong, so that the rest of it is checked all the same; no [`super::Config`] holds it.
+fn stand_in() -> Gtin {
+    Gtin::parse(b"00000000000000").expect("its check digit is 0")
 }
 
 fn gtin(section: &Section<'_>) -> Option<Gtin> {
@@ -66,7 +72,8 @@ fn gtin(section: &Section<'_>) -> Option<Gtin> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let padded = format!("{text:0>14}");
     match Gtin::parse(text.as_bytes()) {
-        Ok(gtin) => return Some(gtin),
+        Ok(gtin) if gtin != stand_in() => return Some(gtin),
+        Ok(_) => section.notes.add(section.error("gtin", "config.gtin").with("value", &text)),
         Err(_) if digits && matches!(text.len(), 8 | 12 | 13) && Gtin::parse(padded.as_bytes()).is_ok() => {
             let problem = section.error("gtin", "config.gtin_short").with("value", &text);
             section.notes.add(problem.with("length", text.len()).with("padded", padded));

@@ -1,6 +1,6 @@
 //! `[lines.<name>.readers.<name>.<kind>]`: readers.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub enum ReaderDevice {
     Text(TextReader),
 }
 
-/// A reader that sends each result as framed text. 
+/// A reader that sends each result as framed text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TextReader {
     pub link: ReaderLink,
@@ -42,8 +42,15 @@ pub enum ReaderLink {
     /// The agent connects to the reader.
     Connect(Address),
     /// The reader connects to the agent.
-    Listen(SocketAddr),
-    Serial { path: PathBuf, baud: u32 },
+    Listen {
+        at: SocketAddr,
+        /// Who may connect; empty for anybody.
+        peers: Vec<IpAddr>,
+    },
+    Serial {
+        path: PathBuf,
+        baud: u32,
+    },
 }
 
 pub fn read_all(section: &Section<'_>) -> Vec<Reader> {
@@ -58,19 +65,18 @@ pub fn read_all(section: &Section<'_>) -> Vec<Reader> {
 fn text(section: &Section<'_>) -> Option<TextReader> {
     let name = section.choice("preset", &presets::NAMES.map(|name| (name, name))).unwrap_or("generic");
     let preset = presets::preset(name).expect("one of its own names");
+    let ms =
+        |name, range, usual, why| Duration::from_millis(section.number(name, range, why).unwrap_or(usual));
     let link = link(section, &preset);
-    let ms = |name, range, usual, why| {
-        Duration::from_millis(section.number(name, range, why).unwrap_or(usual))
-    };
     let reader = TextReader {
         config: config(section, preset.config),
         latency_min: ms("latency_ms_min", 0..=10_000, 0, "why.reader.latency"),
         latency_max: ms("latency_ms_max", 1..=10_000, 150, "why.reader.latency"),
         gs_substitutes: substitutes(section),
-        link: link?,
+        link: link.clone().unwrap_or(ReaderLink::Serial { path: PathBuf::new(), baud: 0 }),
     };
     check(section, &reader);
-    Some(reader)
+    link.map(|_| reader)
 }
 
 fn config(section: &Section<'_>, preset: TextConfig) -> TextConfig {
@@ -123,6 +129,7 @@ fn link(section: &Section<'_>, preset: &Preset) -> Option<ReaderLink> {
     if baud.is_some() && given != ["serial"] {
         section.notes.add(section.warning("baud", "config.baud_unused"));
     }
+    let peers = peers(section, listen);
     if given.len() != 1 {
         return None;
     }
@@ -134,7 +141,23 @@ fn link(section: &Section<'_>, preset: &Preset) -> Option<ReaderLink> {
         let baud = baud.map_or(9600, |n| n as u32);
         ReaderLink::Serial { path, baud }
     });
-    connect.map(ReaderLink::Connect).or(listen.map(ReaderLink::Listen)).or(serial)
+    connect.map(ReaderLink::Connect).or(listen.map(|at| ReaderLink::Listen { at, peers })).or(serial)
+}
+
+/// Readers that may connect, as numbers. Whoever connects can send reads, so an open port is warned of.
+fn peers(section: &Section<'_>, listen: Option<SocketAddr>) -> Vec<IpAddr> {
+    let mut peers = Vec::new();
+    for text in section.texts("peers").unwrap_or_default() {
+        match text.parse() {
+            Ok(peer) => peers.push(peer),
+            Err(_) => section.notes.add(section.error("peers", "config.bad_peer").with("value", text)),
+        }
+    }
+    let open = listen.is_some_and(|at| !at.ip().is_loopback());
+    if open && !section.notes.has(&section.key("peers")) {
+        section.notes.add(section.warning("listen", "config.no_peers"));
+    }
+    peers
 }
 
 fn substitutes(section: &Section<'_>) -> Substitutes {
@@ -151,7 +174,9 @@ fn substitutes(section: &Section<'_>) -> Substitutes {
             }
             SubstituteError::RealGs { .. } => section.error("gs_substitutes", "config.substitutes_real"),
         };
-        section.notes.add(problem.with("max", Substitutes::COUNT_MAX).with("length_max", Substitutes::LEN_MAX));
+        section
+            .notes
+            .add(problem.with("max", Substitutes::COUNT_MAX).with("length_max", Substitutes::LEN_MAX));
         Substitutes::default()
     })
 }

@@ -34,10 +34,8 @@ const GRADES: [(&str, Grade); 5] =
 
 /// The built-in rules, and those of the folder. What is wrong goes into `notes`.
 pub fn load(folder: Option<&Path>, notes: &Notes) -> Rules {
-    let mut files: Vec<(PathBuf, String)> = BUILT_IN
-        .iter()
-        .map(|(name, text)| (Path::new("rules").join(name), (*text).to_owned()))
-        .collect();
+    let mut files: Vec<(PathBuf, String)> =
+        BUILT_IN.iter().map(|(name, text)| (Path::new("rules").join(name), (*text).to_owned())).collect();
     for (path, text) in folder.map(|folder| from_folder(folder, notes)).unwrap_or_default() {
         files.retain(|(built_in, _)| built_in.file_name() != path.file_name());
         files.push((path, text));
@@ -108,9 +106,8 @@ fn parse(path: &Path, text: &str, notes: &Notes) -> Vec<RuleSet> {
 fn faults_of(sets: &[RuleSet], groups: &[Section<'_>], own: &Notes) {
     let rules = Rules { sets: sets.to_vec() };
     for problem in rules.check() {
-        let named = |section: &&Section<'_>| {
-            section.text("name").as_deref() == Some(problem.product_group.as_str())
-        };
+        let named =
+            |section: &&Section<'_>| section.text("name").as_deref() == Some(problem.product_group.as_str());
         let group = groups.iter().rfind(named);
         let key = group.map_or(String::new(), |group| {
             let versions = group.rows("version");

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tamga_domain::rules::Country;
+
 use super::agent::path;
 use super::raw::Section;
 
@@ -37,14 +39,13 @@ pub struct Xtrace {
     pub proxy: Option<String>,
 }
 
-pub fn read(section: &Section<'_>) -> Option<Upstream> {
+pub fn read(section: &Section<'_>, home: Country) -> Option<Upstream> {
     if !section.is_there() {
         return None;
     }
     let (_, section) = section.kind(&["xtrace"], "why.upstream")?;
-    let seconds = |name, range, usual, why| {
-        Duration::from_secs(section.number(name, range, why).unwrap_or(usual))
-    };
+    let seconds =
+        |name, range, usual, why| Duration::from_secs(section.number(name, range, why).unwrap_or(usual));
     let count = |name, range, usual, why| {
         section.number(name, range, why).and_then(|n| u32::try_from(n).ok()).unwrap_or(usual)
     };
@@ -62,7 +63,7 @@ pub fn read(section: &Section<'_>) -> Option<Upstream> {
         business_place: section
             .number("business_place", 1..=i64::MAX as u64, "why.xtrace.business_place")
             .and_then(|n| i64::try_from(n).ok()),
-        manufacturer_country: country(&section),
+        manufacturer_country: country(&section, home),
         requests_per_min: count("requests_per_min", 1..=6000, 100, "why.xtrace.requests_per_min"),
         codes_per_report: count("codes_per_report", 1..=30_000, 30_000, "why.xtrace.codes_per_report"),
         report_every: seconds("report_every_s", 5..=86_400, 300, "why.xtrace.report_every_s"),
@@ -75,8 +76,8 @@ pub fn read(section: &Section<'_>) -> Option<Upstream> {
     }))
 }
 
-fn country(section: &Section<'_>) -> String {
-    let usual = || "UZ".to_owned();
+fn country(section: &Section<'_>, home: Country) -> String {
+    let usual = || home.to_string().to_uppercase();
     let Some(text) = section.text("manufacturer_country") else {
         return usual();
     };

@@ -161,21 +161,21 @@ impl Line {
         let Some(run) = &self.run else { return };
         let (run_id, plan) = (run.id, run.plan.clone());
         let short = u32::try_from(issued.len()).unwrap_or(u32::MAX) < asked;
-        let layout = self.config.products.get(&plan.gtin).map(|p| p.layout.clone());
+        let product = self.config.products.get(&plan.gtin).cloned();
         let Some(printer) = self.printers.get_mut(usize::from(no.0)) else { return };
         printer.asked = printer.asked.saturating_sub(asked);
         for one in issued {
             let id = JobId { run: run_id, issue: one.issue };
             printer.tracker.issued(one.issue, one.code.identity, false);
             printer.jobs.insert(id, one.code.identity);
-            let rendered = layout.as_ref().and_then(|l| {
-                let form = l.forms().get(l.form_of(&one.code)?)?;
-                Some((l.render_full(&one.code).ok()?, form.gs1))
+            let rendered = product.as_ref().and_then(|p| {
+                let form = p.layout.forms().get(p.layout.form_of(&one.code)?)?;
+                let fields = super::printing::fields(&plan, &p.name, &one.code.identity);
+                Some((p.layout.render_full(&one.code).ok()?, form.gs1, fields))
             });
             // Codes are pooled only after the same layout parsed them, so rendering cannot fail; were it to, the code
             // stays issued and in doubt, and nothing is printed.
-            if let Some((symbol, gs1)) = rendered {
-                let fields = super::printing::fields(&plan);
+            if let Some((symbol, gs1, fields)) = rendered {
                 out.push(Effect::Print(no, Job { id, symbol, gs1, fields }));
             }
         }

@@ -81,6 +81,8 @@ pub struct PrinterPlace {
 
 #[derive(Clone, Debug)]
 pub struct Product {
+    /// As people call it.
+    pub name: String,
     pub group: String,
     pub layout: Layout,
 }

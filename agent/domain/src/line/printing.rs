@@ -1,5 +1,6 @@
 //! Codes on their way to a printer, and what printers say of them.
 
+use crate::code::Identity;
 use super::{Effect, JobId, Line, PrinterEvent};
 use crate::ids::PrinterNo;
 use crate::limits::ISSUE_MAX;
@@ -7,8 +8,8 @@ use crate::line::commits::After;
 use crate::record::{JobOutcome, Record, RunPlan};
 use crate::time::Wall;
 
-/// The text fields that a label may show, from the run's plan.
-pub(super) fn fields(plan: &RunPlan) -> Vec<(String, String)> {
+/// The text fields that a label may show.
+pub(super) fn fields(plan: &RunPlan, name: &str, code: &Identity) -> Vec<(String, String)> {
     let date = |w: Wall| {
         let day = time::OffsetDateTime::from_unix_timestamp(w.0.div_euclid(1000)).map(|t| t.date());
         day.map_or_else(
@@ -18,6 +19,8 @@ pub(super) fn fields(plan: &RunPlan) -> Vec<(String, String)> {
     };
     vec![
         ("gtin".to_owned(), plan.gtin.to_string()),
+        ("name".to_owned(), name.to_owned()),
+        ("serial".to_owned(), String::from_utf8_lossy(code.serial.as_bytes()).into_owned()),
         ("batch".to_owned(), plan.batch.clone()),
         ("production".to_owned(), date(plan.production)),
         ("expiry".to_owned(), plan.expiry.map(date).unwrap_or_default()),
