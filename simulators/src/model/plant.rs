@@ -35,7 +35,7 @@ pub struct PlantConfig {
     pub belt_on: bool,
     /// The belt moves only while the gate's PLC lets it.
     pub needs_gate: bool,
-    /// The applicator stops the belt while it has no label.
+    /// The applicator holds the infeed while it has no label; an item that is at it already stops the belt.
     pub low_label_interlock: bool,
     /// A person needs this long to change a roll or to close a head.
     pub person_ms: u64,
@@ -276,9 +276,13 @@ impl Plant {
         self.config.kind == Kind::PrePrinted
     }
 
-    /// More items wait at the infeed.
+    /// More items come from the infeed. An applicator without a label holds the infeed: what is past it goes on.
     fn supply(&self) -> bool {
-        !self.is_pre_printed() || !self.codes.is_empty()
+        match self.config.kind {
+            Kind::PrePrinted => !self.codes.is_empty(),
+            Kind::PrintAndApply => !self.config.low_label_interlock || self.printer.labels_on_web() > 0,
+            Kind::Print => true,
+        }
     }
 
     pub(super) fn item_mut(&mut self, item_no: u64, change: impl FnOnce(&mut Item)) {
