@@ -56,10 +56,19 @@ use crate::time::{Time, Wall};
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
     /// Upstream answered.
-    Answer { id: RequestId, answer: Answered },
+    Answer {
+        id: RequestId,
+        answer: Answered,
+    },
     /// There is no answer. `sent` is false only when certainly nothing left this computer.
-    Lost { id: RequestId, sent: bool },
-    Committed { txn: TxnId, answers: Vec<Answer> },
+    Lost {
+        id: RequestId,
+        sent: bool,
+    },
+    Committed {
+        txn: TxnId,
+        answers: Vec<Answer>,
+    },
     /// The level of a product's pool, and its consumption.
     Wanted(Level),
     /// Passes made by a line.
@@ -72,14 +81,24 @@ pub enum Input {
 /// What the shell is to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    Request { id: RequestId, request: Request },
+    Request {
+        id: RequestId,
+        request: Request,
+    },
     Commit(Txn),
     /// To be stepped again at this moment, with [`Input::Tick`] if nothing else came. The last one counts.
     Wake(Time),
     /// Something for people, told once. `about` names the order, the report or the request.
-    Trouble { key: &'static str, about: String, detail: String },
+    Trouble {
+        key: &'static str,
+        about: String,
+        detail: String,
+    },
     /// A trouble told before is over.
-    Cleared { key: &'static str, about: String },
+    Cleared {
+        key: &'static str,
+        about: String,
+    },
 }
 
 /// What is to be seen of the upstream side.
@@ -337,7 +356,8 @@ impl Step {
     fn unpack(&mut self) {
         let mut under_way: u32 = self.unpacking.values().map(Unpacking::under_way).sum();
         for unpacking in self.unpacking.values_mut() {
-            while under_way < self.core.config.slices_in_flight.max(1) && unpacking.hand_over(&mut self.core) {
+            while under_way < self.core.config.slices_in_flight.max(1) && unpacking.hand_over(&mut self.core)
+            {
                 under_way += 1;
             }
         }

@@ -41,7 +41,12 @@ pub fn config() -> Config {
 }
 
 pub fn head() -> RunHead {
-    RunHead { group: "water".into(), batch: "L1".into(), production: Wall(START_MS - 3_600_000), expiry: None }
+    RunHead {
+        group: "water".into(),
+        batch: "L1".into(),
+        production: Wall(START_MS - 3_600_000),
+        expiry: None,
+    }
 }
 
 /// Codes of the model are `<serial>`; those that begin with `!` are malformed.
@@ -95,9 +100,8 @@ impl Upstream {
     pub fn work(&mut self, now: Time) {
         for r in &mut self.reports {
             if r.good.is_none() && now >= r.made.after(WORK) {
-                let fresh = |p: &PassNo| {
-                    !self.applied.contains_key(&(r.run, *p)) && !self.unknown_codes.contains(p)
-                };
+                let fresh =
+                    |p: &PassNo| !self.applied.contains_key(&(r.run, *p)) && !self.unknown_codes.contains(p);
                 let good = r.passes.iter().all(fresh);
                 if good {
                     for p in &r.passes {
@@ -135,7 +139,8 @@ impl Upstream {
                 self.block(order, *quantity, last_pack.as_deref())
             }
             Request::Packs { order, .. } => {
-                let pack = |p: &(String, Vec<Vec<u8>>)| PackSeen { pack_id: p.0.clone(), count: p.1.len() as u32 };
+                let pack =
+                    |p: &(String, Vec<Vec<u8>>)| PackSeen { pack_id: p.0.clone(), count: p.1.len() as u32 };
                 Reply::Packs(self.order(order).packs.iter().map(pack).collect())
             }
             Request::Apply { run, passes, head } => {
@@ -235,7 +240,10 @@ impl Store {
     fn record(&mut self, record: &Record) -> Option<Answer> {
         match record {
             Record::OrderWanted { order, .. } => {
-                assert!(self.orders.iter().all(|o| o.plan.po_number != order.po_number), "number given twice");
+                assert!(
+                    self.orders.iter().all(|o| o.plan.po_number != order.po_number),
+                    "number given twice"
+                );
                 let no = OrderNo(self.orders.len() as u32);
                 let (plan, state) = (order.clone(), OrderState::Wanted);
                 self.orders.push(OrderFacts { order: no, plan, state, upstream_id: None, packs: Vec::new() });
@@ -307,9 +315,8 @@ impl Store {
     }
 
     pub fn snapshot(&self) -> Snapshot {
-        let over = |s: &OrderState| {
-            matches!(s, OrderState::Exhausted | OrderState::Refused | OrderState::Closed)
-        };
+        let over =
+            |s: &OrderState| matches!(s, OrderState::Exhausted | OrderState::Refused | OrderState::Closed);
         let done = |s: &ReportState| matches!(s, ReportState::Accepted | ReportState::Refused);
         Snapshot {
             orders: self.orders.iter().filter(|o| !over(&o.state)).cloned().collect(),
