@@ -2,6 +2,7 @@
 //!
 //! What is attacked here is the border: bytes, statuses, lost connections. The order of things is attacked in the
 //! domain's own tests.
+#![allow(clippy::unwrap_used)] // a failed unwrap here is a failed test
 
 #[path = "upstream/books.rs"]
 mod books;

@@ -83,7 +83,7 @@ impl Xtrace {
         let written = match write(&self.setup, &self.layouts, request, codes) {
             Ok(written) => written,
             // Nothing to report is an answer of its own; nothing is left to be asked.
-            Err(WriteError::NoCodes) => return nothing_to_report(),
+            Err(WriteError::Codes) => return nothing_to_report(),
             Err(e) => return Outcome::Lost { sent: false, why: e.to_string() },
         };
         if let Request::Codes { .. } = request

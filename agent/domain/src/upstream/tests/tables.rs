@@ -193,7 +193,7 @@ fn a_refused_order_is_told_and_the_next_one_waits() {
     let (id, _) = s.expect("make-order");
     s.answer_with(id, 400, Reply::Refused { reason: "gtin".into() });
     assert_eq!(*s.order_state(), OrderState::Refused);
-    assert_eq!(s.told, [("order-refused", "A1-1".to_string())]);
+    assert_eq!(s.told, [("alarm.order_refused", "A1-1".to_string())]);
     assert_eq!(s.next(config().refused_pause - Duration::from_secs(10)), None);
     let (_, request) = s.next(Duration::from_secs(20)).unwrap();
     assert!(matches!(request, Request::FindOrders { by: OrderKey::PoNumber(po), .. } if po == "A1-2"));
@@ -271,7 +271,7 @@ fn blocks_that_this_database_cannot_have_lost_are_not_fetched() {
                 other => panic!("{other:?}"),
             }
         }
-        assert_eq!(s.told, [("codes-missing", "A1-1".to_string())]);
+        assert_eq!(s.told, [("alarm.codes_missing", "A1-1".to_string())]);
     }
 }
 
@@ -288,13 +288,50 @@ fn blocks_are_taken_only_as_the_pool_needs() {
 }
 
 #[test]
+fn a_refused_block_is_asked_for_again_only_after_a_new_look() {
+    let mut s = Script::with_order(OrderState::Ready { expires: None }, &[], |_| {});
+    s.level(0);
+    let (id, _) = s.expect("sub-order");
+    s.answer(id, line(BufferStatus::Active, 0));
+    let (id, _) = s.expect("block");
+    s.answer_with(id, 400, Reply::Refused { reason: "quantity".into() });
+    let (id, _) = s.expect("sub-order");
+    s.answer(id, line(BufferStatus::Active, 900));
+    let (id, _) = s.expect("packs");
+    s.answer(id, packs(&["p"]));
+    s.expect("block");
+}
+
+#[test]
+fn an_assigned_order_is_taken_when_nobody_took_its_codes() {
+    let mut s = Script::new(config(), Snapshot::default());
+    s.level(1000);
+    let plan = OrderPlan {
+        po_number: "cabinet-5".into(),
+        gtin: gtin(),
+        group: "water".into(),
+        kind: PackageKind::Unit,
+        quantity: 1000,
+        release_method: "PRIMARY".into(),
+        business_place: None,
+        upstream_id: Some("o7".into()),
+    };
+    s.feed(Input::Assigned(plan.clone()));
+    s.feed(Input::Assigned(plan));
+    let (id, _) = s.expect("sub-order");
+    assert_eq!(s.store.orders.len(), 1);
+    s.answer(id, line(BufferStatus::Active, 0));
+    assert_eq!(*s.order_state(), OrderState::Ready { expires: None });
+}
+
+#[test]
 fn an_unknown_word_is_held_and_told_once() {
     let mut s = Script::with_order(OrderState::Accepted { upstream_id: "o0".into() }, &[], |_| {});
     for _ in 0..3 {
         let (id, _) = s.expect("sub-order");
         s.answer(id, line(BufferStatus::Other("FROZEN".into()), 0));
     }
-    assert_eq!(s.told, [("order-status", "A1-1".to_string())]);
+    assert_eq!(s.told, [("alarm.order_status", "A1-1".to_string())]);
 }
 
 #[test]

@@ -281,25 +281,7 @@ impl Store {
                 self.set_aside += u64::from(set_aside);
                 Some(Answer::Unpacked { pooled, set_aside })
             }
-            Record::ReportDrafted { run, passes, .. } => {
-                let report = ReportNo(self.reports.len() as u32);
-                let open = |r: &&ReportFacts| r.state != ReportState::Refused;
-                for r in self.reports.iter().filter(open).flat_map(|r| &r.passes) {
-                    for p in passes {
-                        assert!(r.to < p.from || p.to < r.from, "a pass in two open reports");
-                    }
-                }
-                let (passes, state) = (passes.clone(), ReportState::Wanted);
-                self.reports.push(ReportFacts {
-                    report,
-                    run: *run,
-                    head: head(),
-                    passes,
-                    state,
-                    at: Wall(START_MS),
-                });
-                Some(Answer::Report(report))
-            }
+            Record::ReportDrafted { run, passes, .. } => Some(self.drafted(*run, passes)),
             Record::ReportState { report, state, .. } => {
                 self.reports[report.0 as usize].state = state.clone();
                 None
@@ -312,6 +294,19 @@ impl Store {
             }
             _ => None,
         }
+    }
+
+    fn drafted(&mut self, run: RunId, passes: &[PassRange]) -> Answer {
+        let report = ReportNo(self.reports.len() as u32);
+        let open = |r: &&ReportFacts| r.state != ReportState::Refused;
+        for r in self.reports.iter().filter(open).flat_map(|r| &r.passes) {
+            for p in passes {
+                assert!(r.to < p.from || p.to < r.from, "a pass in two open reports");
+            }
+        }
+        let (passes, state, at) = (passes.to_vec(), ReportState::Wanted, Wall(START_MS));
+        self.reports.push(ReportFacts { report, run, head: head(), passes, state, at });
+        Answer::Report(report)
     }
 
     pub fn snapshot(&self) -> Snapshot {
