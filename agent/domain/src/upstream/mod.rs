@@ -20,7 +20,7 @@
 //! | `Apply`, `POST /api/utilisation` | `POST /public/api/cod/public/codes` of ten of its codes, first and last among them: all applied is in effect | as above, each look with no `UTILISATION` document of its time still in process (`GET …/docs/search`) | if the first took effect unseen, upstream refuses the second whole, since its codes are no longer `RECEIVED`; its codes are then found applied |
 //! | a poll, a look-up, a search | a read | nothing: a repeat is safe | the same answer |
 //!
-//! A refused report ([`examine`]) is closed and its codes looked up: those applied are carried by a report that is
+//! A refused report (`examine.rs`) is closed and its codes looked up: those applied are carried by a report that is
 //! accepted without being sent, those upstream will not apply are named `Unresolved`, the rest is reported anew.
 
 mod buffer;

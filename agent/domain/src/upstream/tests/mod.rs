@@ -1,5 +1,7 @@
 //! The step attacked: scripted exchanges, and a small world in which everything goes wrong.
 
+mod orders;
 mod property;
-mod tables;
+mod reports;
+mod script;
 mod world;
