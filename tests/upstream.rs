@@ -203,10 +203,8 @@ async fn a_block_lost_or_cut_short_is_asked_for_again_with_the_same_last_pack() 
     assert_eq!(asked[0], asked[1]);
     assert_eq!(asked[1], asked[2]);
     assert!(!asked[2].contains("lastPackId") && asked[3].contains("lastPackId"));
-    let pages = w.books.pages();
     let total: usize = w.server.state().orders[0].packs.iter().map(|p| p.1.len()).sum();
-    assert_eq!(pages.pooled.len(), total, "each block once");
-    drop(pages);
+    assert_eq!(w.books.pages().pooled.len(), total, "each block once");
     w.end().await;
 }
 
@@ -238,8 +236,6 @@ async fn a_refused_connection_leaves_nothing_unknown() {
     w.books.hold_levels(false);
     let troubled = w.status.wait_for(|s| !s.trouble.is_empty());
     tokio::time::timeout(PATIENCE, troubled).await.unwrap().unwrap();
-    let pages = w.books.pages();
-    assert!(pages.orders.iter().all(|o| !o.states.contains(&OrderState::Unknown)));
-    drop(pages);
+    assert!(w.books.pages().orders.iter().all(|o| !o.states.contains(&OrderState::Unknown)));
     w.end().await;
 }
