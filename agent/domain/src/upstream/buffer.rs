@@ -132,7 +132,7 @@ impl Order {
                 None
             }
             BufferStatus::Other(word) => {
-                core.tell("order-status", &self.plan.po_number, word);
+                core.tell("alarm.order_status", &self.plan.po_number, word);
                 self.rest(core);
                 None
             }
@@ -164,11 +164,11 @@ impl Order {
             }
             Reply::Packs(packs) => self.packs_seen(core, packs),
             Reply::Block { pack_id, body, codes } => self.block_seen(core, pack_id, body, codes),
-            Reply::Refused { reason } | Reply::NotNow { reason } => {
-                // A block refused is asked for again only after a new look at the line.
+            Reply::Refused { reason } => {
+                // Asked for again only after a new look at the line: a lost answer before it shows in the sums.
                 self.buffer.fresh_until = None;
-                if self.buffer.asked.is_some() {
-                    core.tell("block-refused", &self.plan.po_number, &reason);
+                if self.buffer.asked.take().is_some() {
+                    core.tell("alarm.block_refused", &self.plan.po_number, &reason);
                 }
                 self.again(core);
             }
@@ -179,7 +179,7 @@ impl Order {
     fn line_of_ready(&mut self, core: &mut Core, line: SubOrder) {
         if line.passed == self.buffer.received() {
             self.buffer.held = false;
-            core.clear("codes-missing", &self.plan.po_number);
+            core.clear("alarm.codes_missing", &self.plan.po_number);
         }
         let until = core.now.after(core.config.idle_every);
         self.buffer.seen(until, line);
@@ -209,7 +209,7 @@ impl Order {
     fn hold(&mut self, core: &mut Core, why: &str) {
         self.buffer.held = true;
         self.buffer.fresh_until = None;
-        core.tell("codes-missing", &self.plan.po_number, why);
+        core.tell("alarm.codes_missing", &self.plan.po_number, why);
         self.tries = self.tries.max(4);
         self.again(core);
     }
@@ -231,10 +231,10 @@ impl Order {
             return self.again(core);
         }
         if codes.is_empty() || codes.len() > BLOCK_CODES_MAX {
-            core.tell("block-refused", &self.plan.po_number, "a block without codes, or with too many");
+            core.tell("alarm.block_refused", &self.plan.po_number, "a block without codes, or with too many");
             return self.again(core);
         }
-        core.clear("block-refused", &self.plan.po_number);
+        core.clear("alarm.block_refused", &self.plan.po_number);
         let count = u32::try_from(codes.len()).unwrap_or(u32::MAX);
         self.buffer.newest_digest = Some(digest);
         let pack = PackFacts { pack_id: pack_id.clone(), previous: previous.clone(), count };

@@ -19,6 +19,9 @@ const KEEP_EVERY: Duration = Duration::from_secs(600);
 /// People are told of a failing way to upstream after this many failures in a row.
 const FAILURES_TOLD: u32 = 3;
 
+/// People are told of a clock that differs by more: slow answers alone make it look two minutes late.
+const SKEW_TOLD_MS: u64 = 300_000;
+
 /// Whom an answer or a commit concerns.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Subject {
@@ -113,24 +116,30 @@ impl Core {
     pub fn answered(&mut self, id: RequestId, answer: &Answered) -> Option<Subject> {
         let (subject, name) = self.requests.remove(&id)?;
         if let Some(server) = answer.server {
-            self.skew_ms = Some(server.0.saturating_sub(self.wall.0));
+            let skew_ms = server.0.saturating_sub(self.wall.0);
+            self.skew_ms = Some(skew_ms);
+            if skew_ms.unsigned_abs() > SKEW_TOLD_MS {
+                self.tell("alarm.clock", "", &format!("{} s", skew_ms / 1000));
+            } else {
+                self.clear("alarm.clock", "");
+            }
         }
         // Status 0: the shell knew the answer without asking.
         if answer.status != 0 {
             self.last_answer = Some(self.wall);
         }
         let failed = match &answer.said {
-            Reply::Failed { reason } => Some(("upstream-failing", reason)),
-            Reply::NotNow { reason } => Some(("upstream-not-let-in", reason)),
+            Reply::Failed { reason } => Some(("alarm.upstream_away", reason)),
+            Reply::NotNow { reason } if matches!(answer.status, 401 | 403) => {
+                Some(("alarm.upstream_key", reason))
+            }
+            Reply::NotNow { reason } => Some(("alarm.upstream_away", reason)),
             _ => None,
         };
         self.pace.ended(&self.config, self.now, failed.is_none(), answer.retry_after);
         match failed {
             None => self.well(name),
-            Some((key, reason)) => {
-                let limited = answer.status == 429;
-                self.failed(key, name, &format!("{} {reason}", answer.status), limited);
-            }
+            Some((key, reason)) => self.failed(key, name, &format!("{} {reason}", answer.status)),
         }
         self.keep(name, answer);
         Some(subject)
@@ -140,21 +149,21 @@ impl Core {
     pub fn lost(&mut self, id: RequestId) -> Option<Subject> {
         let (subject, name) = self.requests.remove(&id)?;
         self.pace.ended(&self.config, self.now, false, None);
-        self.failed("upstream-failing", name, "no answer", false);
+        self.failed("alarm.upstream_away", name, "no answer");
         Some(subject)
     }
 
     fn well(&mut self, name: &'static str) {
         self.failures = 0;
         self.trouble.clear();
-        self.clear("upstream-failing", name);
-        self.clear("upstream-not-let-in", name);
+        self.clear("alarm.upstream_away", name);
+        self.clear("alarm.upstream_key", name);
     }
 
-    fn failed(&mut self, key: &'static str, name: &'static str, detail: &str, limited: bool) {
+    fn failed(&mut self, key: &'static str, name: &'static str, detail: &str) {
         self.failures = self.failures.saturating_add(1);
         self.trouble = format!("{name}: {detail}");
-        if self.failures >= FAILURES_TOLD || (key == "upstream-not-let-in" && !limited) {
+        if self.failures >= FAILURES_TOLD || key == "alarm.upstream_key" {
             self.tell(key, name, detail);
         }
     }

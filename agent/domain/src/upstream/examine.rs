@@ -61,8 +61,12 @@ impl Report {
         let named = self.examine.named;
         if named < self.examine.unresolved.len() {
             let slice = self.examine.unresolved[named..].iter().take(SLICE);
-            let record =
-                |(pass, why): &(PassNo, String)| Record::Unresolved { report: no, pass: *pass, why: why.clone(), at };
+            let record = |(pass, why): &(PassNo, String)| Record::Unresolved {
+                report: no,
+                pass: *pass,
+                why: why.clone(),
+                at,
+            };
             let records = slice.map(record).collect();
             self.examine.commit = Some(Step::Naming);
             core.commit(Subject::Report(no), records);

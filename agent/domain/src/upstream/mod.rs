@@ -15,12 +15,12 @@
 //!
 //! | request | how its effect is found | how long absence must last | what a repeat would do |
 //! |---|---|---|---|
-//! | `MakeOrder`, `POST /api/orders` | `GET /api/orders?poNumber=`, compared here again: the number bears the agent's id, is never used twice and is looked for before the first request too | [`Config::looks_min`] looks over `settle_min`, each of a whole list, none while another order of ours is being made | a second order of the same codes, paid for; the first is found by the same number, one is used, `order-twice` is told |
+//! | `MakeOrder`, `POST /api/orders` | `GET /api/orders?poNumber=`, compared here again: the number bears the agent's id, is never used twice and is looked for before the first request too | [`Config::looks_min`] looks over `settle_min`, each of a whole list, none while another order of ours is being made | a second order of the same codes, paid for; the first is found by the same number, one is used, `alarm.order_twice` is told |
 //! | `Block`, `GET /api/codes` | not looked for: asked again with the same `lastPackId`. After a start: the sum of blocks against `totalPassed`, then `GET /api/codes/packs` | nothing: a repeat is safe | the same block again: upstream repeats the block after `lastPackId` |
 //! | `Apply`, `POST /api/utilisation` | `POST /public/api/cod/public/codes` of ten of its codes, first and last among them: all applied is in effect | as above, each look with no `UTILISATION` document of its time still in process (`GET …/docs/search`) | if the first took effect unseen, upstream refuses the second whole, since its codes are no longer `RECEIVED`; its codes are then found applied |
 //! | a poll, a look-up, a search | a read | nothing: a repeat is safe | the same answer |
 //!
-//! A refused report ([`examine`]) is closed and its codes looked up: those applied are carried by a report that is
+//! A refused report (`examine.rs`) is closed and its codes looked up: those applied are carried by a report that is
 //! accepted without being sent, those upstream will not apply are named `Unresolved`, the rest is reported anew.
 
 mod buffer;
@@ -38,7 +38,7 @@ pub mod unpack;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use self::config::{Config, Level, Parse, Progress, Snapshot};
 use self::core::{Core, Subject};
@@ -56,10 +56,19 @@ use crate::time::{Time, Wall};
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
     /// Upstream answered.
-    Answer { id: RequestId, answer: Answered },
+    Answer {
+        id: RequestId,
+        answer: Answered,
+    },
     /// There is no answer. `sent` is false only when certainly nothing left this computer.
-    Lost { id: RequestId, sent: bool },
-    Committed { txn: TxnId, answers: Vec<Answer> },
+    Lost {
+        id: RequestId,
+        sent: bool,
+    },
+    Committed {
+        txn: TxnId,
+        answers: Vec<Answer>,
+    },
     /// The level of a product's pool, and its consumption.
     Wanted(Level),
     /// Passes made by a line.
@@ -72,14 +81,24 @@ pub enum Input {
 /// What the shell is to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    Request { id: RequestId, request: Request },
+    Request {
+        id: RequestId,
+        request: Request,
+    },
     Commit(Txn),
     /// To be stepped again at this moment, with [`Input::Tick`] if nothing else came. The last one counts.
     Wake(Time),
     /// Something for people, told once. `about` names the order, the report or the request.
-    Trouble { key: &'static str, about: String, detail: String },
+    Trouble {
+        key: &'static str,
+        about: String,
+        detail: String,
+    },
     /// A trouble told before is over.
-    Cleared { key: &'static str, about: String },
+    Cleared {
+        key: &'static str,
+        about: String,
+    },
 }
 
 /// What is to be seen of the upstream side.
@@ -108,6 +127,8 @@ pub struct Step {
     /// What sent the last request: the others come first now.
     served: Option<Subject>,
     begun: Option<Snapshot>,
+    /// Orders that a person assigned and that are not durable yet.
+    assigned: VecDeque<OrderPlan>,
 }
 
 impl Step {
@@ -121,6 +142,7 @@ impl Step {
             reports: BTreeMap::new(),
             served: None,
             begun: Some(snapshot),
+            assigned: VecDeque::new(),
         }
     }
 
@@ -137,7 +159,7 @@ impl Step {
             Input::Committed { txn, answers } => self.committed(txn, &answers),
             Input::Wanted(level) => self.pools.level(level),
             Input::Progress(progress) => self.runs.progress(now, progress),
-            Input::Assigned(plan) => self.assigned(plan),
+            Input::Assigned(plan) => self.assigned.push_back(plan),
             Input::Tick => {}
         }
         self.orders.retain(|_, o| o.busy || o.phase != Phase::Over);
@@ -260,19 +282,28 @@ impl Step {
         }
     }
 
-    fn assigned(&mut self, plan: OrderPlan) {
-        let here = self.orders.values().any(|o| o.plan.po_number == plan.po_number);
-        if here || plan.upstream_id.is_none() || !self.pools.assign(&plan) {
-            return;
+    /// Assigned orders become durable like our own, one at a time for a product.
+    fn take_assigned(&mut self) {
+        for _ in 0..self.assigned.len() {
+            let Some(plan) = self.assigned.pop_front() else { return };
+            let here = self.orders.values().any(|o| o.plan.po_number == plan.po_number);
+            if here || plan.upstream_id.is_none() {
+                continue;
+            }
+            if !self.pools.assign(&plan) {
+                self.assigned.push_back(plan);
+                continue;
+            }
+            let gtin = plan.gtin;
+            let record = Record::OrderWanted { order: plan, at: self.core.wall };
+            self.core.commit(Subject::Product(gtin), vec![record]);
         }
-        let gtin = plan.gtin;
-        let record = Record::OrderWanted { order: plan, at: self.core.wall };
-        self.core.commit(Subject::Product(gtin), vec![record]);
     }
 
     /// Does all that can be done now.
     fn advance(&mut self) {
         self.draft_reports();
+        self.take_assigned();
         self.want_orders();
         self.unpack();
         let mut keys: Vec<Subject> = self.orders.keys().map(|no| Subject::Order(*no)).collect();
@@ -337,7 +368,8 @@ impl Step {
     fn unpack(&mut self) {
         let mut under_way: u32 = self.unpacking.values().map(Unpacking::under_way).sum();
         for unpacking in self.unpacking.values_mut() {
-            while under_way < self.core.config.slices_in_flight.max(1) && unpacking.hand_over(&mut self.core) {
+            while under_way < self.core.config.slices_in_flight.max(1) && unpacking.hand_over(&mut self.core)
+            {
                 under_way += 1;
             }
         }

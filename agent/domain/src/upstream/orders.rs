@@ -172,7 +172,7 @@ impl Order {
     }
 
     fn unknown(&mut self, core: &mut Core, why: &str) {
-        core.tell("order-unknown", &self.plan.po_number, why);
+        core.tell("alarm.order_unknown", &self.plan.po_number, why);
         self.becomes(core, OrderState::Unknown, why, Phase::Unknown);
     }
 
@@ -188,8 +188,8 @@ impl Order {
     }
 
     pub fn refused(&mut self, core: &mut Core, reason: &str) {
-        core.clear("order-unknown", &self.plan.po_number);
-        core.tell("order-refused", &self.plan.po_number, reason);
+        core.clear("alarm.order_unknown", &self.plan.po_number);
+        core.tell("alarm.order_refused", &self.plan.po_number, reason);
         self.refused = true;
         self.becomes(core, OrderState::Refused, reason, Phase::Over);
     }
@@ -214,7 +214,7 @@ impl Order {
     }
 
     fn accepted(&mut self, core: &mut Core, upstream_id: String) {
-        core.clear("order-unknown", &self.plan.po_number);
+        core.clear("alarm.order_unknown", &self.plan.po_number);
         self.upstream_id.clone_from(&upstream_id);
         self.becomes(core, OrderState::Accepted { upstream_id }, "", Phase::Accepted);
     }
@@ -225,7 +225,11 @@ impl Order {
             seen.into_iter().filter(|o| o.po_number == self.plan.po_number).collect();
         ours.sort_by(|a, b| a.upstream_id.cmp(&b.upstream_id));
         if ours.len() > 1 {
-            core.tell("order-twice", &self.plan.po_number, "upstream has several orders of this number");
+            core.tell(
+                "alarm.order_twice",
+                &self.plan.po_number,
+                "upstream has several orders of this number",
+            );
         }
         if let Some(order) = ours.into_iter().next() {
             if order.status == OrderStatus::Rejected {
@@ -274,7 +278,7 @@ impl Order {
                 self.becomes(core, OrderState::Ready { expires }, "", Phase::Ready);
             }
             BufferStatus::Other(word) => {
-                core.tell("order-status", &self.plan.po_number, &word);
+                core.tell("alarm.order_status", &self.plan.po_number, &word);
                 self.poll_again(core);
             }
         }
@@ -289,7 +293,7 @@ impl Order {
                 self.becomes(core, OrderState::Closed, "closed upstream", Phase::Over);
             }
             Some((OrderStatus::Other(word), _)) => {
-                core.tell("order-status", &self.plan.po_number, &word);
+                core.tell("alarm.order_status", &self.plan.po_number, &word);
                 self.poll_again(core);
             }
             Some((OrderStatus::Pending | OrderStatus::Ready, _)) | None => self.poll_again(core),

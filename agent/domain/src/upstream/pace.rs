@@ -110,6 +110,8 @@ impl Pace {
 pub(super) struct Absence {
     first: Option<Time>,
     looks: u32,
+    /// All looks, also those that did not count: they make the pauses grow.
+    all: u32,
 }
 
 impl Absence {
@@ -117,18 +119,21 @@ impl Absence {
     pub fn look(&mut self, config: &Config, now: Time) -> bool {
         let first = *self.first.get_or_insert(now);
         self.looks = self.looks.saturating_add(1);
+        self.all = self.all.saturating_add(1);
         self.looks >= config.looks_min && now.since(first) >= config.settle_min
     }
 
     /// Something of ours may be in process: counting begins again.
     pub fn forget(&mut self) {
         self.first = None;
+        self.looks = 0;
+        self.all = self.all.saturating_add(1);
     }
 
     /// How long to wait for the next look: soon at first, since most effects show at once.
     pub fn pause(&self, config: &Config) -> Duration {
         let widest = (config.settle_min / config.looks_min.max(1)).max(config.poll_min);
-        config.poll_min.saturating_mul(1u32 << self.looks.min(16)).min(widest)
+        config.poll_min.saturating_mul(1u32 << self.all.min(16)).min(widest)
     }
 }
 

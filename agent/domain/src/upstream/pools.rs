@@ -62,11 +62,17 @@ impl Pools {
     }
 
     /// Orders to be made now, and when others may be.
-    pub fn orders_wanted(&mut self, core: &Core, coming: &BTreeMap<Gtin, u64>) -> Vec<Result<OrderPlan, Time>> {
+    pub fn orders_wanted(
+        &mut self,
+        core: &Core,
+        coming: &BTreeMap<Gtin, u64>,
+    ) -> Vec<Result<OrderPlan, Time>> {
         let mut wants = Vec::new();
         for (gtin, pool) in &mut self.pools {
             let target = pool.target(&core.config);
-            let (Some(product), Some(level), None) = (&pool.product, &pool.level, &pool.making) else { continue };
+            let (Some(product), Some(level), None) = (&pool.product, &pool.level, &pool.making) else {
+                continue;
+            };
             if level.pooled + coming.get(gtin).copied().unwrap_or(0) >= target {
                 continue;
             }

@@ -157,14 +157,18 @@ impl Report {
         let missing_ms = self.head.production.plus_ms(margin).0.saturating_sub(server.0);
         if missing_ms > 0 {
             if missing_ms > WAIT_TOLD_MS {
-                core.tell("report-waits", &self.own_number(core), "the production time is not yet past");
+                core.tell(
+                    "alarm.report_waits",
+                    &self.own_number(core),
+                    "the production time is not yet past",
+                );
             }
             let wait = Duration::from_millis(missing_ms.unsigned_abs()).min(core.config.poll_max);
             self.not_before = core.now.after(wait);
             core.wake_at(self.not_before);
             return None;
         }
-        core.clear("report-waits", &self.own_number(core));
+        core.clear("alarm.report_waits", &self.own_number(core));
         self.becomes(core, ReportState::Sent, "", Phase::MaySend);
         None
     }
@@ -222,7 +226,7 @@ impl Report {
     }
 
     fn unknown(&mut self, core: &mut Core, why: &str) {
-        core.tell("report-unknown", &self.own_number(core), why);
+        core.tell("alarm.report_unknown", &self.own_number(core), why);
         self.becomes(core, ReportState::Unknown, why, Phase::Probing);
     }
 
@@ -241,7 +245,7 @@ impl Report {
         match (self.phase, answer.said) {
             (Phase::Wanted, Reply::Clock) if core.skew_ms.is_some() => {}
             (Phase::MaySend, Reply::ReportMade { upstream_id }) => {
-                core.clear("report-unknown", &self.own_number(core));
+                core.clear("alarm.report_unknown", &self.own_number(core));
                 self.upstream_id.clone_from(&upstream_id);
                 self.becomes(core, ReportState::Processing { upstream_id }, "", Phase::Processing);
             }
@@ -256,7 +260,7 @@ impl Report {
             }
             (Phase::Probing, Reply::Codes(codes)) => {
                 if !codes.is_empty() && codes.iter().all(|(_, s)| *s == CodeStatus::Applied) {
-                    core.clear("report-unknown", &self.own_number(core));
+                    core.clear("alarm.report_unknown", &self.own_number(core));
                     self.becomes(core, ReportState::Accepted, "found in effect", Phase::Over);
                 } else {
                     self.phase = Phase::Searching;
@@ -273,12 +277,12 @@ impl Report {
         match status {
             ReportStatus::InProcess => self.poll_again(core),
             ReportStatus::Success => {
-                core.clear("report-status", &self.own_number(core));
+                core.clear("alarm.report_status", &self.own_number(core));
                 self.becomes(core, ReportState::Accepted, "", Phase::Over);
             }
             ReportStatus::Error => self.refused(core, reason),
             ReportStatus::Other(word) => {
-                core.tell("report-status", &self.own_number(core), &word);
+                core.tell("alarm.report_status", &self.own_number(core), &word);
                 self.poll_again(core);
             }
         }
@@ -315,8 +319,8 @@ impl Report {
     }
 
     fn refused(&mut self, core: &mut Core, reason: String) {
-        core.clear("report-unknown", &self.own_number(core));
-        core.tell("report-refused", &self.own_number(core), &reason);
+        core.clear("alarm.report_unknown", &self.own_number(core));
+        core.tell("alarm.report_refused", &self.own_number(core), &reason);
         self.examine = Examine::of(reason);
         self.phase = Phase::Examining;
     }

@@ -97,27 +97,50 @@ pub struct Answered {
 /// What an answer said.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
-    OrderMade { upstream_id: String },
+    OrderMade {
+        upstream_id: String,
+    },
     /// `whole` is false when there may be more than this page: then not being on it says nothing.
-    Orders { seen: Vec<OrderSeen>, whole: bool },
+    Orders {
+        seen: Vec<OrderSeen>,
+        whole: bool,
+    },
     /// `None`: upstream names no such line yet.
     SubOrder(Option<SubOrder>),
     /// `body` as received; `codes` are the same codes as bytes.
-    Block { pack_id: String, body: Vec<u8>, codes: Vec<Vec<u8>> },
+    Block {
+        pack_id: String,
+        body: Vec<u8>,
+        codes: Vec<Vec<u8>>,
+    },
     Packs(Vec<PackSeen>),
-    ReportMade { upstream_id: String },
-    Report { status: ReportStatus, reason: String },
+    ReportMade {
+        upstream_id: String,
+    },
+    Report {
+        status: ReportStatus,
+        reason: String,
+    },
     /// By pass; a pass whose code is not to be reported any more is left out.
     Codes(Vec<(PassNo, CodeStatus)>),
     /// `next`: there may be more after this document.
-    Documents { seen: Vec<DocumentSeen>, next: Option<String> },
+    Documents {
+        seen: Vec<DocumentSeen>,
+        next: Option<String>,
+    },
     Clock,
     /// Refused for its content (400, 409, 422): nothing of it is in effect and a repeat would be refused again.
-    Refused { reason: String },
+    Refused {
+        reason: String,
+    },
     /// Not let in (401, 403, 404, 405, 413, 415, 429): nothing of it is in effect; it may be asked again later.
-    NotNow { reason: String },
+    NotNow {
+        reason: String,
+    },
     /// Answered, but what it did is not known: 5xx, 406, a page of a gateway, half a document.
-    Failed { reason: String },
+    Failed {
+        reason: String,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -4,8 +4,8 @@
 //! where the last durable slice ended.
 
 use super::core::{Core, Subject};
-use crate::gs1::Gtin;
 use crate::code::Code;
+use crate::gs1::Gtin;
 use crate::ids::BlockNo;
 use crate::layout::Layout;
 use crate::record::{Record, Unpacked};
@@ -19,7 +19,10 @@ pub fn read_issued(layout: &Layout, raw: &[u8]) -> Result<Code, String> {
     let parsed = layout.parse(raw).map_err(|e| e.to_string())?;
     match layout.render_full(&parsed.code) {
         Ok(written) if written == raw => Ok(parsed.code),
-        Ok(_) => Err("the layout writes this code in another way: a separator is lost or spelled differently".into()),
+        Ok(_) => {
+            Err("the layout writes this code in another way: a separator is lost or spelled differently"
+                .into())
+        }
         Err(e) => Err(e.to_string()),
     }
 }
@@ -62,7 +65,10 @@ impl Unpacking {
         let slice = self.codes[self.next..end].iter().map(|raw| self.read(core, raw)).collect();
         let from = u32::try_from(self.next).unwrap_or(u32::MAX);
         self.next = end;
-        core.commit(Subject::Block(self.block), vec![Record::Unpack { block: self.block, from, slice, at: core.wall }]);
+        core.commit(
+            Subject::Block(self.block),
+            vec![Record::Unpack { block: self.block, from, slice, at: core.wall }],
+        );
         true
     }
 

@@ -83,7 +83,7 @@ impl Xtrace {
         let written = match write(&self.setup, &self.layouts, request, codes) {
             Ok(written) => written,
             // Nothing to report is an answer of its own; nothing is left to be asked.
-            Err(WriteError::NoCodes) => return nothing_to_report(),
+            Err(WriteError::Codes) => return nothing_to_report(),
             Err(e) => return Outcome::Lost { sent: false, why: e.to_string() },
         };
         if let Request::Codes { .. } = request
@@ -101,7 +101,10 @@ impl Xtrace {
     async fn exchange(&self, request: &Request, written: Written, key: &str) -> Outcome {
         let url = format!("{}{}", self.setup.base, written.path);
         let Ok(mut bearer) = HeaderValue::from_str(&format!("Bearer {key}")) else {
-            return Outcome::Lost { sent: false, why: "the key file has characters no header may have".into() };
+            return Outcome::Lost {
+                sent: false,
+                why: "the key file has characters no header may have".into(),
+            };
         };
         bearer.set_sensitive(true);
         let builder = if written.post { self.client.post(url) } else { self.client.get(url) };
@@ -126,10 +129,7 @@ impl Xtrace {
             Err(why) => (read(request, &written.asked, status, why.as_bytes()), None),
             Ok(body) => {
                 let said = read(request, &written.asked, status, &body);
-                let bad = matches!(
-                    said,
-                    Reply::Refused { .. } | Reply::NotNow { .. } | Reply::Failed { .. }
-                );
+                let bad = matches!(said, Reply::Refused { .. } | Reply::NotNow { .. } | Reply::Failed { .. });
                 (said, bad.then(|| masked(&body, key)))
             }
         };
@@ -215,10 +215,7 @@ mod tests {
                 r#"[{"code":"invalid-input-parameter","context":{"parameter":"gtin"}}]"#,
                 r#"invalid-input-parameter {"parameter":"gtin"}"#,
             ),
-            (
-                r#"{"code":"x","context":{"_cause":"inactive-token"}}"#,
-                r#"x {"_cause":"inactive-token"}"#,
-            ),
+            (r#"{"code":"x","context":{"_cause":"inactive-token"}}"#, r#"x {"_cause":"inactive-token"}"#),
             ("<html>oh</html>", "not JSON, 15 bytes: <html>oh</html>"),
             ("", "no words"),
             (r#"{"status":500}"#, r#"{"status":500}"#),

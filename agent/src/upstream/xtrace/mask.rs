@@ -43,10 +43,7 @@ mod tests {
 
     #[test]
     fn tails_and_the_key_are_not_kept() {
-        check(
-            r#"["010489921512237121U&U1+<cfOUoZf\u001d93CANARY","x"]"#,
-            "[\"0104899215122371…\",\"x\"]",
-        );
+        check(r#"["010489921512237121U&U1+<cfOUoZf\u001d93CANARY","x"]"#, "[\"0104899215122371…\",\"x\"]");
         check(r#"["00000046198488X?io+qCABm8CANARY"#, "[\"00000046198488X?…");
         check(r#"{"cause":"bad key K-1"}"#, r#"{"cause":"bad key (key)"}"#);
         let uuid = r#"{"packId":"1c9a7f6e-0000-4f1a-9d2b-0123456789ab"}"#;

@@ -237,7 +237,11 @@ pub fn words(body: &[u8]) -> String {
         Err(_) if body.is_empty() => "no words".into(),
         Err(_) => {
             let text = String::from_utf8_lossy(&body[..body.len().min(100)]).replace(['\n', '\r'], " ");
-            format!("not JSON, {} bytes: {}", body.len(), text.split(['"', '\u{1d}']).next().unwrap_or_default())
+            format!(
+                "not JSON, {} bytes: {}",
+                body.len(),
+                text.split(['"', '\u{1d}']).next().unwrap_or_default()
+            )
         }
     }
 }

@@ -29,11 +29,11 @@ pub struct Written {
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     #[error("no layout for the product group {0}")]
-    NoLayout(String),
+    Layout(String),
     #[error("the code of pass {0} does not fit its product group")]
-    NoForm(PassNo),
+    Form(PassNo),
     #[error("none of the passes has a code to report")]
-    NoCodes,
+    Codes,
 }
 
 /// Writes a request. `codes` are those of the passes that it names.
@@ -144,13 +144,13 @@ fn report(head: &ReportHead, codes: &[String]) -> Value {
 
 /// Reports name codes whole, with separators and tail.
 fn full(layouts: &Layouts, group: &str, codes: &[(PassNo, Code)]) -> Result<Vec<String>, WriteError> {
-    let layout = layouts.get(group).ok_or_else(|| WriteError::NoLayout(group.into()))?;
+    let layout = layouts.get(group).ok_or_else(|| WriteError::Layout(group.into()))?;
     if codes.is_empty() {
-        return Err(WriteError::NoCodes);
+        return Err(WriteError::Codes);
     }
     let render = |(pass, code): &(PassNo, Code)| {
-        let bytes = layout.render_full(code).map_err(|_| WriteError::NoForm(*pass))?;
-        String::from_utf8(bytes).map_err(|_| WriteError::NoForm(*pass))
+        let bytes = layout.render_full(code).map_err(|_| WriteError::Form(*pass))?;
+        String::from_utf8(bytes).map_err(|_| WriteError::Form(*pass))
     };
     codes.iter().map(render).collect()
 }
@@ -161,9 +161,9 @@ fn identities(
     group: &str,
     codes: &[(PassNo, Code)],
 ) -> Result<BTreeMap<Vec<u8>, PassNo>, WriteError> {
-    let layout = layouts.get(group).ok_or_else(|| WriteError::NoLayout(group.into()))?;
+    let layout = layouts.get(group).ok_or_else(|| WriteError::Layout(group.into()))?;
     let render = |(pass, code): &(PassNo, Code)| {
-        let bytes = layout.render_identity_of(code).map_err(|_| WriteError::NoForm(*pass))?;
+        let bytes = layout.render_identity_of(code).map_err(|_| WriteError::Form(*pass))?;
         Ok((bytes, *pass))
     };
     codes.iter().map(render).collect()

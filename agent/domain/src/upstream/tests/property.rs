@@ -177,7 +177,8 @@ impl World {
     }
 
     fn tell(&mut self) {
-        let level = super::super::config::Level { gtin: gtin(), pooled: self.store.pooled - self.sold, per_hour: 0 };
+        let level =
+            super::super::config::Level { gtin: gtin(), pooled: self.store.pooled - self.sold, per_hour: 0 };
         self.feed(Input::Wanted(level));
         if self.store.passed_to > 0 {
             self.feed(Input::Progress(self.store.progress()));
@@ -261,7 +262,8 @@ impl World {
             }
         }
         let end = |r: &&ReportFacts| !matches!(r.state, ReportState::Accepted | ReportState::Refused);
-        let open: Vec<_> = self.store.reports.iter().filter(end).map(|r| (r.report, &r.passes, &r.state)).collect();
+        let open: Vec<_> =
+            self.store.reports.iter().filter(end).map(|r| (r.report, &r.passes, &r.state)).collect();
         panic!("not settled at {:?}, wake {:?}: {:?} {open:?}", self.now, self.wake, self.step.status());
     }
 

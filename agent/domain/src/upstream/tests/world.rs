@@ -41,7 +41,12 @@ pub fn config() -> Config {
 }
 
 pub fn head() -> RunHead {
-    RunHead { group: "water".into(), batch: "L1".into(), production: Wall(START_MS - 3_600_000), expiry: None }
+    RunHead {
+        group: "water".into(),
+        batch: "L1".into(),
+        production: Wall(START_MS - 3_600_000),
+        expiry: None,
+    }
 }
 
 /// Codes of the model are `<serial>`; those that begin with `!` are malformed.
@@ -95,9 +100,8 @@ impl Upstream {
     pub fn work(&mut self, now: Time) {
         for r in &mut self.reports {
             if r.good.is_none() && now >= r.made.after(WORK) {
-                let fresh = |p: &PassNo| {
-                    !self.applied.contains_key(&(r.run, *p)) && !self.unknown_codes.contains(p)
-                };
+                let fresh =
+                    |p: &PassNo| !self.applied.contains_key(&(r.run, *p)) && !self.unknown_codes.contains(p);
                 let good = r.passes.iter().all(fresh);
                 if good {
                     for p in &r.passes {
@@ -135,7 +139,8 @@ impl Upstream {
                 self.block(order, *quantity, last_pack.as_deref())
             }
             Request::Packs { order, .. } => {
-                let pack = |p: &(String, Vec<Vec<u8>>)| PackSeen { pack_id: p.0.clone(), count: p.1.len() as u32 };
+                let pack =
+                    |p: &(String, Vec<Vec<u8>>)| PackSeen { pack_id: p.0.clone(), count: p.1.len() as u32 };
                 Reply::Packs(self.order(order).packs.iter().map(pack).collect())
             }
             Request::Apply { run, passes, head } => {
@@ -235,7 +240,10 @@ impl Store {
     fn record(&mut self, record: &Record) -> Option<Answer> {
         match record {
             Record::OrderWanted { order, .. } => {
-                assert!(self.orders.iter().all(|o| o.plan.po_number != order.po_number), "number given twice");
+                assert!(
+                    self.orders.iter().all(|o| o.plan.po_number != order.po_number),
+                    "number given twice"
+                );
                 let no = OrderNo(self.orders.len() as u32);
                 let (plan, state) = (order.clone(), OrderState::Wanted);
                 self.orders.push(OrderFacts { order: no, plan, state, upstream_id: None, packs: Vec::new() });
@@ -273,25 +281,7 @@ impl Store {
                 self.set_aside += u64::from(set_aside);
                 Some(Answer::Unpacked { pooled, set_aside })
             }
-            Record::ReportDrafted { run, passes, .. } => {
-                let report = ReportNo(self.reports.len() as u32);
-                let open = |r: &&ReportFacts| r.state != ReportState::Refused;
-                for r in self.reports.iter().filter(open).flat_map(|r| &r.passes) {
-                    for p in passes {
-                        assert!(r.to < p.from || p.to < r.from, "a pass in two open reports");
-                    }
-                }
-                let (passes, state) = (passes.clone(), ReportState::Wanted);
-                self.reports.push(ReportFacts {
-                    report,
-                    run: *run,
-                    head: head(),
-                    passes,
-                    state,
-                    at: Wall(START_MS),
-                });
-                Some(Answer::Report(report))
-            }
+            Record::ReportDrafted { run, passes, .. } => Some(self.drafted(*run, passes)),
             Record::ReportState { report, state, .. } => {
                 self.reports[report.0 as usize].state = state.clone();
                 None
@@ -306,10 +296,22 @@ impl Store {
         }
     }
 
+    fn drafted(&mut self, run: RunId, passes: &[PassRange]) -> Answer {
+        let report = ReportNo(self.reports.len() as u32);
+        let open = |r: &&ReportFacts| r.state != ReportState::Refused;
+        for r in self.reports.iter().filter(open).flat_map(|r| &r.passes) {
+            for p in passes {
+                assert!(r.to < p.from || p.to < r.from, "a pass in two open reports");
+            }
+        }
+        let (passes, state, at) = (passes.to_vec(), ReportState::Wanted, Wall(START_MS));
+        self.reports.push(ReportFacts { report, run, head: head(), passes, state, at });
+        Answer::Report(report)
+    }
+
     pub fn snapshot(&self) -> Snapshot {
-        let over = |s: &OrderState| {
-            matches!(s, OrderState::Exhausted | OrderState::Refused | OrderState::Closed)
-        };
+        let over =
+            |s: &OrderState| matches!(s, OrderState::Exhausted | OrderState::Refused | OrderState::Closed);
         let done = |s: &ReportState| matches!(s, ReportState::Accepted | ReportState::Refused);
         Snapshot {
             orders: self.orders.iter().filter(|o| !over(&o.state)).cloned().collect(),

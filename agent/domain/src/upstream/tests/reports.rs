@@ -1,0 +1,151 @@
+//! Reports: what is said, and what the step then does.
+
+use std::time::Duration;
+
+use super::super::Input;
+use super::super::config::*;
+use super::super::request::*;
+use super::script::Script;
+use super::world::*;
+use crate::ids::*;
+use crate::record::*;
+use crate::time::Wall;
+
+#[test]
+fn a_report_waits_until_its_production_time_is_past_by_the_servers_clock() {
+    let mut s = Script::new(Config { products: vec![], ..config() }, Snapshot::default());
+    // Ours says that the time is past; the server's clock is five minutes behind ours.
+    s.passes(10, Wall(START_MS - 120_000));
+    let (id, _) = s.expect("clock");
+    let server = Some(Wall(START_MS - 300_000));
+    let answer = Answered { status: 200, retry_after: None, server, said: Reply::Clock, kept: None };
+    s.feed(Input::Answer { id, answer });
+    assert_eq!(s.next(Duration::from_secs(230)), None);
+    let (_, request) = s.next(Duration::from_secs(70)).unwrap();
+    let Request::Apply { head, passes, .. } = request else { panic!("{request:?}") };
+    assert_eq!((head.production, head.own_number.as_str()), (Wall(START_MS - 120_000), "A1-R0"));
+    assert_eq!(passes, [PassRange { from: PassNo(1), to: PassNo(10) }]);
+}
+
+fn lost_report() -> Script {
+    let mut s = Script::new(Config { products: vec![], ..config() }, Snapshot::default());
+    s.passes(10, Wall(START_MS - 3_600_000));
+    let (id, _) = s.expect("clock");
+    s.answer(id, Reply::Clock);
+    let (id, _) = s.expect("apply");
+    s.feed(Input::Lost { id, sent: true });
+    assert_eq!(s.store.reports[0].state, ReportState::Unknown);
+    s
+}
+
+fn statuses(request: &Request, status: impl Fn(u32) -> CodeStatus) -> Reply {
+    let Request::Codes { passes, .. } = request else { panic!("{request:?}") };
+    Reply::Codes(super::super::passes::each(passes).map(|p| (p, status(p.0))).collect())
+}
+
+#[test]
+fn a_lost_report_whose_codes_are_applied_is_in_effect() {
+    let mut s = lost_report();
+    let (id, request) = s.expect("codes");
+    s.answer(id, statuses(&request, |_| CodeStatus::Applied));
+    assert_eq!(s.store.reports[0].state, ReportState::Accepted);
+}
+
+/// Answers looks until something else is asked for, or for a day.
+fn look_on(s: &mut Script, document: impl Fn(&Script) -> Vec<DocumentSeen>) -> Option<Request> {
+    let end = s.now.after(Duration::from_secs(24 * 3600));
+    while s.now < end {
+        let (id, request) = s.next(Duration::from_secs(1200)).unwrap();
+        match request {
+            Request::Codes { .. } => s.answer(id, statuses(&request, |_| CodeStatus::Received)),
+            Request::Documents { .. } => {
+                let seen = document(s);
+                s.answer(id, Reply::Documents { seen, next: None });
+            }
+            other => return Some(other),
+        }
+    }
+    None
+}
+
+#[test]
+fn a_lost_report_is_sent_again_only_after_the_settling_time() {
+    let mut s = lost_report();
+    let lost_at = s.now;
+    assert!(matches!(look_on(&mut s, |_| vec![]), Some(Request::Apply { .. })));
+    assert!(s.now.since(lost_at) >= config().settle_min);
+    assert_eq!((s.store.reports.len(), &s.store.reports[0].state), (1, &ReportState::Sent));
+}
+
+#[test]
+fn absence_of_a_report_does_not_count_while_a_document_of_its_time_is_in_process() {
+    let mut s = lost_report();
+    let doc =
+        |_: &Script| vec![DocumentSeen { id: "d".into(), done: false, created: Some(Wall(START_MS + 1000)) }];
+    assert_eq!(look_on(&mut s, doc), None);
+}
+
+#[test]
+fn a_refused_report_is_closed_and_its_codes_are_dealt_with_one_by_one() {
+    let mut s = Script::new(Config { products: vec![], ..config() }, Snapshot::default());
+    s.passes(50, Wall(START_MS - 3_600_000));
+    let (id, _) = s.expect("clock");
+    s.answer(id, Reply::Clock);
+    let (id, _) = s.expect("apply");
+    s.answer_with(id, 400, Reply::Refused { reason: "bad".into() });
+    // 40 codes a look-up.
+    for _ in 0..2 {
+        let (id, request) = s.expect("codes");
+        let status = |p| match p {
+            1..=5 => CodeStatus::Applied,
+            10 => CodeStatus::Missing,
+            20 => CodeStatus::Other("WRITTEN_OFF".into()),
+            _ => CodeStatus::Received,
+        };
+        s.answer(id, statuses(&request, status));
+    }
+    let range = |from, to| PassRange { from: PassNo(from), to: PassNo(to) };
+    assert_eq!(s.store.unresolved, [(ReportNo(0), PassNo(10)), (ReportNo(0), PassNo(20))]);
+    let state = |n: usize| (&s.store.reports[n].state, s.store.reports[n].passes.clone());
+    assert_eq!(state(0).0, &ReportState::Refused);
+    assert_eq!(state(1), (&ReportState::Accepted, vec![range(1, 5)]));
+    assert_eq!(state(2).1, [range(6, 9), range(11, 19), range(21, 50)]);
+    let (_, request) = s.expect("apply");
+    assert!(matches!(request, Request::Apply { head, .. } if head.own_number == "A1-R2"));
+}
+
+#[test]
+fn a_report_refused_for_no_fault_of_its_codes_is_tried_again_after_a_pause() {
+    let mut s = Script::new(Config { products: vec![], ..config() }, Snapshot::default());
+    s.passes(10, Wall(START_MS - 3_600_000));
+    let (id, _) = s.expect("clock");
+    s.answer(id, Reply::Clock);
+    for pause in [3600, 7200] {
+        let (id, _) = s.next(Duration::from_secs(pause + 10)).unwrap();
+        s.answer_with(id, 400, Reply::Refused { reason: "business place".into() });
+        let (id, request) = s.expect("codes");
+        s.answer(id, statuses(&request, |_| CodeStatus::Received));
+        assert_eq!(s.next(Duration::from_secs(pause - 10)), None);
+    }
+    assert_eq!(s.store.reports.len(), 3);
+}
+
+#[test]
+fn passes_are_reported_by_number_by_age_and_at_the_end() {
+    let mut s = Script::new(Config { products: vec![], ..config() }, Snapshot::default());
+    let tell = |s: &mut Script, to, closed| {
+        let progress =
+            Progress { run: RunId(1), head: head(), passed_to: PassNo(to), reported_to: PassNo(0), closed };
+        s.feed(Input::Progress(progress));
+    };
+    tell(&mut s, 99, false);
+    assert_eq!(s.store.reports.len(), 0);
+    tell(&mut s, 230, false);
+    assert_eq!(s.store.reports.len(), 2, "two of a hundred");
+    s.now = s.now.after(config().report_every);
+    s.feed(Input::Tick);
+    assert_eq!(s.store.reports.len(), 3, "thirty that are old");
+    tell(&mut s, 231, true);
+    let last = s.store.reports.last().unwrap().passes.clone();
+    assert_eq!(last, [PassRange { from: PassNo(231), to: PassNo(231) }]);
+}
