@@ -98,7 +98,7 @@ fn json_has_the_shapes_of_the_api() {
     assert_eq!(json(&world.tamga(&start, b""))["opened"]["run"], 1);
     let refused = world.tamga(&["--json", "run", "stop", "none"], b"");
     assert_eq!(refused.status.code(), Some(6));
-    assert_eq!(json(&refused)["error"], "api.no_line");
+    assert_eq!(json(&refused)["error"], "http.no_line");
 }
 
 #[test]

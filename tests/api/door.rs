@@ -74,7 +74,7 @@ fn every_change_needs_a_name_and_is_written_down() {
             };
             let (status, text) = world.send(request);
             let body: Value = serde_json::from_str(&text).unwrap();
-            assert_eq!((status, body["error"].as_str().unwrap()), (400, "api.who"), "{} {who:?}", route.path);
+            assert_eq!((status, body["error"].as_str().unwrap()), (400, "http.who"), "{} {who:?}", route.path);
         }
     }
     assert!(world.asked.lock().unwrap().is_empty());

@@ -212,7 +212,7 @@ fn row() -> RunRow {
 impl Records for Memory {
     fn story(&self, scan: &[u8]) -> Result<Option<Story>, RecordsError> {
         if !scan.starts_with(b"01") {
-            return Err(RecordsError::Refused(Refusal::new("api.bad_scan")));
+            return Err(RecordsError::Refused(Refusal::new("http.bad_scan")));
         }
         let event = StoryEvent { at: Wall(5_000), key: "issued".into(), detail: "p1".into() };
         Ok(scan.windows(4).any(|w| w == b"A7bQ").then(|| Story {
@@ -265,7 +265,7 @@ impl Records for Memory {
         let mut answer = Imported::default();
         for (line, code) in &slice.codes {
             if code.starts_with(b"bad") {
-                let why = "api.code_malformed".to_owned();
+                let why = "http.code_malformed".to_owned();
                 answer.refused.push(RefusedCode { line: *line, code: None, why });
             } else {
                 answer.taken += 1;

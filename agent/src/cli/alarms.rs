@@ -61,7 +61,7 @@ async fn acknowledge(daemon: &Daemon, show: Show, alarms: &[dto::Alarm], ack: Ac
     let line = match (ack.line, of_key.as_slice()) {
         (Some(line), _) => line,
         (None, [only]) => (*only).to_owned(),
-        (None, []) => return Err(Failed::new(Exit::NotFound, "api.no_alarm").with("key", ack.key)),
+        (None, []) => return Err(Failed::new(Exit::NotFound, "http.no_alarm").with("key", ack.key)),
         (None, several) => {
             let lines = several.join(", ");
             return Err(Failed::new(Exit::Usage, "cli.which_line").with("lines", lines));

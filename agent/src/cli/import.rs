@@ -64,7 +64,7 @@ fn read(command: &Import) -> Result<Vec<u8>, Failed> {
         Failed::new(Exit::Usage, "cli.no_list").with("path", &path).with("why", error)
     })?;
     if list.len() > LIST_BYTES_MAX {
-        return Err(Failed::new(Exit::Usage, "api.too_large"));
+        return Err(Failed::new(Exit::Usage, "http.too_large"));
     }
     Ok(list)
 }

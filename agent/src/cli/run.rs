@@ -155,7 +155,7 @@ async fn wait_until_closed(daemon: &Daemon, show: Show, line: &str, run: u32) ->
 async fn run_of(daemon: &Daemon, line: &str) -> Result<Option<dto::LineRun>, Failed> {
     let status: dto::Status = daemon.get("/api/v1/status").await?;
     let found = status.lines.into_iter().find(|l| l.name == line);
-    let missing = || Failed::new(Exit::NotFound, "api.no_line").with("line", line);
+    let missing = || Failed::new(Exit::NotFound, "http.no_line").with("line", line);
     Ok(found.ok_or_else(missing)?.run)
 }
 

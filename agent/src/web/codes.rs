@@ -30,7 +30,7 @@ pub async fn declare(
         "scrapped" => Declared::Scrapped,
         "passed" => Declared::Passed,
         "rejected" => Declared::Rejected,
-        _ => return Err(ApiError::field("as", "api.bad_field").with("value", body.declared)),
+        _ => return Err(ApiError::field("as", "http.bad_field").with("value", body.declared)),
     };
     let story = story_of(&app, body.scan.as_deref(), body.scan_base64.as_deref()).await?;
     let code = shape::code(&story.code);
@@ -40,7 +40,7 @@ pub async fn declare(
         (None, Some(line)) => line_of(&app, &app.desk.line_name(line))?,
         (None, None) => match app.desk.lines.as_slice() {
             [only] => only,
-            _ => return Err(ApiError::field("line", "api.which_line")),
+            _ => return Err(ApiError::field("line", "http.which_line")),
         },
     };
     Ok(done(ask(line, Ask::Declare { code: story.code, declared }, &by).await?))
@@ -50,14 +50,14 @@ async fn story_of(app: &App, text: Option<&str>, base64: Option<&str>) -> Result
     let scan = match (text, base64) {
         (Some(text), None) => scan::spelled(text),
         (None, Some(base64)) => scan::from_base64(base64)
-            .ok_or_else(|| ApiError::new(StatusCode::BAD_REQUEST, "api.bad_base64"))?,
+            .ok_or_else(|| ApiError::new(StatusCode::BAD_REQUEST, "http.bad_base64"))?,
         (Some(_), Some(_)) | (None, None) => {
-            return Err(ApiError::new(StatusCode::BAD_REQUEST, "api.one_scan"));
+            return Err(ApiError::new(StatusCode::BAD_REQUEST, "http.one_scan"));
         }
     };
     if scan.is_empty() || scan.len() > scan::SCAN_BYTES_MAX {
-        return Err(ApiError::new(StatusCode::BAD_REQUEST, "api.bad_scan"));
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, "http.bad_scan"));
     }
     let story = app.records(move |records| records.story(&scan)).await?;
-    story.ok_or_else(|| ApiError::new(StatusCode::NOT_FOUND, "api.no_code"))
+    story.ok_or_else(|| ApiError::new(StatusCode::NOT_FOUND, "http.no_code"))
 }

@@ -100,7 +100,7 @@ pub async fn acknowledge(
     by.note(format!("line={} key={}", body.line, body.key));
     let desk = line_of(&app, &body.line)?;
     if !desk.status.borrow().alarms.iter().any(|alarm| alarm.key == body.key) {
-        return Err(ApiError::new(StatusCode::NOT_FOUND, "api.no_alarm").with("key", body.key));
+        return Err(ApiError::new(StatusCode::NOT_FOUND, "http.no_alarm").with("key", body.key));
     }
     Ok(done(ask(desk, Ask::Acknowledge { key: body.key }, &by).await?))
 }
@@ -115,14 +115,14 @@ pub async fn set_trace(
         "off" => TraceLevel::Off,
         "frames" => TraceLevel::Frames,
         "bytes" => TraceLevel::Bytes,
-        _ => return Err(ApiError::field("level", "api.bad_field").with("value", body.level)),
+        _ => return Err(ApiError::field("level", "http.bad_field").with("value", body.level)),
     };
     by.note(format!("level={}", body.level));
     let name = device.clone();
     if app.records(move |records| records.set_trace(&name, level)).await? {
         return Ok(done(Reply::Done));
     }
-    Err(ApiError::new(StatusCode::NOT_FOUND, "api.no_device").with("device", device))
+    Err(ApiError::new(StatusCode::NOT_FOUND, "http.no_device").with("device", device))
 }
 
 pub fn line_of<'a>(app: &'a App, name: &str) -> Result<&'a LineDesk, ApiError> {
@@ -132,11 +132,11 @@ pub fn line_of<'a>(app: &'a App, name: &str) -> Result<&'a LineDesk, ApiError> {
 /// Asks the line and waits. A line that does not answer in time may still do what was asked: the error says so.
 pub async fn ask(line: &LineDesk, ask: Ask, by: &By) -> Result<Reply, ApiError> {
     let (reply, answer) = oneshot::channel();
-    let gone = || ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "api.line_gone").with("line", &line.name);
+    let gone = || ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "http.line_gone").with("line", &line.name);
     match line.ask.try_send(Asked { ask, who: by.who.clone(), reply }) {
         Ok(()) => {}
         Err(TrySendError::Full(_)) => {
-            let busy = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "api.line_busy");
+            let busy = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "http.line_busy");
             return Err(busy.with("line", &line.name));
         }
         Err(TrySendError::Closed(_)) => return Err(gone()),
@@ -145,7 +145,7 @@ pub async fn ask(line: &LineDesk, ask: Ask, by: &By) -> Result<Reply, ApiError> 
         Ok(Ok(answer)) => Ok(answer?),
         Ok(Err(_)) => Err(gone()),
         Err(_) => {
-            Err(ApiError::new(StatusCode::GATEWAY_TIMEOUT, "api.line_silent").with("line", &line.name))
+            Err(ApiError::new(StatusCode::GATEWAY_TIMEOUT, "http.line_silent").with("line", &line.name))
         }
     }
 }
@@ -167,21 +167,21 @@ fn plan_of(body: &dto::StartRun, products: &[Product], now: Wall) -> Result<RunP
     let digits = body.gtin.trim();
     let is_gtin = digits.len() == 14 && digits.bytes().all(|b| b.is_ascii_digit());
     let gtin = is_gtin.then(|| Gtin::parse(digits.as_bytes()).ok()).flatten();
-    let gtin = gtin.ok_or_else(|| ApiError::field("gtin", "api.bad_gtin").with("value", digits))?;
+    let gtin = gtin.ok_or_else(|| ApiError::field("gtin", "http.bad_gtin").with("value", digits))?;
     let known = products.iter().find(|product| product.gtin == gtin).map(|product| product.group.clone());
     let group = match (known, &body.group) {
         (Some(known), Some(given)) if known != *given => {
-            return Err(ApiError::field("group", "api.other_group").with("known", known).with("value", given));
+            return Err(ApiError::field("group", "http.other_group").with("known", known).with("value", given));
         }
         (Some(known), _) => known,
         (None, Some(given)) if !given.trim().is_empty() => given.trim().to_owned(),
-        (None, _) => return Err(ApiError::field("gtin", "api.no_product").with("value", gtin)),
+        (None, _) => return Err(ApiError::field("gtin", "http.no_product").with("value", gtin)),
     };
     let batch = named("batch", &body.batch, BATCH_CHARS_MAX)?;
     let production = moment_of("production", body.production.as_deref())?.unwrap_or(now);
     let expiry = moment_of("expiry", body.expiry.as_deref())?;
     if expiry.is_some_and(|expiry| expiry <= production) {
-        return Err(ApiError::field("expiry", "api.expiry_before_production"));
+        return Err(ApiError::field("expiry", "http.expiry_before_production"));
     }
     let key = match &body.key {
         Some(key) => named("key", key, KEY_CHARS_MAX)?,
@@ -193,12 +193,12 @@ fn plan_of(body: &dto::StartRun, products: &[Product], now: Wall) -> Result<RunP
 fn named(field: &str, text: &str, chars_max: usize) -> Result<String, ApiError> {
     let text = text.trim();
     let fits = !text.is_empty() && text.chars().count() <= chars_max && !text.chars().any(char::is_control);
-    fits.then(|| text.to_owned()).ok_or_else(|| ApiError::field(field, "api.bad_field").with("value", text))
+    fits.then(|| text.to_owned()).ok_or_else(|| ApiError::field(field, "http.bad_field").with("value", text))
 }
 
 fn moment_of(field: &str, text: Option<&str>) -> Result<Option<Wall>, ApiError> {
     let Some(text) = text else { return Ok(None) };
-    let bad = || ApiError::field(field, "api.bad_date").with("value", text);
+    let bad = || ApiError::field(field, "http.bad_date").with("value", text);
     moment(text).map(Some).ok_or_else(bad)
 }
 
@@ -213,7 +213,7 @@ fn printer_of(line: &LineDesk, name: Option<&str>) -> Result<PrinterNo, ApiError
         None => None,
     };
     place.and_then(|p| u8::try_from(p).ok()).map(PrinterNo).ok_or_else(|| {
-        ApiError::new(StatusCode::NOT_FOUND, "api.no_printer")
+        ApiError::new(StatusCode::NOT_FOUND, "http.no_printer")
             .with("line", &line.name)
             .with("printers", printers.join(", "))
     })

@@ -31,10 +31,10 @@ pub async fn health() -> &'static str {
 pub async fn ready(State(app): State<App>, Extension(language): Extension<Language>) -> impl IntoResponse {
     let mut missing = Vec::new();
     if app.desk.lines.iter().any(|line| line.ask.is_closed()) {
-        missing.push(shape::said(language, "api", "api.missing_line"));
+        missing.push(shape::said(language, "http", "http.missing_line"));
     }
     if app.records(|records| records.pool()).await.is_err() {
-        missing.push(shape::said(language, "api", "api.missing_records"));
+        missing.push(shape::said(language, "http", "http.missing_records"));
     }
     let ready = missing.is_empty();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -64,7 +64,7 @@ pub async fn sheet(
     Path(run): Path<String>,
     Extension(language): Extension<Language>,
 ) -> Result<Json<dto::Sheet>, ApiError> {
-    let missing = || ApiError::new(StatusCode::NOT_FOUND, "api.no_run").with("run", &run);
+    let missing = || ApiError::new(StatusCode::NOT_FOUND, "http.no_run").with("run", &run);
     let id = RunId(run.parse().map_err(|_| missing())?);
     let sheet = app.records(move |records| records.sheet(id)).await?.ok_or_else(missing)?;
     Ok(Json(shape::sheet(&sheet, &app.desk, language)))
@@ -101,19 +101,19 @@ fn look_at_lines(app: &App, findings: &mut Vec<Finding>) {
     for line in &app.desk.lines {
         let status = line.status.borrow().clone();
         if line.ask.is_closed() {
-            findings.push(found(Level::Bad, "api.doctor_line_gone", &[("line", &line.name)]));
+            findings.push(found(Level::Bad, "http.doctor_line_gone", &[("line", &line.name)]));
         }
         for device in &status.devices {
             let args = [("line", line.name.as_str()), ("device", device.name.as_str())];
             if !device.connected {
-                findings.push(found(Level::Bad, "api.doctor_device_away", &args));
+                findings.push(found(Level::Bad, "http.doctor_device_away", &args));
                 continue;
             }
             let faults = device.faults.join(", ");
             let with_faults = [args[0], args[1], ("faults", faults.as_str())];
             match device.faults.is_empty() {
-                true => findings.push(found(Level::Good, "api.doctor_device_well", &args)),
-                false => findings.push(found(Level::Bad, "api.doctor_device_fault", &with_faults)),
+                true => findings.push(found(Level::Good, "http.doctor_device_well", &args)),
+                false => findings.push(found(Level::Bad, "http.doctor_device_fault", &with_faults)),
             }
         }
     }
@@ -122,18 +122,18 @@ fn look_at_lines(app: &App, findings: &mut Vec<Finding>) {
 fn look_upstream(app: &App, findings: &mut Vec<Finding>) {
     let upstream = app.desk.upstream.borrow().clone();
     findings.push(match (upstream.last_answer_ms, upstream.trouble.is_empty()) {
-        (_, false) => found(Level::Watch, "api.doctor_upstream_trouble", &[("trouble", &upstream.trouble)]),
-        (None, true) => found(Level::Watch, "api.doctor_upstream_silent", &[]),
-        (Some(_), true) => found(Level::Good, "api.doctor_upstream_well", &[]),
+        (_, false) => found(Level::Watch, "http.doctor_upstream_trouble", &[("trouble", &upstream.trouble)]),
+        (None, true) => found(Level::Watch, "http.doctor_upstream_silent", &[]),
+        (Some(_), true) => found(Level::Good, "http.doctor_upstream_well", &[]),
     });
     if upstream.unknown > 0 {
         let count = upstream.unknown.to_string();
-        findings.push(found(Level::Watch, "api.doctor_upstream_unknown", &[("count", &count)]));
+        findings.push(found(Level::Watch, "http.doctor_upstream_unknown", &[("count", &count)]));
     }
     // Two minutes: certificates and report times begin to be refused not far beyond.
     if let Some(ahead) = upstream.clock_ahead_ms.filter(|ms| ms.abs() > 120_000) {
         let seconds = (ahead / 1000).to_string();
-        findings.push(found(Level::Bad, "api.doctor_clock", &[("seconds", &seconds)]));
+        findings.push(found(Level::Bad, "http.doctor_clock", &[("seconds", &seconds)]));
     }
 }
 
@@ -161,12 +161,12 @@ pub async fn trace(
     let limit = number(&asked, "limit")?.unwrap_or(TRACE_RECORDS_UNASKED).clamp(1, TRACE_RECORDS_MAX);
     let name = device.clone();
     let trace = app.records(move |records| records.trace(&name, limit)).await?;
-    let missing = || ApiError::new(StatusCode::NOT_FOUND, "api.no_device").with("device", &device);
+    let missing = || ApiError::new(StatusCode::NOT_FOUND, "http.no_device").with("device", &device);
     Ok(Json(shape::trace(&device, &trace.ok_or_else(missing)?)))
 }
 
 fn number(asked: &Asked, field: &str) -> Result<Option<u32>, ApiError> {
     let Some(text) = asked.get(field) else { return Ok(None) };
-    let bad = || ApiError::field(field, "api.bad_field").with("value", text);
+    let bad = || ApiError::field(field, "http.bad_field").with("value", text);
     text.parse().map(Some).map_err(|_| bad())
 }

@@ -10,7 +10,7 @@ use super::{Language, has, placeholder, say};
 
 /// Beginnings of the keys: a string literal of the source that begins with one of these must be a key.
 const SECTIONS: &[&str] =
-    &["alarm.", "api.", "cli.", "code.", "config.", "fault.", "reason.", "refuse.", "run.", "why."];
+    &["alarm.", "http.", "cli.", "code.", "config.", "fault.", "reason.", "refuse.", "run.", "why."];
 
 fn placeholders(text: &str) -> BTreeSet<&str> {
     let mut names = BTreeSet::new();
