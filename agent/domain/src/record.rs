@@ -89,7 +89,8 @@ pub enum Record {
         who: String,
         at: Wall,
     },
-    /// Declared spoiled by a person, or by the line's rule.
+    /// Declared spoiled by a person, or by the line's rule. Nothing moves while a report that is open or in effect
+    /// carries the code: then the answer is [`Answer::Carried`].
     Spoil {
         code: Identity,
         reason: SpoilReason,
@@ -223,6 +224,8 @@ pub enum Answer {
     /// `Refused` came after a read: nothing moved.
     Contradicted(Identity),
     Passed(PassNo),
+    /// A report that is open or in effect carries the code: it was not spoiled.
+    Carried(Identity),
     /// How many codes of the run are still `Issued`.
     Unseen {
         left: u32,

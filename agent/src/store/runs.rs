@@ -1,0 +1,143 @@
+//! Runs: opened, set in states, closed when balanced.
+
+use rusqlite::params;
+use tamga_domain::ids::{LineNo, RunId};
+use tamga_domain::record::{Answer, RunPlan, RunState};
+use tamga_domain::time::Wall;
+
+use super::error::{Fault, Rule};
+use super::people::Change;
+use super::rows::{gtin_of, run_state_number, run_state_of};
+use super::tx::Tx;
+
+/// What the records about codes and items need of a run.
+pub(super) struct RunRow {
+    pub(super) run: RunId,
+    pub(super) line: LineNo,
+    pub(super) gtin_id: i64,
+    pub(super) state: RunState,
+    pub(super) opened_at: i64,
+    pub(super) last_issue: u32,
+    pub(super) last_pass: u32,
+}
+
+impl RunRow {
+    /// Codes and items of a closed run do not move.
+    pub(super) fn open(self) -> Result<RunRow, Fault> {
+        match self.state {
+            RunState::Closed => Err(Rule::RunClosed(self.run).into()),
+            RunState::Running | RunState::Stopped | RunState::Closing => Ok(self),
+        }
+    }
+
+    /// Milliseconds since the run was opened: a small number for the code's row.
+    pub(super) fn after(&self, at: Wall) -> i64 {
+        at.0.saturating_sub(self.opened_at)
+    }
+}
+
+impl Tx<'_> {
+    pub(super) fn run_row(&self, run: RunId) -> Result<RunRow, Fault> {
+        let sql = "SELECT line, gtin_id, state, opened_at, last_issue, last_pass FROM runs WHERE run = ?1";
+        let found = self.one(sql, [run.0], |r| {
+            Ok((r.get(0)?, r.get(1)?, r.get::<_, i64>(2)?, r.get(3)?, r.get(4)?, r.get(5)?))
+        })?;
+        let (line, gtin_id, state, opened_at, last_issue, last_pass) = found.ok_or(Rule::NoSuchRun(run))?;
+        let state = run_state_of(state)?;
+        Ok(RunRow { run, line: LineNo(line), gtin_id, state, opened_at, last_issue, last_pass })
+    }
+
+    pub(super) fn run_opened(
+        &self,
+        line: LineNo,
+        plan: &RunPlan,
+        who: &str,
+        at: Wall,
+    ) -> Result<Answer, Fault> {
+        if let Some(run) = self.run_of_key(line, plan)? {
+            return Ok(Answer::Run(run));
+        }
+        let open = self.one("SELECT run FROM runs WHERE line = ?1 AND state <> 3", [line.0], |r| r.get(0))?;
+        if let Some(run) = open {
+            return Err(Rule::LineBusy { line, run: RunId(run) }.into());
+        }
+        self.run("INSERT INTO lines(line) VALUES(?1) ON CONFLICT DO NOTHING", [line.0])?;
+        let gtin_id = self.gtin_id_or_new(&plan.gtin)?;
+        self.run(
+            "INSERT INTO runs(line, key, gtin_id, goods_group, quantity, batch, production, expiry, state, opened_at, \
+             opened_by) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            params![
+                line.0,
+                plan.key,
+                gtin_id,
+                plan.group,
+                plan.quantity,
+                plan.batch,
+                plan.production.0,
+                plan.expiry.map(|e| e.0),
+                run_state_number(RunState::Stopped),
+                at.0,
+                who
+            ],
+        )?;
+        let run = RunId(self.inserted());
+        self.changed(Change::Run(run, RunState::Stopped), who, "opened", at)?;
+        Ok(Answer::Run(run))
+    }
+
+    /// The run that has this key already; another plan under the same key is refused.
+    fn run_of_key(&self, line: LineNo, plan: &RunPlan) -> Result<Option<RunId>, Fault> {
+        let sql = "SELECT run, line, gtin, goods_group, quantity, batch, production, expiry FROM runs \
+                   JOIN gtins USING(gtin_id) WHERE key = ?1";
+        let found = self.one(sql, [&plan.key], |r| {
+            let expiry: Option<i64> = r.get(7)?;
+            let there = (r.get(1)?, r.get::<_, String>(2)?, r.get(3)?, r.get(4)?, r.get(5)?, Wall(r.get(6)?));
+            Ok((RunId(r.get(0)?), there, expiry.map(Wall)))
+        })?;
+        let Some((run, (on, gtin, group, quantity, batch, production), expiry)) = found else {
+            return Ok(None);
+        };
+        let key = plan.key.clone();
+        let there = RunPlan { key, gtin: gtin_of(&gtin)?, group, quantity, batch, production, expiry };
+        if LineNo(on) == line && there == *plan {
+            Ok(Some(run))
+        } else {
+            Err(Rule::RunKeyTaken { key: plan.key.clone(), run }.into())
+        }
+    }
+
+    pub(super) fn run_state(
+        &self,
+        run: RunId,
+        to: RunState,
+        why: &str,
+        who: &str,
+        at: Wall,
+    ) -> Result<(), Fault> {
+        let row = self.run_row(run)?;
+        if row.state == to {
+            return Ok(());
+        }
+        let row = row.open()?;
+        if to == RunState::Closed {
+            self.balanced(run)?;
+            self.must("a run", 1, "UPDATE runs SET closed_at = ?2 WHERE run = ?1", (run.0, at.0))?;
+        }
+        let sql = "UPDATE runs SET state = ?3 WHERE run = ?1 AND state = ?2";
+        self.must("the state of a run", 1, sql, (run.0, run_state_number(row.state), run_state_number(to)))?;
+        self.changed(Change::Run(run, to), who, why, at)
+    }
+
+    /// A run closes over no code in doubt, none of unknown pass, and no open item.
+    fn balanced(&self, run: RunId) -> Result<(), Fault> {
+        let sql = "SELECT in_doubt, (SELECT count(*) FROM codes WHERE codes.run = ?1 AND state = 2), open_tags \
+                   FROM runs WHERE run = ?1";
+        let (in_doubt, unknown, open_tags) =
+            self.one(sql, [run.0], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?.ok_or(Rule::NoSuchRun(run))?;
+        if (in_doubt, unknown, open_tags) == (0, 0, 0) {
+            Ok(())
+        } else {
+            Err(Rule::NotBalanced { run, in_doubt, unknown, open_tags }.into())
+        }
+    }
+}

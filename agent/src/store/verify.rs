@@ -1,0 +1,174 @@
+//! Everything counted anew, and compared with the counts kept. For tests and for `doctor`, never at a start: it reads
+//! the whole database.
+//!
+//! Each check is a query whose rows are findings: what, the number kept, the number counted.
+
+use super::error::StoreError;
+use super::limits::FINDINGS_MAX;
+use super::read::View;
+
+/// A count that is not what it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The check that found it.
+    pub check: &'static str,
+    /// The block, run, order or code.
+    pub subject: String,
+    pub kept: i64,
+    pub counted: i64,
+}
+
+const CHECKS: &[(&str, &str)] = &[
+    (
+        "blocks: set aside",
+        "SELECT block_no, set_aside, (SELECT count(*) FROM set_aside s WHERE s.block_no = b.block_no) FROM blocks b \
+         WHERE set_aside <> (SELECT count(*) FROM set_aside s WHERE s.block_no = b.block_no)",
+    ),
+    (
+        "blocks: pooled",
+        "WITH c AS (SELECT block_no, count(*) n FROM (SELECT block_no FROM pool UNION ALL SELECT block_no FROM stock) \
+         GROUP BY block_no) SELECT b.block_no, pooled, ifnull(n, 0) FROM blocks b LEFT JOIN c USING(block_no) \
+         WHERE pooled <> ifnull(n, 0)",
+    ),
+    (
+        "blocks: issued, verified or applied, spoiled, written off, returned",
+        "WITH c AS (SELECT block_no, sum(state = 0) i, sum(state IN (1, 2, 3)) v, sum(state >= 10) s, \
+         sum(state = 4) w, sum(state = 5) r FROM codes GROUP BY block_no) \
+         SELECT b.block_no, issued + 1000 * (verified + applied), ifnull(i, 0) + 1000 * ifnull(v, 0) \
+         FROM blocks b LEFT JOIN c USING(block_no) WHERE issued <> ifnull(i, 0) \
+         OR verified + applied <> ifnull(v, 0) OR spoiled <> ifnull(s, 0) OR written_off <> ifnull(w, 0) \
+         OR returned <> ifnull(r, 0)",
+    ),
+    (
+        "blocks: applied",
+        "WITH c AS (SELECT c.block_no, count(*) n FROM report_ranges g \
+         JOIN reports t ON t.report_no = g.report_no AND t.state = 4 \
+         JOIN runs r ON r.run = g.run JOIN passes p ON p.run = g.run AND p.pass_no BETWEEN g.first AND g.last \
+         JOIN codes c ON c.gtin_id = r.gtin_id AND c.serial = p.serial \
+         WHERE NOT EXISTS(SELECT 1 FROM held h WHERE h.run = p.run AND h.pass_no = p.pass_no) GROUP BY c.block_no) \
+         SELECT b.block_no, applied, ifnull(n, 0) FROM blocks b LEFT JOIN c USING(block_no) \
+         WHERE applied <> ifnull(n, 0)",
+    ),
+    (
+        "blocks: a body exactly while codes wait in it",
+        "SELECT b.block_no, received - unpacked, EXISTS(SELECT 1 FROM bodies x WHERE x.block_no = b.block_no) \
+         FROM blocks b WHERE (received > unpacked) <> EXISTS(SELECT 1 FROM bodies x WHERE x.block_no = b.block_no)",
+    ),
+    (
+        "orders: codes in the pool",
+        "WITH c AS (SELECT order_no, count(*) n FROM pool GROUP BY order_no) \
+         SELECT o.order_no, left_n, ifnull(n, 0) FROM orders o LEFT JOIN c USING(order_no) \
+         WHERE left_n <> ifnull(n, 0)",
+    ),
+    (
+        "orders: received",
+        "WITH c AS (SELECT order_no, sum(received) n FROM blocks GROUP BY order_no) \
+         SELECT o.order_no, received_n, ifnull(n, 0) FROM orders o LEFT JOIN c USING(order_no) \
+         WHERE received_n <> ifnull(n, 0)",
+    ),
+    (
+        "runs: codes issued, in doubt, spoiled",
+        "WITH c AS (SELECT run, count(*) n, sum(state = 0) i, sum(state >= 10) s FROM codes \
+         WHERE run IS NOT NULL GROUP BY run) \
+         SELECT r.run, issued + 1000 * in_doubt, ifnull(n, 0) + 1000 * ifnull(i, 0) FROM runs r \
+         LEFT JOIN c USING(run) WHERE issued <> ifnull(n, 0) OR in_doubt <> ifnull(i, 0) OR spoiled <> ifnull(s, 0)",
+    ),
+    (
+        "runs: applied is what reports in effect carry",
+        "WITH c AS (SELECT run, sum(passes) n FROM reports WHERE state = 4 GROUP BY run) \
+         SELECT r.run, applied, ifnull(n, 0) FROM runs r LEFT JOIN c USING(run) WHERE applied <> ifnull(n, 0)",
+    ),
+    (
+        "runs: passed items are passed codes",
+        "WITH c AS (SELECT run, count(*) n FROM passes GROUP BY run) \
+         SELECT r.run, passed, ifnull(n, 0) FROM runs r LEFT JOIN c USING(run) \
+         WHERE passed <> ifnull(n, 0) OR last_pass <> ifnull(n, 0)",
+    ),
+    (
+        "runs: open items",
+        "SELECT run, open_tags, (SELECT count(*) FROM open_tags t WHERE t.run = r.run) FROM runs r \
+         WHERE open_tags <> (SELECT count(*) FROM open_tags t WHERE t.run = r.run)",
+    ),
+    (
+        "runs: rejected by reason",
+        "SELECT run, rejected, (SELECT ifnull(sum(n), 0) FROM run_rejects t WHERE t.run = r.run) FROM runs r \
+         WHERE rejected <> (SELECT ifnull(sum(n), 0) FROM run_rejects t WHERE t.run = r.run)",
+    ),
+    (
+        "runs: ends of items that did not pass",
+        "SELECT run, rejected + lost + escaped, (SELECT count(*) FROM ends t WHERE t.run = r.run) FROM runs r \
+         WHERE rejected + lost + escaped <> (SELECT count(*) FROM ends t WHERE t.run = r.run)",
+    ),
+    (
+        "runs: passes carried",
+        "SELECT run, carried, (SELECT ifnull(sum(passes), 0) FROM reports t WHERE t.run = r.run AND state <> 5) \
+         FROM runs r WHERE carried <> \
+         (SELECT ifnull(sum(passes), 0) FROM reports t WHERE t.run = r.run AND state <> 5)",
+    ),
+    (
+        "runs: passes held",
+        "SELECT run, held, (SELECT count(*) FROM held h WHERE h.run = r.run) FROM runs r \
+         WHERE held <> (SELECT count(*) FROM held h WHERE h.run = r.run)",
+    ),
+    (
+        "runs: codes by block",
+        "WITH c AS (SELECT run, block_no, count(*) n FROM codes WHERE run IS NOT NULL GROUP BY run, block_no) \
+         SELECT b.run || '/' || b.block_no, b.n, ifnull(c.n, 0) FROM run_blocks b LEFT JOIN c USING(run, block_no) \
+         WHERE b.n <> ifnull(c.n, 0)",
+    ),
+    (
+        "passes by block and bucket",
+        "WITH c AS (SELECT p.run, p.pass_no / 128 bucket, c.block_no, count(*) n FROM passes p \
+         JOIN runs r ON r.run = p.run JOIN codes c ON c.gtin_id = r.gtin_id AND c.serial = p.serial \
+         WHERE NOT EXISTS(SELECT 1 FROM held h WHERE h.run = p.run AND h.pass_no = p.pass_no) GROUP BY 1, 2, 3) \
+         SELECT b.run || '/' || bucket || '/' || b.block_no, b.n, ifnull(c.n, 0) FROM pass_blocks b \
+         LEFT JOIN c USING(run, bucket, block_no) WHERE b.n <> ifnull(c.n, 0)",
+    ),
+    (
+        "reports: passes are the sum of their blocks, and of their ranges without those held",
+        "SELECT report_no, passes, (SELECT ifnull(sum(n), 0) FROM report_blocks b WHERE b.report_no = t.report_no) \
+         FROM reports t \
+         WHERE passes <> (SELECT ifnull(sum(n), 0) FROM report_blocks b WHERE b.report_no = t.report_no) \
+         OR (state <> 5 AND passes <> (SELECT sum(last - first + 1 - (SELECT count(*) FROM held h \
+         WHERE h.run = g.run AND h.pass_no BETWEEN g.first AND g.last)) FROM report_ranges g \
+         WHERE g.report_no = t.report_no))",
+    ),
+    (
+        "codes: a pass number and its pass agree",
+        "SELECT p.run || '/' || p.pass_no, p.pass_no, ifnull(c.pass_no, 0) FROM passes p JOIN runs r ON r.run = p.run \
+         LEFT JOIN codes c ON c.gtin_id = r.gtin_id AND c.serial = p.serial \
+         WHERE c.pass_no IS NOT p.pass_no OR c.run IS NOT p.run",
+    ),
+    (
+        "codes: in one place only",
+        "SELECT hex(serial), 1, 2 FROM pool JOIN orders USING(order_no) JOIN codes USING(gtin_id, serial) UNION ALL \
+         SELECT hex(serial), 1, 2 FROM pool JOIN orders USING(order_no) JOIN stock USING(gtin_id, serial) UNION ALL \
+         SELECT hex(serial), 1, 2 FROM stock JOIN codes USING(gtin_id, serial)",
+    ),
+    (
+        "codes: in one order's pool only",
+        "SELECT hex(serial), 1, count(*) FROM pool JOIN orders USING(order_no) GROUP BY gtin_id, serial \
+         HAVING count(*) > 1",
+    ),
+];
+
+/// Counts everything anew. Empty when all is as it should be.
+pub fn verify(view: &View<'_>) -> Result<Vec<Finding>, StoreError> {
+    let mut findings = Vec::new();
+    for (check, sql) in CHECKS {
+        findings.extend(view.findings(check, &format!("{sql} LIMIT {FINDINGS_MAX}"))?);
+    }
+    Ok(findings)
+}
+
+impl View<'_> {
+    fn findings(&self, check: &'static str, sql: &str) -> Result<Vec<Finding>, StoreError> {
+        self.all(sql, [], |r| {
+            let subject = match r.get_ref(0)? {
+                rusqlite::types::ValueRef::Text(t) => String::from_utf8_lossy(t).into_owned(),
+                _ => r.get::<_, i64>(0)?.to_string(),
+            };
+            Ok(Finding { check, subject, kept: r.get(1)?, counted: r.get(2)? })
+        })
+    }
+}

@@ -1,0 +1,255 @@
+//! The one thread that writes, its queue, and its group commit.
+//!
+//! The thread takes one request, takes what else waits, makes the commits of all of them durable with one fsync and
+//! answers each in the order of asking. There is no timer: while one fsync runs, the next group gathers. A find sees
+//! every commit that was asked for before it.
+//!
+//! Two ways to ask: a [`Port`] for a line, whose answers come as inputs in order, and [`Handle::commit`] for tasks
+//! that wait for the answer. After a failed write every request is refused: the caller ends the process.
+//!
+//! Nobody waits in a circle: askers may wait for room in the queue, the writer never waits for an asker. A port's
+//! answers have no bound of their own; the port bounds what is outstanding.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+
+use tamga_domain::code::Identity;
+use tamga_domain::ids::{LineNo, TxnId};
+use tamga_domain::record::{Answer, Known, Record, Recovered, Txn};
+use tokio::sync::{mpsc, oneshot};
+
+use super::Store;
+use super::error::StoreError;
+use super::limits::{GROUP_MAX, GROUP_WEIGHT_MAX, OUTSTANDING_MAX, QUEUE_MAX};
+
+/// Why a request was not served.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum WriterError {
+    #[error("the database did not take it")]
+    Store(#[source] Arc<StoreError>),
+    #[error("the writer has ended")]
+    Ended,
+    #[error("{OUTSTANDING_MAX} requests of this line wait for the disk already")]
+    Full,
+}
+
+impl From<StoreError> for WriterError {
+    fn from(e: StoreError) -> WriterError {
+        WriterError::Store(Arc::new(e))
+    }
+}
+
+/// What a port is told, in the order in which it asked.
+#[derive(Debug)]
+pub enum Told<K> {
+    Committed { txn: TxnId, answers: Vec<Answer> },
+    Failed { txn: TxnId, why: WriterError },
+    Found { key: K, result: Result<Known, WriterError> },
+}
+
+type AnswerTo<T> = Box<dyn FnOnce(Result<T, WriterError>) + Send>;
+
+enum Request {
+    Commit(Txn, AnswerTo<Vec<Answer>>),
+    Find(Identity, AnswerTo<Known>),
+    Recover(LineNo, AnswerTo<Recovered>),
+}
+
+/// Starts the thread. It ends when the last handle and port are gone; join it to get the store closed.
+pub fn spawn(store: Store) -> std::io::Result<(Handle, JoinHandle<()>)> {
+    let (asks, queue) = mpsc::channel(QUEUE_MAX);
+    let thread = std::thread::Builder::new().name("writer".into()).spawn(move || serve(store, queue))?;
+    Ok((Handle { asks }, thread))
+}
+
+/// Asks the writer and waits for the answer.
+#[derive(Clone)]
+pub struct Handle {
+    asks: mpsc::Sender<Request>,
+}
+
+impl Handle {
+    /// Makes the records of the transaction durable, all or none.
+    pub async fn commit(&self, txn: Txn) -> Result<Vec<Answer>, WriterError> {
+        self.ask(|to| Request::Commit(txn, to)).await
+    }
+
+    /// What is known of a code, after all commits asked for before.
+    pub async fn find(&self, identity: Identity) -> Result<Known, WriterError> {
+        self.ask(|to| Request::Find(identity, to)).await
+    }
+
+    /// What a line needs to go on after a start.
+    pub async fn recover(&self, line: LineNo) -> Result<Recovered, WriterError> {
+        self.ask(|to| Request::Recover(line, to)).await
+    }
+
+    /// A port for one line. `K` names a find, so that its answer can be told from others.
+    pub fn port<K: Send + 'static>(&self) -> (Port<K>, Answers<K>) {
+        let (told, hear) = mpsc::unbounded_channel();
+        let outstanding = Arc::new(AtomicUsize::new(0));
+        let port = Port { asks: self.asks.clone(), told, outstanding: Arc::clone(&outstanding) };
+        (port, Answers { hear, outstanding })
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        request: impl FnOnce(AnswerTo<T>) -> Request,
+    ) -> Result<T, WriterError> {
+        let (tell, told) = oneshot::channel();
+        // An asker that went away does not want the answer any more.
+        let request = request(Box::new(move |answer| drop(tell.send(answer))));
+        self.asks.send(request).await.map_err(|_| WriterError::Ended)?;
+        told.await.map_err(|_| WriterError::Ended)?
+    }
+}
+
+/// Asks the writer without waiting for the answers, which come in order from [`Answers`].
+pub struct Port<K> {
+    asks: mpsc::Sender<Request>,
+    told: mpsc::UnboundedSender<Told<K>>,
+    outstanding: Arc<AtomicUsize>,
+}
+
+impl<K: Send + 'static> Port<K> {
+    /// Waits at most for room in the writer's queue.
+    pub async fn commit(&self, txn: Txn) -> Result<(), WriterError> {
+        let (tell, id) = (self.told.clone(), txn.id);
+        let answer = move |answer| {
+            let told = match answer {
+                Ok(answers) => Told::Committed { txn: id, answers },
+                Err(why) => Told::Failed { txn: id, why },
+            };
+            // The line went away: nobody is left to act on the commit.
+            drop(tell.send(told));
+        };
+        self.ask(Request::Commit(txn, Box::new(answer))).await
+    }
+
+    /// Waits at most for room in the writer's queue.
+    pub async fn find(&self, key: K, identity: Identity) -> Result<(), WriterError> {
+        let tell = self.told.clone();
+        let answer = move |result| drop(tell.send(Told::Found { key, result }));
+        self.ask(Request::Find(identity, Box::new(answer))).await
+    }
+
+    async fn ask(&self, request: Request) -> Result<(), WriterError> {
+        if self.outstanding.fetch_add(1, Ordering::Relaxed) >= OUTSTANDING_MAX {
+            self.outstanding.fetch_sub(1, Ordering::Relaxed);
+            return Err(WriterError::Full);
+        }
+        self.asks.send(request).await.map_err(|_| WriterError::Ended)
+    }
+}
+
+/// The answers to a port's requests, in the order of asking.
+pub struct Answers<K> {
+    hear: mpsc::UnboundedReceiver<Told<K>>,
+    outstanding: Arc<AtomicUsize>,
+}
+
+impl<K> Answers<K> {
+    /// The next answer; none when the port is gone and everything it asked was answered. Cancel safe.
+    pub async fn next(&mut self) -> Option<Told<K>> {
+        let told = self.hear.recv().await?;
+        self.outstanding.fetch_sub(1, Ordering::Relaxed);
+        Some(told)
+    }
+
+    /// An answer that is there already.
+    pub fn try_next(&mut self) -> Option<Told<K>> {
+        let told = self.hear.try_recv().ok()?;
+        self.outstanding.fetch_sub(1, Ordering::Relaxed);
+        Some(told)
+    }
+}
+
+fn serve(mut store: Store, mut queue: mpsc::Receiver<Request>) {
+    let mut group = Vec::with_capacity(GROUP_MAX);
+    while let Some(first) = queue.blocking_recv() {
+        let mut heavy = weight(&first);
+        group.push(first);
+        while group.len() < GROUP_MAX && heavy < GROUP_WEIGHT_MAX {
+            let Ok(next) = queue.try_recv() else {
+                break;
+            };
+            heavy += weight(&next);
+            group.push(next);
+        }
+        serve_group(&mut store, &mut group);
+        // A checkpoint that fails breaks the store: the next commit is refused and says why.
+        if let Err(error) = store.maintain(queue.is_empty()) {
+            tracing::error!(error = &error as &dyn std::error::Error, "checkpoint failed");
+        }
+    }
+}
+
+fn serve_group(store: &mut Store, group: &mut Vec<Request>) {
+    let mut txns = Vec::with_capacity(group.len());
+    let mut waiting = Vec::with_capacity(group.len());
+    for request in group.drain(..) {
+        waiting.push(match request {
+            Request::Commit(txn, to) => {
+                txns.push(txn);
+                Waiting::Commit(to)
+            }
+            Request::Find(identity, to) => Waiting::Find(identity, to),
+            Request::Recover(line, to) => Waiting::Recover(line, to),
+        });
+    }
+    let applied = if txns.is_empty() { Ok(Vec::new()) } else { store.apply(&txns) };
+    let (mut answers, failure) = match applied {
+        Ok(answers) => (answers.into_iter(), None),
+        Err(e) => (Vec::new().into_iter(), Some(Arc::new(e))),
+    };
+    for one in waiting {
+        match (one, &failure) {
+            (Waiting::Commit(to), None) => to(answers.next().ok_or(WriterError::Ended)),
+            (Waiting::Commit(to), Some(e)) => to(Err(WriterError::Store(Arc::clone(e)))),
+            (Waiting::Find(_, to), Some(e)) => to(Err(WriterError::Store(Arc::clone(e)))),
+            (Waiting::Find(identity, to), None) => to(store.find(&identity).map_err(Into::into)),
+            (Waiting::Recover(_, to), Some(e)) => to(Err(WriterError::Store(Arc::clone(e)))),
+            (Waiting::Recover(line, to), None) => to(store.recover(line).map_err(Into::into)),
+        }
+    }
+}
+
+enum Waiting {
+    Commit(AnswerTo<Vec<Answer>>),
+    Find(Identity, AnswerTo<Known>),
+    Recover(LineNo, AnswerTo<Recovered>),
+}
+
+/// How much work a request is: codes touched, or pages written.
+fn weight(request: &Request) -> usize {
+    let Request::Commit(txn, _) = request else {
+        return 1;
+    };
+    let of = |record: &Record| match record {
+        Record::Issue { count, .. } => *count as usize,
+        Record::Import { codes, .. } => codes.len(),
+        Record::Unpack { slice, .. } => slice.len(),
+        Record::SpoilUnseen { limit, .. } => *limit as usize,
+        Record::Block { body, .. } | Record::AnswerKept { body, .. } => 1 + body.len() / 4096,
+        Record::RunOpened { .. }
+        | Record::RunState { .. }
+        | Record::Job { .. }
+        | Record::Verify { .. }
+        | Record::Trigger { .. }
+        | Record::End { .. }
+        | Record::Settle { .. }
+        | Record::Spoil { .. }
+        | Record::Incident { .. }
+        | Record::OrderWanted { .. }
+        | Record::OrderState { .. }
+        | Record::ReportDrafted { .. }
+        | Record::ReportState { .. }
+        | Record::Unresolved { .. }
+        | Record::Audit { .. }
+        | Record::AlarmRaised { .. }
+        | Record::AlarmCleared { .. }
+        | Record::AlarmAcknowledged { .. } => 1,
+    };
+    txn.records.iter().map(of).sum()
+}
