@@ -7,6 +7,7 @@
 //! - [`store`]: the one database and its one writer
 //! - [`upstream`]: the way to the state system
 //! - [`desk`]: what the windows may see and ask
+//! - [`records`]: the desk's queries and writes, over the store
 //! - [`web`]: the HTTP API
 //! - [`run`]: the wiring
 //! - [`cli`]: the command line
@@ -15,6 +16,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod desk;
+pub mod records;
 pub mod run;
 pub mod store;
 pub mod upstream;

@@ -1,4 +1,4 @@
-//! Interim wiring: only the web server with an empty desk. The integrator replaces this file.
+//! Interim wiring: the store, its records and the web server, without a line. The integrator replaces this file.
 
 use std::error::Error;
 use std::path::Path;
@@ -9,75 +9,46 @@ use tokio::sync::watch;
 
 use crate::clock;
 use crate::config::Config;
-use crate::desk::{
-    Agent, AuditEntry, Desk, Finding, ImportSlice, Imported, OpenReport, PoolLevel, Records, RecordsError,
-    RunRow, Sheet, Story, Trace, TraceLevel, UpstreamStatus,
-};
+use crate::desk::{Agent, Desk, Product, UpstreamStatus};
+use crate::records::StoreRecords;
+use crate::store::{Store, writer};
 use crate::web::token::Token;
 use crate::web::{self, Door};
-use tamga_domain::ids::RunId;
 
 /// Runs the daemon of a configuration until SIGINT.
 ///
 /// # Errors
-/// When the configuration has problems or the API cannot listen.
+/// When the configuration has problems, the database cannot be opened or the API cannot listen.
 pub fn serve(config: &Path) -> Result<(), Box<dyn Error>> {
     let config = Config::load(config)?;
-    std::fs::create_dir_all(&config.agent.data)?;
     let token = Token::load_or_make(&config.agent.data)?;
+    let store = Store::open(&config.agent.data, &format!("{:016x}", fastrand::u64(..)))?;
+    let id = store.agent_id().to_owned();
+    let (writer, thread) = writer::spawn(store)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind(config.api.listen).await?;
+        let records = StoreRecords::new(&config, writer, tokio::runtime::Handle::current());
+        let product = |p: &crate::config::product::Product| Product {
+            gtin: p.gtin,
+            group: p.group.to_string(),
+            name: p.name.clone(),
+        };
         let desk = Desk {
-            agent: Agent { id: "unwired".to_owned(), started: clock::wall() },
+            agent: Agent { id, started: clock::wall() },
             lines: Vec::new(),
-            products: Vec::new(),
+            products: config.products.iter().map(product).collect(),
+            devices: Vec::new(),
             upstream: watch::channel(UpstreamStatus::default()).1,
-            records: Arc::new(NoRecords),
+            records: Arc::new(records),
         };
         let stop = async {
             let _ = tokio::signal::ctrl_c().await;
         };
         web::serve(desk, Door { listener, token, hosts: Vec::new() }, stop).await?;
-        Ok(())
-    })
-}
-
-struct NoRecords;
-
-fn unwired<T>() -> Result<T, RecordsError> {
-    Err(RecordsError::Failed("not wired".to_owned()))
-}
-
-impl Records for NoRecords {
-    fn story(&self, _: &[u8]) -> Result<Option<Story>, RecordsError> {
-        unwired()
-    }
-    fn runs(&self, _: Option<RunId>, _: u32) -> Result<Vec<RunRow>, RecordsError> {
-        unwired()
-    }
-    fn sheet(&self, _: RunId) -> Result<Option<Sheet>, RecordsError> {
-        unwired()
-    }
-    fn pool(&self) -> Result<Vec<PoolLevel>, RecordsError> {
-        unwired()
-    }
-    fn outbox(&self, _: u32) -> Result<Vec<OpenReport>, RecordsError> {
-        unwired()
-    }
-    fn doctor(&self) -> Result<Vec<Finding>, RecordsError> {
-        unwired()
-    }
-    fn import(&self, _: &ImportSlice) -> Result<Imported, RecordsError> {
-        unwired()
-    }
-    fn audit(&self, _: AuditEntry) -> Result<(), RecordsError> {
-        unwired()
-    }
-    fn trace(&self, _: &str, _: u32) -> Result<Option<Trace>, RecordsError> {
-        unwired()
-    }
-    fn set_trace(&self, _: &str, _: TraceLevel) -> Result<bool, RecordsError> {
-        unwired()
-    }
+        Ok::<(), Box<dyn Error>>(())
+    })?;
+    drop(runtime);
+    let _ = thread.join();
+    Ok(())
 }

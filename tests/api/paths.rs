@@ -86,7 +86,8 @@ fn a_refusal_of_the_line_says_why_in_the_callers_language() {
     let world = World::new();
     let path = "/api/v1/lines/line1/run/stop";
     let of = |language: &str| {
-        let (status, text) = world.send(world.request(Method::POST, path).header("accept-language", language));
+        let (status, text) =
+            world.send(world.request(Method::POST, path).header("accept-language", language));
         (status, serde_json::from_str::<Value>(&text).unwrap())
     };
     let (status, english) = of("en");
@@ -131,7 +132,7 @@ fn bad_requests_are_refused_by_name_and_reach_no_line() {
         ("/api/v1/codes/show", json!({"scan_base64": "*"}), 400, "http.bad_base64"),
         ("/api/v1/codes/show", json!({"scan": ""}), 400, "http.bad_scan"),
         ("/api/v1/codes/show", json!({"scan": "01x"}), 404, "http.no_code"),
-        ("/api/v1/codes/show", json!({"scan": "junk"}), 409, "http.bad_scan"),
+        ("/api/v1/codes/show", json!({"scan": "junk"}), 400, "http.bad_scan"),
         ("/api/v1/codes/declare", json!({"scan": "01A7bQ", "as": "eaten"}), 400, "http.bad_field"),
         ("/api/v1/codes/import", json!({}), 400, "http.bad_field"),
     ] {

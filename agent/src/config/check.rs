@@ -3,11 +3,11 @@
 //! Each check takes the draft and notes what is wrong; none changes anything. Settings alone are checked where they are
 //! read; files of this computer in [`super::machine`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use tamga_domain::layout::Form;
 use tamga_domain::rules::{Country, ProductGroup, RuleSet, Rules, Sure};
+use tamga_drivers::printer::zpl_format::SymbolSize;
 
 use super::gate::Gate;
 use super::line::{Line, LineKind};
@@ -15,7 +15,7 @@ use super::printer::{PrinterDevice, Zpl};
 use super::product::Product;
 use super::raw::Notes;
 use super::reader::{ReaderDevice, ReaderLink, TextReader};
-use super::symbol::{self, SymbolSize};
+use super::symbol;
 use super::upstream::Upstream;
 use super::{Agent, Api};
 
@@ -146,14 +146,14 @@ fn addresses(draft: &Draft<'_>, notes: &Notes) {
             let key = format!("lines.{}.readers.{}.text", line.name, reader.name);
             match &text.link {
                 ReaderLink::Connect(address) => met(address.to_string(), format!("{key}.connect")),
-                ReaderLink::Listen(socket) => met(format!("port {}", socket.port()), format!("{key}.listen")),
+                ReaderLink::Listen { at, .. } => met(format!("port {}", at.port()), format!("{key}.listen")),
                 ReaderLink::Serial { path, .. } => met(path.display().to_string(), format!("{key}.serial")),
             }
         }
         let Gate::Modbus(modbus) = &line.gate;
         if !modbus.address.host.is_empty() {
             // One PLC may hold several gates under different unit numbers.
-            let address = format!("{} unit {}", modbus.address, modbus.unit);
+            let address = format!("{} unit {}", modbus.address, modbus.config.map.unit);
             met(address, format!("lines.{}.gate.modbus.address", line.name));
         }
     }
@@ -213,7 +213,7 @@ fn speed(line: &Line, notes: &Notes) {
         }
         // Item n+1 behind the trigger is at the gate when n items fit between: that is all the time there is.
         let way = pitch * (line.geometry.items_reader_to_gate + 1);
-        if latest_verdict(text, modbus.poll) > way {
+        if latest_verdict(text, modbus.config.poll) > way {
             say(notes.warning(&key, "config.verdict_late").with("way", way.as_millis()));
         }
     }
@@ -229,82 +229,77 @@ fn latest_verdict(text: &TextReader, poll: Duration) -> Duration {
 fn track(line: &Line, notes: &Notes) {
     let Gate::Modbus(modbus) = &line.gate;
     let items = line.geometry.items_reader_to_gate;
-    let ring = u32::from(modbus.map.pass_ring_entries);
+    let ring = u32::from(modbus.config.map.pass_ring_len);
     let key = format!("lines.{}.items_reader_to_gate", line.name);
     if items >= ring {
         notes.add(notes.error(key, "config.pass_ring").with("items", items).with("ring", ring));
     }
-    let map = format!("lines.{}.gate.modbus.map.outcome_ring_entries", line.name);
-    if u32::from(modbus.map.outcome_ring_entries) < ring {
-        let entries = modbus.map.outcome_ring_entries;
+    let map = format!("lines.{}.gate.modbus.config.map.outcome_ring_len", line.name);
+    if u32::from(modbus.config.map.outcome_ring_len) < ring {
+        let entries = modbus.config.map.outcome_ring_len;
         notes.add(notes.error(map, "config.outcome_ring").with("entries", entries).with("ring", ring));
     }
 }
 
-/// Whether each product's code fits the symbol, and the symbol the label.
+/// Whether each product group's code fits the symbol, and the symbol the label.
 fn label(draft: &Draft<'_>, zpl: &Zpl, key: &str, notes: &Notes) {
-    for (index, text) in zpl.texts.iter().enumerate() {
-        if text.x >= zpl.label_width_dots || text.y + text.height > zpl.label_length_dots {
+    let config = &zpl.config;
+    for (index, text) in config.texts.iter().enumerate() {
+        if text.x >= config.label_width_dots || text.y + text.height_dots > config.label_length_dots {
             notes.add(notes.error(format!("{key}.texts[{}]", index + 1), "config.text_off_label"));
         }
     }
-    let mut told = Vec::new();
-    for product in draft.products {
-        let Some(set) = draft.rules.set(draft.agent.country, &product.group) else {
+    let groups: BTreeSet<&ProductGroup> = draft.products.iter().map(|product| &product.group).collect();
+    for group in groups {
+        let Some(set) = draft.rules.set(draft.agent.country, group) else {
             continue;
         };
         let forms = set.valid.iter().flat_map(|version| version.forms.iter().map(|entry| &entry.form));
-        let needed = forms.map(|form: &Form| symbol::codewords(form)).max().unwrap_or(0);
-        let (forced, at) = match (product.symbol, zpl.symbol) {
-            (Some(size), _) => (Some(size), format!("{}.symbol.columns", product.path)),
-            (None, Some(size)) => (Some(size), format!("{key}.columns")),
-            (None, None) => (None, key.to_owned()),
-        };
-        if told.contains(&(product.group.clone(), forced)) {
-            continue;
-        }
-        told.push((product.group.clone(), forced));
+        let needed = forms.map(symbol::codewords).max().unwrap_or(0);
         let fit = symbol::smallest(needed);
-        if let Some(size) = forced
-            && symbol::capacity(size).is_some_and(|capacity| capacity < needed)
-        {
-            let problem = notes.error(at, "config.symbol_too_small");
-            let problem = problem.with("columns", size.columns).with("rows", size.rows);
-            let fit = fit.map_or_else(|| "—".to_owned(), |fit| format!("{}×{}", fit.columns, fit.rows));
-            notes.add(problem.with("group", &product.group).with("fit", fit));
-        } else if let Some(size) = forced.or(fit) {
-            on_label(zpl, size, key, notes);
+        match config.size {
+            SymbolSize::Fixed { columns, rows } if symbol::capacity(columns).is_some_and(|c| c < needed) => {
+                let problem = notes.error(format!("{key}.columns"), "config.symbol_too_small");
+                let problem = problem.with("columns", columns).with("rows", rows).with("group", group);
+                notes.add(problem.with("fit", fit.map_or_else(|| "—".to_owned(), |fit| format!("{fit}×{fit}"))));
+            }
+            SymbolSize::Fixed { columns, .. } => on_label(zpl, columns, group, key, notes),
+            SymbolSize::Auto | SymbolSize::ByLength => {
+                if let Some(side) = fit {
+                    on_label(zpl, side, group, key, notes);
+                }
+            }
         }
-        module(draft, product, zpl, key, notes);
+        module(draft, group, zpl, key, notes);
     }
 }
 
 /// The symbol with its quiet zone of one module all round must lie on the label.
-fn on_label(zpl: &Zpl, size: SymbolSize, key: &str, notes: &Notes) {
-    let module = u32::from(zpl.module_dots);
-    let width = u32::from(size.columns) * module;
-    let length = u32::from(size.rows) * module;
-    let off_right = zpl.x + width + module > zpl.label_width_dots;
-    let off_end = zpl.y + length + module > zpl.label_length_dots;
-    if off_right || off_end || zpl.x < module || zpl.y < module {
-        let name = if off_right || zpl.x < module { "x" } else { "y" };
+fn on_label(zpl: &Zpl, modules: u8, group: &ProductGroup, key: &str, notes: &Notes) {
+    let config = &zpl.config;
+    let module = config.module_dots;
+    let side = u32::from(modules) * module;
+    let off_right = config.x + side + module > config.label_width_dots;
+    let off_end = config.y + side + module > config.label_length_dots;
+    if off_right || off_end || config.x < module || config.y < module {
+        let name = if off_right || config.x < module { "x" } else { "y" };
         let problem = notes.error(format!("{key}.{name}"), "config.symbol_off_label");
-        let problem = problem.with("width", width).with("length", length).with("module", module);
-        let problem = problem.with("label_width", zpl.label_width_dots);
-        notes.add(problem.with("label_length", zpl.label_length_dots));
+        let problem = problem.with("side", side).with("module", module).with("group", group);
+        let problem = problem.with("label_width", config.label_width_dots);
+        notes.add(problem.with("label_length", config.label_length_dots));
     }
 }
 
 /// The size of a module as it will be printed against the rules' limits.
-fn module(draft: &Draft<'_>, product: &Product, zpl: &Zpl, key: &str, notes: &Notes) {
-    let version = latest(draft.rules, draft.agent.country, &product.group);
+fn module(draft: &Draft<'_>, group: &ProductGroup, zpl: &Zpl, key: &str, notes: &Notes) {
+    let version = latest(draft.rules, draft.agent.country, group);
     let (Some(dpi), Some(limits)) = (zpl.dpi, version.and_then(|version| version.module_size)) else {
         return;
     };
-    let um = u32::from(zpl.module_dots) * 25_400 / dpi.max(1);
+    let um = zpl.config.module_dots * 25_400 / dpi.max(1);
     if um < limits.um_min || um > limits.um_max {
         let problem = notes.error(format!("{key}.module_dots"), "config.module_size");
         let problem = problem.with("um", um).with("min", limits.um_min).with("max", limits.um_max);
-        notes.add(problem.with("group", &product.group).with("dpi", dpi));
+        notes.add(problem.with("group", group).with("dpi", dpi));
     }
 }

@@ -7,7 +7,7 @@
 //! - [`problem`]: what is wrong, as keys and values
 //! - [`raw`]: tables with places, and the notes taken while they are read
 //! - [`agent`], [`upstream`], [`product`], [`line`], [`printer`], [`reader`], [`gate`]: one part of the file each
-//! - [`symbol`], [`preset`], [`address`], [`near`]: what these parts share
+//! - [`symbol`], [`address`], [`near`]: what these parts share
 //! - [`rules`]: dated law data, built in or from a folder
 //! - [`check`]: what must hold between the parts
 //! - [`machine`]: files of this computer
@@ -25,7 +25,6 @@ pub mod gate;
 pub mod line;
 pub mod machine;
 pub mod near;
-pub mod preset;
 pub mod printer;
 pub mod problem;
 pub mod product;

@@ -1,11 +1,11 @@
 //! `[lines.<name>.printers.<name>.<kind>]`: printers.
 
-use std::time::Duration;
+use tamga_drivers::printer::zpl_format::{Separator, TextField, ZplConfig};
 
 use super::address::Address;
 use super::line::check_name;
 use super::raw::Section;
-use super::symbol::{self, SymbolSize};
+use super::symbol;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Printer {
@@ -22,40 +22,9 @@ pub enum PrinterDevice {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Zpl {
     pub address: Address,
-    /// Labels in the printer's hands at once.
-    pub window: u32,
-    pub module_dots: u16,
-    /// `None`: the printer chooses the smallest that fits.
-    pub symbol: Option<SymbolSize>,
-    pub x: u32,
-    pub y: u32,
-    pub label_width_dots: u32,
-    pub label_length_dots: u32,
-    pub separator: Separator,
-    /// The name under which the label's format is kept in the printer, such as `E:TAMGA.ZPL`.
-    pub stored_format: Option<String>,
-    pub poll: Duration,
-    pub texts: Vec<LabelText>,
-    /// For checks only.
+    pub config: ZplConfig,
+    /// Of the print head; for checks only.
     pub dpi: Option<u32>,
-}
-
-/// What ends the serial inside the symbol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Separator {
-    Fnc1,
-    Gs,
-}
-
-/// A line of readable text on the label.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LabelText {
-    pub x: u32,
-    pub y: u32,
-    /// Of the letters, in dots.
-    pub height: u32,
-    /// With placeholders out of [`PLACEHOLDERS`].
-    pub text: String,
 }
 
 /// What a text on the label may name, in braces.
@@ -89,24 +58,29 @@ fn zpl(section: &Section<'_>) -> Option<Zpl> {
         number.map(|n| n as u32)
     };
     let (width, length) = (side("label_width_dots"), side("label_length_dots"));
-    let zpl = Zpl {
-        window: section.number("window", 1..=32, "why.zpl.window").map_or(3, |n| n as u32),
-        module_dots: section.number("module_dots", 2..=30, "why.zpl.module_dots").map_or(4, |n| n as u16),
-        symbol: symbol::read(section),
+    let config = ZplConfig {
+        window: section.number("window", 1..=32, "why.zpl.window").map_or(4, |n| n as u32),
+        module_dots: section.number("module_dots", 2..=30, "why.zpl.module_dots").map_or(4, |n| n as u32),
+        size: symbol::read(section),
         x: dots("x", 20),
         y: dots("y", 20),
         separator: section
             .choice("separator", &[("fnc1", Separator::Fnc1), ("gs", Separator::Gs)])
-            .unwrap_or(Separator::Fnc1),
+            .unwrap_or_default(),
         stored_format: stored_format(section),
-        poll: Duration::from_millis(section.number("poll_ms", 50..=5000, "why.zpl.poll_ms").unwrap_or(200)),
+        poll_ms: section.number("poll_ms", 20..=5000, "why.zpl.poll_ms").unwrap_or(100),
+        odometer: section.flag("odometer").unwrap_or(true),
         texts: section.rows("texts").iter().filter_map(label_text).collect(),
-        dpi: section.number("dpi", 100..=1200, "why.zpl.dpi").map(|n| n as u32),
-        address: address?,
-        label_width_dots: width?,
-        label_length_dots: length?,
+        label_width_dots: width.unwrap_or(0),
+        label_length_dots: length.unwrap_or(0),
+        ..ZplConfig::default()
     };
-    Some(zpl)
+    if !config.odometer {
+        section.notes.add(section.warning("odometer", "config.no_odometer"));
+    }
+    let dpi = section.number("dpi", 100..=1200, "why.zpl.dpi").map(|n| n as u32);
+    width.and(length)?;
+    Some(Zpl { address: address?, config, dpi })
 }
 
 fn stored_format(section: &Section<'_>) -> Option<String> {
@@ -123,14 +97,14 @@ fn stored_format(section: &Section<'_>) -> Option<String> {
     Some(text)
 }
 
-fn label_text(section: &Section<'_>) -> Option<LabelText> {
+fn label_text(section: &Section<'_>) -> Option<TextField> {
     let dots = |name, range, usual, why| section.number(name, range, why).map_or(usual, |n| n as u32);
     let text = section.text("text");
-    let label = LabelText {
+    let label = TextField {
         x: dots("x", 0..=DOTS_MAX, 0, "why.zpl.position"),
         y: dots("y", 0..=DOTS_MAX, 0, "why.zpl.position"),
-        height: dots("height", 10..=1000, 20, "why.zpl.height"),
-        text: text.clone().unwrap_or_default(),
+        height_dots: dots("height", 10..=1000, 20, "why.zpl.height"),
+        template: text.clone().unwrap_or_default(),
     };
     let Some(text) = text else {
         if !section.notes.has(&section.key("text")) {
@@ -144,7 +118,7 @@ fn label_text(section: &Section<'_>) -> Option<LabelText> {
             section.notes.add(problem.with("known", PLACEHOLDERS.join(", ")));
         }
     }
-    if let Some(strange) = text.chars().find(|c| c.is_control() || matches!(c, '^' | '~')) {
+    if let Some(strange) = text.chars().find(|c| c.is_control()) {
         let shown = strange.escape_default().to_string();
         section.notes.add(section.error("text", "config.label_character").with("value", shown));
     }

@@ -4,7 +4,6 @@ use tamga_domain::gs1::Gtin;
 use tamga_domain::rules::ProductGroup;
 
 use super::raw::Section;
-use super::symbol::{self, SymbolSize};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Product {
@@ -14,8 +13,6 @@ pub struct Product {
     pub release_method: String,
     /// `None`: this agent orders no codes of this product; a person assigns orders to it.
     pub order: Option<Ordering>,
-    /// Outranks the printer's own setting.
-    pub symbol: Option<SymbolSize>,
     /// The name of its table in the file, for messages: `products[2]`.
     pub path: String,
 }
@@ -52,7 +49,6 @@ fn read(section: &Section<'_>) -> Option<Product> {
         name: name.unwrap_or_else(|| gtin.map(|gtin| gtin.to_string()).unwrap_or_default()),
         release_method: release_method(section),
         order: ordering(section),
-        symbol: symbol::read(&section.section("symbol")),
         path: section.path.clone(),
         gtin: gtin?,
         group: group?,

@@ -1,16 +1,17 @@
 //! `[lines.<name>.readers.<name>.<kind>]`: readers.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use tamga_domain::gs1::is_gs1_char;
 use tamga_domain::layout::reader::{SubstituteError, Substitutes};
+use tamga_drivers::reader::presets::{self, Preset, Role};
+use tamga_drivers::reader::text::{Heartbeat, TextConfig};
 
 use super::address::Address;
 use super::agent::{path, socket};
 use super::line::check_name;
-use super::preset::Preset;
 use super::raw::Section;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -24,30 +25,16 @@ pub enum ReaderDevice {
     Text(TextReader),
 }
 
-/// A reader that sends each result as framed text. What the preset gives is filled in.
+/// A reader that sends each result as framed text. 
 #[derive(Clone, Debug, PartialEq)]
 pub struct TextReader {
     pub link: ReaderLink,
-    pub preset: Preset,
-    /// May be empty.
-    pub header: Vec<u8>,
-    /// Never empty.
-    pub terminator: Vec<u8>,
-    /// Results that mean that nothing was read. May hold the empty one.
-    pub no_read: Vec<Vec<u8>>,
-    /// Frames that mean only that the reader lives, and how long it may be silent.
-    pub heartbeat: Option<Vec<u8>>,
-    pub heartbeat_timeout: Option<Duration>,
-    /// What stands between several marks of one result.
-    pub several_delimiter: Option<Vec<u8>>,
-    /// Bytes of the longest frame.
-    pub max_len: usize,
+    /// The preset with what the file says otherwise.
+    pub config: TextConfig,
     /// How long after the trigger a result comes at the earliest and at the latest.
     pub latency_min: Duration,
     pub latency_max: Duration,
     pub gs_substitutes: Substitutes,
-    /// Sent at every connect, in this order, as they stand.
-    pub setup: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +42,11 @@ pub enum ReaderLink {
     /// The agent connects to the reader.
     Connect(Address),
     /// The reader connects to the agent.
-    Listen(SocketAddr),
+    Listen {
+        at: SocketAddr,
+        /// Who may connect; empty for anybody.
+        peers: Vec<IpAddr>,
+    },
     Serial { path: PathBuf, baud: u32 },
 }
 
@@ -69,41 +60,56 @@ pub fn read_all(section: &Section<'_>) -> Vec<Reader> {
 }
 
 fn text(section: &Section<'_>) -> Option<TextReader> {
-    let preset = section.choice("preset", &Preset::ALL.map(|preset| (preset.key(), preset)));
-    let preset = preset.unwrap_or(Preset::Generic);
-    let usual = preset.framing();
-    let link = link(section, preset);
-    let bytes = |name, usual: &[u8]| section.text(name).map_or(usual.to_vec(), String::into_bytes);
-    let lists = |name, usual: &[&[u8]]| match section.texts(name) {
-        Some(texts) => texts.into_iter().map(String::into_bytes).collect(),
-        None => usual.iter().map(|one| one.to_vec()).collect(),
-    };
+    let name = section.choice("preset", &presets::NAMES.map(|name| (name, name))).unwrap_or("generic");
+    let preset = presets::preset(name).expect("one of its own names");
+    let link = link(section, &preset);
     let ms = |name, range, usual, why| {
         Duration::from_millis(section.number(name, range, why).unwrap_or(usual))
     };
     let reader = TextReader {
-        preset,
-        header: bytes("header", usual.header),
-        terminator: bytes("terminator", usual.terminator),
-        no_read: lists("no_read", usual.no_read),
-        heartbeat: section.text("heartbeat").map(String::into_bytes),
-        heartbeat_timeout: section
-            .number("heartbeat_timeout_s", 1..=3600, "why.reader.heartbeat_timeout_s")
-            .map(Duration::from_secs),
-        several_delimiter: section.text("several_delimiter").map(String::into_bytes),
-        max_len: section.number("max_len", 32..=65_536, "why.reader.max_len").map_or(1024, |n| n as usize),
+        config: config(section, preset.config),
         latency_min: ms("latency_ms_min", 0..=10_000, 0, "why.reader.latency"),
         latency_max: ms("latency_ms_max", 1..=10_000, 150, "why.reader.latency"),
         gs_substitutes: substitutes(section),
-        setup: lists("setup", usual.setup),
         link: link?,
     };
     check(section, &reader);
     Some(reader)
 }
 
-fn link(section: &Section<'_>, preset: Preset) -> Option<ReaderLink> {
-    let connect = Address::read(section, "connect", preset.port());
+fn config(section: &Section<'_>, preset: TextConfig) -> TextConfig {
+    let bytes = |name, usual| section.text(name).map_or(usual, String::into_bytes);
+    let lists = |name, usual| match section.texts(name) {
+        Some(texts) => texts.into_iter().map(String::into_bytes).collect(),
+        None => usual,
+    };
+    let timeout = section.number("heartbeat_timeout_s", 1..=3600, "why.reader.heartbeat_timeout_s");
+    let heartbeat = section.text("heartbeat").map(String::into_bytes);
+    if timeout.is_some() && heartbeat.is_none() {
+        section.notes.add(section.error("heartbeat_timeout_s", "config.timeout_no_heartbeat"));
+    }
+    TextConfig {
+        header: bytes("header", preset.header),
+        terminator: bytes("terminator", preset.terminator),
+        no_read: lists("no_read", preset.no_read),
+        heartbeat: heartbeat
+            .map(|text| Heartbeat { text, timeout: Duration::from_secs(timeout.unwrap_or(30)) }),
+        several_delimiter: section.text("several_delimiter").map(String::into_bytes),
+        answers: lists("answers", preset.answers),
+        errors: lists("errors", preset.errors),
+        setup: lists("setup", preset.setup),
+        // A photo-eye triggers the reader: its trigger is the gate's, or tags and reads could not be joined.
+        trigger: None,
+        telnet: section.flag("telnet").unwrap_or(preset.telnet),
+        max_len: section
+            .number("max_len", 32..=65_536, "why.reader.max_len")
+            .map_or(preset.max_len, |n| n as usize),
+    }
+}
+
+fn link(section: &Section<'_>, preset: &Preset) -> Option<ReaderLink> {
+    let usual = u16::try_from(preset.port).ok().filter(|_| preset.role == Role::Call);
+    let connect = Address::read(section, "connect", usual);
     let listen = socket(section, "listen");
     let serial = path(section, "serial");
     let baud = section.number("baud", 300..=3_000_000, "why.reader.baud");
@@ -121,6 +127,7 @@ fn link(section: &Section<'_>, preset: Preset) -> Option<ReaderLink> {
     if baud.is_some() && given != ["serial"] {
         section.notes.add(section.warning("baud", "config.baud_unused"));
     }
+    let peers = peers(section, listen);
     if given.len() != 1 {
         return None;
     }
@@ -129,10 +136,26 @@ fn link(section: &Section<'_>, preset: Preset) -> Option<ReaderLink> {
         if ["/dev/ttyUSB", "/dev/ttyACM"].iter().any(|number| name.starts_with(number)) {
             section.notes.add(section.warning("serial", "config.serial_number").with("value", name));
         }
-        let baud = baud.map_or(115_200, |n| n as u32);
+        let baud = baud.map_or(9600, |n| n as u32);
         ReaderLink::Serial { path, baud }
     });
-    connect.map(ReaderLink::Connect).or(listen.map(ReaderLink::Listen)).or(serial)
+    connect.map(ReaderLink::Connect).or(listen.map(|at| ReaderLink::Listen { at, peers })).or(serial)
+}
+
+/// Readers that may connect, as numbers. Whoever connects can send reads, so an open port is warned of.
+fn peers(section: &Section<'_>, listen: Option<SocketAddr>) -> Vec<IpAddr> {
+    let mut peers = Vec::new();
+    for text in section.texts("peers").unwrap_or_default() {
+        match text.parse() {
+            Ok(peer) => peers.push(peer),
+            Err(_) => section.notes.add(section.error("peers", "config.bad_peer").with("value", text)),
+        }
+    }
+    let open = listen.is_some_and(|at| !at.ip().is_loopback());
+    if open && !section.notes.has(&section.key("peers")) {
+        section.notes.add(section.warning("listen", "config.no_peers"));
+    }
+    peers
 }
 
 fn substitutes(section: &Section<'_>) -> Substitutes {
@@ -161,33 +184,33 @@ fn in_codes(bytes: &[u8]) -> bool {
 
 fn check(section: &Section<'_>, reader: &TextReader) {
     let notes = section.notes;
-    if reader.terminator.is_empty() {
+    let config = &reader.config;
+    if config.terminator.is_empty() {
         notes.add(section.error("terminator", "config.no_terminator"));
-    }
-    if !reader.terminator.is_empty() && reader.terminator == reader.header {
+    } else if config.terminator == config.header {
         notes.add(section.error("header", "config.header_is_terminator"));
     }
-    if in_codes(&reader.terminator) {
-        notes.add(section.error("terminator", "config.cuts_codes").with("value", show(&reader.terminator)));
+    if in_codes(&config.terminator) {
+        notes.add(section.error("terminator", "config.cuts_codes").with("value", show(&config.terminator)));
     }
-    if let Some(delimiter) = &reader.several_delimiter {
+    if let Some(delimiter) = &config.several_delimiter {
         if delimiter.is_empty() {
             notes.add(section.error("several_delimiter", "config.empty"));
         } else if in_codes(delimiter) {
             notes.add(section.error("several_delimiter", "config.cuts_codes").with("value", show(delimiter)));
         }
     }
-    match &reader.heartbeat {
-        Some(heartbeat) if reader.no_read.contains(heartbeat) => {
-            notes.add(section.error("heartbeat", "config.heartbeat_is_no_read"));
+    if config.heartbeat.as_ref().is_some_and(|heartbeat| config.no_read.contains(&heartbeat.text)) {
+        notes.add(section.error("heartbeat", "config.heartbeat_is_no_read"));
+    }
+    if config.heartbeat.as_ref().is_some_and(|heartbeat| heartbeat.text.is_empty()) {
+        notes.add(section.error("heartbeat", "config.empty"));
+    }
+    // Beginnings of answers are passed over: one that could begin a code would swallow codes.
+    for (name, list) in [("answers", &config.answers), ("errors", &config.errors)] {
+        if list.iter().any(|text| text.is_empty() || b"01".starts_with(text) || text.starts_with(b"01")) {
+            notes.add(section.error(name, "config.swallows_codes"));
         }
-        Some(_) if reader.heartbeat_timeout.is_none() => {
-            notes.add(section.warning("heartbeat", "config.heartbeat_no_timeout"));
-        }
-        None if reader.heartbeat_timeout.is_some() => {
-            notes.add(section.error("heartbeat_timeout_s", "config.timeout_no_heartbeat"));
-        }
-        _ => {}
     }
     if reader.latency_min >= reader.latency_max {
         let problem = section.error("latency_ms_min", "config.latency");
@@ -195,8 +218,8 @@ fn check(section: &Section<'_>, reader: &TextReader) {
         notes.add(problem.with("max", reader.latency_max.as_millis()));
     }
     let longest = tamga_domain::layout::read::READ_LEN_MAX;
-    if reader.max_len < longest {
-        let problem = section.warning("max_len", "config.max_len_short").with("value", reader.max_len);
+    if config.max_len < longest {
+        let problem = section.warning("max_len", "config.max_len_short").with("value", config.max_len);
         notes.add(problem.with("longest", longest));
     }
 }

@@ -3,55 +3,37 @@
 //! A printer that is told a size too small for the data prints no symbol at all, and says nothing.
 
 use tamga_domain::layout::Form;
+use tamga_drivers::printer::zpl_format::SymbolSize;
 
 use super::raw::Section;
 
-/// The size that a printer is told to use.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SymbolSize {
-    pub columns: u16,
-    pub rows: u16,
-}
-
-/// Rows, columns, data codewords: the sizes of ISO/IEC 16022 that `^BX` can be told (9 to 49).
-const SIZES: [(u16, u16, usize); 18] = [
-    (10, 10, 3),
-    (12, 12, 5),
-    (14, 14, 8),
-    (16, 16, 12),
-    (18, 18, 18),
-    (20, 20, 22),
-    (22, 22, 30),
-    (24, 24, 36),
-    (26, 26, 44),
-    (32, 32, 62),
-    (36, 36, 86),
-    (40, 40, 114),
-    (44, 44, 144),
-    (48, 48, 174),
-    (12, 26, 16),
-    (12, 36, 22),
-    (16, 36, 32),
-    (16, 48, 49),
+/// Side and data codewords of the squares of ISO/IEC 16022 that `^BX` can be told (9 to 49). The driver uses squares
+/// only: rectangles need newer firmware.
+const SQUARES: [(u8, usize); 14] = [
+    (10, 3),
+    (12, 5),
+    (14, 8),
+    (16, 12),
+    (18, 18),
+    (20, 22),
+    (22, 30),
+    (24, 36),
+    (26, 44),
+    (32, 62),
+    (36, 86),
+    (40, 114),
+    (44, 144),
+    (48, 174),
 ];
 
-/// Squares alone: what a printer picks when it is told nothing.
-fn squares() -> impl Iterator<Item = (SymbolSize, usize)> {
-    let square = |(rows, columns, codewords): &(u16, u16, usize)| {
-        (rows == columns).then_some((SymbolSize { columns: *columns, rows: *rows }, *codewords))
-    };
-    SIZES.iter().filter_map(square)
-}
-
 /// Data codewords of a size; `None` when there is no such symbol.
-pub fn capacity(size: SymbolSize) -> Option<usize> {
-    let same = |(rows, columns, _): &&(u16, u16, usize)| (*rows, *columns) == (size.rows, size.columns);
-    SIZES.iter().find(same).map(|(_, _, codewords)| *codewords)
+pub fn capacity(side: u8) -> Option<usize> {
+    SQUARES.iter().find(|(known, _)| *known == side).map(|(_, codewords)| *codewords)
 }
 
-/// The smallest square that holds so many codewords.
-pub fn smallest(codewords: usize) -> Option<SymbolSize> {
-    squares().find(|(_, capacity)| *capacity >= codewords).map(|(size, _)| size)
+/// The side of the smallest square that holds so many codewords.
+pub fn smallest(codewords: usize) -> Option<u8> {
+    SQUARES.iter().find(|(_, capacity)| *capacity >= codewords).map(|(side, _)| *side)
 }
 
 /// Codewords that any code of the form needs at most, in ASCII encodation: two digits a codeword where digits are
@@ -65,28 +47,28 @@ pub fn codewords(form: &Form) -> usize {
 }
 
 /// `columns` and `rows` of a table: both or none; a size that does not exist is noted.
-pub fn read(section: &Section<'_>) -> Option<SymbolSize> {
+pub fn read(section: &Section<'_>) -> SymbolSize {
     let side = |name| {
         let number = section.number(name, 9..=49, "why.symbol.side");
-        number.and_then(|n| u16::try_from(n).ok())
+        number.and_then(|n| u8::try_from(n).ok())
     };
-    let (columns, rows) = (side("columns"), side("rows"));
-    match (columns, rows) {
+    match (side("columns"), side("rows")) {
         (Some(columns), Some(rows)) => {
-            let size = SymbolSize { columns, rows };
-            if capacity(size).is_none() {
-                let known: Vec<String> = SIZES.iter().map(|(r, c, _)| format!("{c}×{r}")).collect();
+            if columns != rows || capacity(columns).is_none() {
+                let known: Vec<String> = SQUARES.iter().map(|(side, _)| format!("{side}×{side}")).collect();
                 let problem = section.error("columns", "config.no_such_symbol");
                 let problem = problem.with("columns", columns).with("rows", rows);
                 section.notes.add(problem.with("known", known.join(", ")));
-                return None;
+                return SymbolSize::Auto;
             }
-            Some(size)
+            SymbolSize::Fixed { columns, rows }
         }
-        (None, None) => None,
-        _ => {
-            section.notes.add(section.notes.error(section.path.clone(), "config.half_a_symbol"));
-            None
+        (None, None) => SymbolSize::Auto,
+        (Some(_), None) | (None, Some(_)) => {
+            if section.notes.has(&section.key("columns")) != section.notes.has(&section.key("rows")) {
+                section.notes.add(section.notes.error(section.path.clone(), "config.half_a_symbol"));
+            }
+            SymbolSize::Auto
         }
     }
 }
@@ -100,12 +82,11 @@ mod tests {
         // Water: FNC1 01 GTIN 21 13 characters GS 93 4 characters; trials gave 22×22 for it.
         let water = Form::gs1(13, &[("93", 4)]);
         assert_eq!(codewords(&water), 1 + 8 + 1 + 13 + 1 + 1 + 4);
-        assert_eq!(smallest(codewords(&water)), Some(SymbolSize { columns: 22, rows: 22 }));
+        assert_eq!(smallest(codewords(&water)), Some(22));
         // Medicines: 13, 91 of 4, 92 of 44.
         assert_eq!(codewords(&Form::gs1(13, &[("91", 4), ("92", 44)])), 10 + 13 + 6 + 46);
         // Tobacco packs: 14 + 7 + 8 characters, no AIs.
         assert_eq!(codewords(&Form::plain(7, &[8])), 22);
-        assert_eq!(capacity(SymbolSize { columns: 26, rows: 12 }), Some(16));
-        assert_eq!(capacity(SymbolSize { columns: 28, rows: 28 }), None);
+        assert_eq!((capacity(26), capacity(28)), (Some(44), None));
     }
 }

@@ -72,8 +72,10 @@ impl From<Refusal> for ApiError {
 impl From<RecordsError> for ApiError {
     fn from(error: RecordsError) -> ApiError {
         match error {
+            RecordsError::NotACode => ApiError::new(StatusCode::BAD_REQUEST, "http.bad_scan"),
             RecordsError::Refused(refusal) => refusal.into(),
             RecordsError::Failed(why) => {
+                let why = crate::web::text::chain(why.as_ref());
                 tracing::error!(why, "the records do not answer");
                 ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "http.records").with("why", why)
             }

@@ -13,15 +13,16 @@ use tamga_domain::ids::PrinterNo;
 use tamga_domain::line::ask::{Ask, Reply};
 use tamga_domain::record::RunPlan;
 use tamga_domain::time::Wall;
+use tamga_drivers::trace::Level;
 use tokio::sync::{mpsc::error::TrySendError, oneshot};
 
 use super::App;
 use super::door::By;
-use super::dto;
 use super::error::{ApiError, Body};
 use super::text::{moment, stamp};
+use super::{asks, dto};
 use crate::clock;
-use crate::desk::{Asked, LineDesk, Product, TraceLevel};
+use crate::desk::{Asked, LineDesk, Product};
 
 /// A line answers within a commit or two; beyond this it is stuck and the caller is told that the outcome is open.
 const REPLY_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -34,7 +35,7 @@ pub async fn start(
     State(app): State<App>,
     Path(line): Path<String>,
     Extension(by): Extension<By>,
-    Body(body): Body<dto::StartRun>,
+    Body(body): Body<asks::StartRun>,
 ) -> Answer {
     let desk = line_of(&app, &line)?;
     let plan = plan_of(&body, &app.desk.products, clock::wall())?;
@@ -54,11 +55,7 @@ pub async fn start(
     }
 }
 
-pub async fn stop(
-    State(app): State<App>,
-    Path(line): Path<String>,
-    Extension(by): Extension<By>,
-) -> Answer {
+pub async fn stop(State(app): State<App>, Path(line): Path<String>, Extension(by): Extension<By>) -> Answer {
     Ok(done(ask(line_of(&app, &line)?, Ask::Stop, &by).await?))
 }
 
@@ -74,7 +71,7 @@ pub async fn close(
     State(app): State<App>,
     Path(line): Path<String>,
     Extension(by): Extension<By>,
-    Body(body): Body<dto::CloseRun>,
+    Body(body): Body<asks::CloseRun>,
 ) -> Answer {
     by.note(format!("clear={}", body.clear));
     Ok(done(ask(line_of(&app, &line)?, Ask::Close { clear: body.clear }, &by).await?))
@@ -84,7 +81,7 @@ pub async fn test_print(
     State(app): State<App>,
     Path(line): Path<String>,
     Extension(by): Extension<By>,
-    Body(body): Body<dto::TestPrint>,
+    Body(body): Body<asks::TestPrint>,
 ) -> Answer {
     let desk = line_of(&app, &line)?;
     let printer = printer_of(desk, body.printer.as_deref())?;
@@ -95,7 +92,7 @@ pub async fn test_print(
 pub async fn acknowledge(
     State(app): State<App>,
     Extension(by): Extension<By>,
-    Body(body): Body<dto::Acknowledge>,
+    Body(body): Body<asks::Acknowledge>,
 ) -> Answer {
     by.note(format!("line={} key={}", body.line, body.key));
     let desk = line_of(&app, &body.line)?;
@@ -109,20 +106,18 @@ pub async fn set_trace(
     State(app): State<App>,
     Path(device): Path<String>,
     Extension(by): Extension<By>,
-    Body(body): Body<dto::SetTrace>,
+    Body(body): Body<asks::SetTrace>,
 ) -> Answer {
     let level = match body.level.as_str() {
-        "off" => TraceLevel::Off,
-        "frames" => TraceLevel::Frames,
-        "bytes" => TraceLevel::Bytes,
+        "off" => Level::Off,
+        "frames" => Level::Frames,
+        "bytes" => Level::Bytes,
         _ => return Err(ApiError::field("level", "http.bad_field").with("value", body.level)),
     };
     by.note(format!("level={}", body.level));
-    let name = device.clone();
-    if app.records(move |records| records.set_trace(&name, level)).await? {
-        return Ok(done(Reply::Done));
-    }
-    Err(ApiError::new(StatusCode::NOT_FOUND, "http.no_device").with("device", device))
+    let missing = || ApiError::new(StatusCode::NOT_FOUND, "http.no_device").with("device", &device);
+    app.desk.trace(&device).ok_or_else(missing)?.set_level(level);
+    Ok(done(Reply::Done))
 }
 
 pub fn line_of<'a>(app: &'a App, name: &str) -> Result<&'a LineDesk, ApiError> {
@@ -163,7 +158,7 @@ pub fn done(reply: Reply) -> (StatusCode, Json<dto::Done>) {
 }
 
 /// The plan in a request, or what is wrong with the first field that is wrong.
-fn plan_of(body: &dto::StartRun, products: &[Product], now: Wall) -> Result<RunPlan, ApiError> {
+fn plan_of(body: &asks::StartRun, products: &[Product], now: Wall) -> Result<RunPlan, ApiError> {
     let digits = body.gtin.trim();
     let is_gtin = digits.len() == 14 && digits.bytes().all(|b| b.is_ascii_digit());
     let gtin = is_gtin.then(|| Gtin::parse(digits.as_bytes()).ok()).flatten();
@@ -171,7 +166,9 @@ fn plan_of(body: &dto::StartRun, products: &[Product], now: Wall) -> Result<RunP
     let known = products.iter().find(|product| product.gtin == gtin).map(|product| product.group.clone());
     let group = match (known, &body.group) {
         (Some(known), Some(given)) if known != *given => {
-            return Err(ApiError::field("group", "http.other_group").with("known", known).with("value", given));
+            return Err(ApiError::field("group", "http.other_group")
+                .with("known", known)
+                .with("value", given));
         }
         (Some(known), _) => known,
         (None, Some(given)) if !given.trim().is_empty() => given.trim().to_owned(),

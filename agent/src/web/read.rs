@@ -9,14 +9,13 @@ use axum::{Extension, Json};
 use tamga_domain::ids::RunId;
 
 use super::error::ApiError;
-use super::{App, dto, shape};
+use super::{App, account, dto, shape};
 use crate::clock;
 use crate::desk::{Finding, Level};
 use crate::words::Language;
 
 const RUNS_MAX: u32 = 200;
 const RUNS_UNASKED: u32 = 20;
-const OUTBOX_MAX: u32 = 200;
 const TRACE_RECORDS_MAX: u32 = 1000;
 const TRACE_RECORDS_UNASKED: u32 = 100;
 
@@ -45,10 +44,7 @@ pub async fn openapi() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], include_str!("openapi.json"))
 }
 
-pub async fn status(
-    State(app): State<App>,
-    Extension(language): Extension<Language>,
-) -> Json<dto::Status> {
+pub async fn status(State(app): State<App>, Extension(language): Extension<Language>) -> Json<dto::Status> {
     Json(shape::status(&app.desk, clock::wall(), language))
 }
 
@@ -56,7 +52,7 @@ pub async fn runs(State(app): State<App>, asked: Asked) -> Result<Json<Vec<dto::
     let before = number(&asked, "before")?.map(RunId);
     let limit = number(&asked, "limit")?.unwrap_or(RUNS_UNASKED).clamp(1, RUNS_MAX);
     let rows = app.records(move |records| records.runs(before, limit)).await?;
-    Ok(Json(rows.iter().map(|row| shape::run(row, &app.desk)).collect()))
+    Ok(Json(rows.iter().map(|row| account::run(row, &app.desk)).collect()))
 }
 
 pub async fn sheet(
@@ -67,7 +63,7 @@ pub async fn sheet(
     let missing = || ApiError::new(StatusCode::NOT_FOUND, "http.no_run").with("run", &run);
     let id = RunId(run.parse().map_err(|_| missing())?);
     let sheet = app.records(move |records| records.sheet(id)).await?.ok_or_else(missing)?;
-    Ok(Json(shape::sheet(&sheet, &app.desk, language)))
+    Ok(Json(account::sheet(&sheet, &app.desk, language)))
 }
 
 pub async fn alarms(
@@ -143,13 +139,12 @@ fn found(level: Level, key: &str, args: &[(&str, &str)]) -> Finding {
 }
 
 pub async fn upstream(State(app): State<App>) -> Result<Json<dto::UpstreamFull>, ApiError> {
-    let (pool, outbox) =
-        app.records(|records| Ok((records.pool()?, records.outbox(OUTBOX_MAX)?))).await?;
+    let (pool, outbox) = app.records(|records| Ok((records.pool()?, records.outbox()?))).await?;
     let status = app.desk.upstream.borrow().clone();
     Ok(Json(dto::UpstreamFull {
         upstream: shape::upstream(&status),
-        pool: pool.iter().map(|level| shape::pool_level(level, &app.desk.products)).collect(),
-        outbox: outbox.iter().map(shape::open_report).collect(),
+        pool: pool.iter().map(|level| account::pool_level(level, &app.desk)).collect(),
+        outbox: outbox.iter().map(account::open_report).collect(),
     }))
 }
 
@@ -159,10 +154,9 @@ pub async fn trace(
     asked: Asked,
 ) -> Result<Json<dto::Trace>, ApiError> {
     let limit = number(&asked, "limit")?.unwrap_or(TRACE_RECORDS_UNASKED).clamp(1, TRACE_RECORDS_MAX);
-    let name = device.clone();
-    let trace = app.records(move |records| records.trace(&name, limit)).await?;
     let missing = || ApiError::new(StatusCode::NOT_FOUND, "http.no_device").with("device", &device);
-    Ok(Json(shape::trace(&device, &trace.ok_or_else(missing)?)))
+    let trace = app.desk.trace(&device).ok_or_else(missing)?;
+    Ok(Json(shape::trace(&device, trace, limit as usize)))
 }
 
 fn number(asked: &Asked, field: &str) -> Result<Option<u32>, ApiError> {

@@ -10,7 +10,7 @@ use super::{Language, has, placeholder, say};
 
 /// Beginnings of the keys: a string literal of the source that begins with one of these must be a key.
 const SECTIONS: &[&str] =
-    &["alarm.", "http.", "cli.", "code.", "config.", "fault.", "reason.", "refuse.", "run.", "why."];
+    &["alarm.", "cli.", "code.", "config.", "fault.", "http.", "job.", "reason.", "refuse.", "run.", "stop.", "why."];
 
 fn placeholders(text: &str) -> BTreeSet<&str> {
     let mut names = BTreeSet::new();
@@ -79,6 +79,18 @@ fn the_comparison_finds_what_it_is_for() {
 fn every_reason_has_its_text() {
     for key in Reason::KEYS {
         assert!(has(&format!("reason.{key}")), "reason.{key}");
+    }
+}
+
+#[test]
+fn every_fault_has_its_text() {
+    // The keys stand in one `match` of the drivers, as `=> "key",`.
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("drivers/src/fault.rs");
+    let source = std::fs::read_to_string(source).unwrap();
+    let keys: Vec<&str> = source.lines().filter_map(|line| line.trim().strip_suffix("\",")?.split("=> \"").nth(1)).collect();
+    assert!(keys.len() > 20, "{keys:?}");
+    for key in keys {
+        assert!(has(&format!("fault.{key}")), "fault.{key}");
     }
 }
 

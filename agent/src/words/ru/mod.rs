@@ -1,9 +1,9 @@
 //! Russian. Each file holds one part of the catalogue, sorted by key.
 
 mod alarm;
-mod http;
 mod cli;
 mod config;
+mod http;
 mod line;
 mod why;
 

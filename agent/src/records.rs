@@ -1,0 +1,234 @@
+//! [`Records`] over the store: queries on connections that cannot write, and the two writes of the windows.
+//!
+//! It is called on threads that may block. It parses scans and lists by the rules of the country, never by guess: what
+//! fits no layout is no code. A tail is compared here and goes no further.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tamga_domain::code::{Code, Identity, Tail};
+use tamga_domain::ids::{RunId, TxnId};
+use tamga_domain::layout::Layout;
+use tamga_domain::line::ask::Refusal;
+use tamga_domain::record::{Answer, Known, Record, Txn};
+use tamga_domain::rules::{Country, ProductGroup, Rules};
+use time::OffsetDateTime;
+use tokio::runtime;
+
+use crate::clock;
+use crate::config::Config;
+use crate::desk::{
+    AuditEntry, Finding, ImportSlice, Imported, Level, Records, RecordsError, RefusedCode, Story,
+};
+use crate::store::error::StoreError;
+use crate::store::read::outbox::ReportRow;
+use crate::store::read::pools::PoolLevel;
+use crate::store::read::sheet::{RunLine, RunSheet};
+use crate::store::read::{Reader, View};
+use crate::store::writer::{Handle, WriterError};
+
+/// Connections kept open: one for a panel, one for the command line.
+const READERS_KEPT: usize = 2;
+/// Commits of the windows are numbered from here, far from those of the lines.
+const TXN_FIRST: u64 = 1 << 62;
+
+pub struct StoreRecords {
+    data: PathBuf,
+    country: Country,
+    rules: Rules,
+    readers: Mutex<Vec<Reader>>,
+    writer: Handle,
+    runtime: runtime::Handle,
+    txns: AtomicU64,
+}
+
+impl StoreRecords {
+    /// `runtime` carries the waiting for the writer; the records are never asked on its own threads.
+    pub fn new(config: &Config, writer: Handle, runtime: runtime::Handle) -> StoreRecords {
+        StoreRecords {
+            data: config.agent.data.clone(),
+            country: config.agent.country,
+            rules: config.rules.clone(),
+            readers: Mutex::new(Vec::new()),
+            writer,
+            runtime,
+            txns: AtomicU64::new(TXN_FIRST),
+        }
+    }
+
+    /// One moment of the database.
+    fn look<T>(&self, query: impl FnOnce(&View<'_>) -> Result<T, StoreError>) -> Result<T, RecordsError> {
+        let kept = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let reader = match kept {
+            Some(reader) => reader,
+            None => Reader::open(&self.data).map_err(failed)?,
+        };
+        let answer = reader.view().and_then(|view| query(&view)).map_err(failed)?;
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if readers.len() < READERS_KEPT {
+            readers.push(reader);
+        }
+        Ok(answer)
+    }
+
+    fn commit(&self, record: Record) -> Result<Vec<Answer>, RecordsError> {
+        let id = TxnId(self.txns.fetch_add(1, Ordering::Relaxed));
+        let txn = Txn { id, records: vec![record] };
+        self.runtime.block_on(self.writer.commit(txn)).map_err(unwritten)
+    }
+
+    /// What a scan may be, by the layouts of all product groups that are bound today: usually one identity.
+    fn candidates(&self, scan: &[u8]) -> Vec<(Identity, Option<Tail>)> {
+        let mut found: Vec<(Identity, Option<Tail>)> = Vec::new();
+        for set in self.rules.sets.iter().filter(|set| set.country == self.country) {
+            let Some(layout) = self.layout(&set.product_group) else { continue };
+            let read = match layout.parse(scan) {
+                Ok(parsed) => (parsed.code.identity, Some(parsed.code.tail)),
+                Err(_) => match layout.parse_identity(scan) {
+                    Ok(identity) => (identity, None),
+                    Err(_) => continue,
+                },
+            };
+            if !found.contains(&read) {
+                found.push(read);
+            }
+        }
+        found
+    }
+
+    fn layout(&self, group: &ProductGroup) -> Option<Layout> {
+        let day = OffsetDateTime::from_unix_timestamp(clock::wall().0.div_euclid(1000)).ok()?.date();
+        self.rules.on(self.country, group, day)?.layout().ok()
+    }
+
+    fn tail_of(&self, identity: &Identity) -> Result<Option<Vec<u8>>, RecordsError> {
+        let known = self.runtime.block_on(self.writer.find(identity.clone())).map_err(unwritten)?;
+        Ok(match known {
+            Known::Unknown => None,
+            Known::Waiting { tail, .. } => Some(tail),
+            Known::Coded(facts) => Some(facts.tail),
+        })
+    }
+}
+
+impl Records for StoreRecords {
+    fn story(&self, scan: &[u8]) -> Result<Option<Story>, RecordsError> {
+        let candidates = self.candidates(scan);
+        if candidates.is_empty() {
+            return Err(RecordsError::NotACode);
+        }
+        for (identity, tail) in candidates {
+            let found = self.look(|view| {
+                let Some(code) = view.story(&identity)? else { return Ok(None) };
+                let line = match &code.issued {
+                    Some(issued) => line_of(view, issued.run)?,
+                    None => None,
+                };
+                Ok(Some((code, line)))
+            })?;
+            let Some((code, line)) = found else { continue };
+            let tail_agrees = match tail {
+                Some(tail) => self.tail_of(&identity)?.map(|own| own == tail.as_bytes()),
+                None => None,
+            };
+            return Ok(Some(Story { code, line, tail_agrees }));
+        }
+        Ok(None)
+    }
+
+    fn runs(&self, before: Option<RunId>, limit: u32) -> Result<Vec<RunLine>, RecordsError> {
+        self.look(|view| view.runs(before, limit))
+    }
+
+    fn sheet(&self, run: RunId) -> Result<Option<RunSheet>, RecordsError> {
+        self.look(|view| view.run_sheet(run))
+    }
+
+    fn pool(&self) -> Result<Vec<PoolLevel>, RecordsError> {
+        self.look(|view| view.pool_levels())
+    }
+
+    fn outbox(&self) -> Result<Vec<ReportRow>, RecordsError> {
+        self.look(|view| view.reports_open())
+    }
+
+    fn doctor(&self) -> Result<Vec<Finding>, RecordsError> {
+        let (totals, outbox, alarms) =
+            self.look(|view| Ok((view.block_totals()?, view.outbox()?, view.alarms_open()?)))?;
+        let mut findings = Vec::new();
+        let mut found = |level, key: &str, args: &[(&str, u64)]| {
+            let args = args.iter().map(|(name, n)| ((*name).to_owned(), n.to_string())).collect();
+            findings.push(Finding { level, key: key.to_owned(), args });
+        };
+        if totals.balanced() {
+            found(Level::Good, "http.doctor_database", &[("received", totals.received)]);
+        } else {
+            let args = [("received", totals.received), ("found", totals.unpacked)];
+            found(Level::Bad, "http.doctor_balance", &args);
+        }
+        if outbox.held > 0 {
+            found(Level::Watch, "http.doctor_held", &[("count", outbox.held)]);
+        }
+        if !alarms.is_empty() {
+            found(Level::Watch, "http.doctor_alarms", &[("count", alarms.len() as u64)]);
+        }
+        Ok(findings)
+    }
+
+    fn import(&self, slice: &ImportSlice) -> Result<Imported, RecordsError> {
+        let unknown = || Refusal::new("http.unknown_group").with("group", &slice.group);
+        let group = ProductGroup::parse(&slice.group).map_err(|_| RecordsError::Refused(unknown()))?;
+        let layout = self.layout(&group).ok_or_else(|| RecordsError::Refused(unknown()))?;
+        let mut codes: Vec<Code> = Vec::new();
+        let mut lines: Vec<u64> = Vec::new();
+        let mut imported = Imported::default();
+        for (line, bytes) in &slice.codes {
+            match layout.parse(bytes) {
+                Ok(parsed) => {
+                    codes.push(parsed.code);
+                    lines.push(*line);
+                }
+                Err(_) => {
+                    let why = "http.code_malformed".to_owned();
+                    imported.refused.push(RefusedCode { line: *line, code: None, why });
+                }
+            }
+        }
+        if codes.is_empty() {
+            return Ok(imported);
+        }
+        let named: Vec<Identity> = codes.iter().map(|code| code.identity.clone()).collect();
+        let (roll, group) = (slice.roll.clone(), slice.group.clone());
+        let answers = self.commit(Record::Import { roll, codes, group, at: clock::wall() })?;
+        for answer in answers {
+            let Answer::Imported { taken, refused } = answer else { continue };
+            imported.taken += taken;
+            imported.refused.extend(refused.into_iter().map(|(code, _)| {
+                // A code that stands twice in the slice was taken at its first place and refused at its last.
+                let place = named.iter().rposition(|name| *name == code);
+                let line = place.and_then(|p| lines.get(p)).copied().unwrap_or_default();
+                RefusedCode { line, code: Some(code), why: "http.code_known".to_owned() }
+            }));
+        }
+        Ok(imported)
+    }
+
+    fn audit(&self, entry: AuditEntry) -> Result<(), RecordsError> {
+        let AuditEntry { who, from, command, outcome } = entry;
+        self.commit(Record::Audit { who, from, command, outcome, at: clock::wall() }).map(drop)
+    }
+}
+
+fn line_of(view: &View<'_>, run: RunId) -> Result<Option<tamga_domain::ids::LineNo>, StoreError> {
+    let newest = view.runs(Some(RunId(run.0.saturating_add(1))), 1)?;
+    Ok(newest.first().filter(|found| found.run == run).map(|found| found.line))
+}
+
+fn failed(error: StoreError) -> RecordsError {
+    RecordsError::Failed(Arc::new(error))
+}
+
+fn unwritten(error: WriterError) -> RecordsError {
+    RecordsError::Failed(Arc::new(error))
+}

@@ -1,0 +1,173 @@
+//! Configuration: every shipped file loads, and the texts of problems are what people will read.
+//!
+//! Each `tests/data/config/<name>.toml` is broken on purpose; `<name>.txt` (and `<name>.ru.txt`) is the complete list of
+//! problems. To accept new texts after reading them: `TAMGA_BLESS=1 cargo test --test config`.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tamga::config::Config;
+use tamga::config::gate::Gate;
+use tamga::config::line::LineKind;
+use tamga::config::printer::PrinterDevice;
+use tamga::config::reader::{ReaderDevice, ReaderLink};
+use tamga::config::upstream::Upstream;
+use tamga::words::Language;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn files(folder: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(root().join(folder)).unwrap();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    paths.sort();
+    paths
+}
+
+fn parse(path: &Path) -> Result<Config, tamga::config::problem::Problems> {
+    let text = std::fs::read_to_string(path).unwrap();
+    Config::parse(Path::new(path.file_name().unwrap()), &text)
+}
+
+#[test]
+fn every_shipped_file_loads_without_a_word() {
+    let paths = files("config");
+    assert!(paths.len() >= 4);
+    for path in paths {
+        let config = parse(&path).unwrap_or_else(|problems| panic!("{problems}"));
+        assert!(config.warnings.is_empty(), "{}", config.warnings);
+    }
+}
+
+/// The reference shows defaults: a file without them must give the same.
+#[test]
+fn the_reference_shows_the_defaults() {
+    let reference = parse(&root().join("config/line.toml")).unwrap();
+    let short = "[upstream.xtrace]\nurl = \"https://xtrace.aslbelgisi.uz\"\napi_key_file = \"/etc/tamga/xtrace.key\"\n\
+        business_place = 123\n\
+        [[products]]\ngtin = \"04780000000014\"\ngroup = \"water\"\nname = \"Still water 0.5 l\"\n\
+        order = { low_water = 20000, quantity = 100000 }\n\
+        [[products]]\ngtin = \"04780000000021\"\ngroup = \"water\"\nname = \"Sparkling water 1.5 l\"\n\
+        [lines.l1]\nkind = \"print-and-apply\"\nitems_per_min = 120\nlabels_head_to_applicator = 2\n\
+        items_applicator_to_reader = 3\n\
+        [lines.l1.printers.p1.zpl]\naddress = \"10.0.0.5\"\nlabel_width_dots = 354\nlabel_length_dots = 236\n\
+        [[lines.l1.printers.p1.zpl.texts]]\nx = 130\ny = 30\nheight = 24\ntext = \"{batch}\"\n\
+        [[lines.l1.printers.p1.zpl.texts]]\nx = 130\ny = 66\nheight = 24\ntext = \"{production} {expiry}\"\n\
+        [lines.l1.readers.r1.text]\nconnect = \"10.0.0.6\"\npreset = \"keyence_sr\"\nlatency_ms_min = 20\n\
+        [lines.l1.gate.modbus]\naddress = \"10.0.0.7\"\n";
+    let short = Config::parse(Path::new("line.toml"), short).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(short, reference);
+}
+
+#[test]
+fn the_reference_means_what_it_says() {
+    let config = parse(&root().join("config/line.toml")).unwrap();
+    let line = &config.lines[0];
+    assert_eq!((line.name.as_str(), line.kind), ("l1", LineKind::PrintAndApply));
+    assert_eq!(line.life_left_min, Duration::from_secs(24 * 3600));
+    let PrinterDevice::Zpl(zpl) = &line.printers[0].device;
+    assert_eq!((zpl.address.to_string().as_str(), zpl.config.window), ("10.0.0.5:9100", 4));
+    let ReaderDevice::Text(text) = &line.readers[0].device;
+    assert!(matches!(&text.link, ReaderLink::Connect(address) if address.port == 9004));
+    assert_eq!((&text.config.terminator[..], &text.config.no_read[..]), (&b"\r"[..], &[b"ERROR".to_vec()][..]));
+    let Gate::Modbus(modbus) = &line.gate;
+    assert_eq!(modbus.config.map, tamga_drivers::gate::map::GateMap::default());
+    let Some(Upstream::Xtrace(xtrace)) = &config.upstream else { panic!("no upstream") };
+    assert_eq!(xtrace.settle_min, Duration::from_secs(900));
+    assert_eq!(config.product(&config.products[1].gtin).unwrap().name, "Sparkling water 1.5 l");
+}
+
+#[test]
+fn broken_files_give_their_whole_list() {
+    let bless = std::env::var_os("TAMGA_BLESS").is_some();
+    let paths = files("tests/data/config");
+    assert!(paths.len() >= 6);
+    for path in paths {
+        let problems = parse(&path).err().unwrap_or_else(|| panic!("{} is not broken", path.display()));
+        for (language, extension) in [(Language::En, "txt"), (Language::Ru, "ru.txt")] {
+            let expected = path.with_extension(extension);
+            let found = problems.render(language);
+            if bless && (language == Language::En || expected.exists()) {
+                std::fs::write(&expected, &found).unwrap();
+            }
+            if language == Language::En || expected.exists() {
+                let expected = std::fs::read_to_string(&expected).unwrap();
+                assert_eq!(found, expected, "{} ({language:?})", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn programs_get_keys_and_values_apart() {
+    let problems = parse(&root().join("tests/data/config/values.toml")).unwrap_err();
+    let json = problems.json(Language::En);
+    let first = &json[0];
+    assert_eq!(first["severity"], "error");
+    assert_eq!(json.as_array().unwrap().len(), problems.iter().count());
+    let range = json.as_array().unwrap().iter().find(|one| one["message"] == "config.out_of_range").unwrap();
+    assert!(range["args"]["min"].is_string() && range["line"].as_u64().unwrap() > 0);
+    assert!(range["text"].as_str().unwrap().contains(range["args"]["max"].as_str().unwrap()));
+}
+
+/// A folder of its own under the target folder, empty at the start.
+fn folder(name: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// The messages about the machine when the key file has this text and mode; `None`: it is not there.
+fn with_key(name: &str, key: Option<(&str, u32)>) -> Vec<&'static str> {
+    let folder = folder(name);
+    if let Some((text, mode)) = key {
+        let path = folder.join("xtrace.key");
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let text = std::fs::read_to_string(root().join("config/line.toml")).unwrap();
+    let text = text.replace("/etc/tamga/xtrace.key", "xtrace.key").replace("/var/lib/tamga", ".");
+    let path = folder.join("line.toml");
+    std::fs::write(&path, text).unwrap();
+    match Config::load(&path) {
+        Ok(config) => config.warnings.iter().map(|problem| problem.message).collect(),
+        Err(problems) => problems.iter().map(|problem| problem.message).collect(),
+    }
+}
+
+#[test]
+fn the_api_key_must_be_there_and_secret() {
+    let memory = |found: Vec<&'static str>| {
+        // The target folder itself may lie in memory.
+        found.into_iter().filter(|message| *message != "config.data_in_memory").collect::<Vec<_>>()
+    };
+    assert_eq!(memory(with_key("key-missing", None)), ["config.secret_missing"]);
+    assert_eq!(memory(with_key("key-open", Some(("k\n", 0o644)))), ["config.secret_open"]);
+    assert_eq!(memory(with_key("key-empty", Some((" \n", 0o640)))), ["config.secret_empty"]);
+    assert_eq!(memory(with_key("key-good", Some(("k\n", 0o640)))), [""; 0]);
+}
+
+#[test]
+fn a_missing_file_says_so() {
+    let problems = Config::load(Path::new("/nowhere/tamga.toml")).unwrap_err();
+    assert!(problems.to_string().starts_with("/nowhere/tamga.toml: error\n    /nowhere/tamga.toml cannot be read"));
+}
+
+#[test]
+fn a_rules_folder_replaces_the_built_in_file_of_the_same_name() {
+    let folder = folder("rules");
+    let uz = std::fs::read_to_string(root().join("config/rules/uz.toml")).unwrap();
+    std::fs::write(folder.join("uz.toml"), uz.replace("name = \"beer\"", "name = \"kvass\"")).unwrap();
+    let config = |group: &str| {
+        let text = std::fs::read_to_string(root().join("config/line.toml")).unwrap();
+        let text = text.replace("group = \"water\"", &format!("group = \"{group}\""));
+        let text = text.replace("# rules = \"rules\"", &format!("rules = {:?}", folder.display().to_string()));
+        Config::parse(Path::new("line.toml"), &text)
+    };
+    assert!(config("kvass").is_ok());
+    assert!(config("beer").unwrap_err().to_string().contains("no rules for the product group \"beer\""));
+}
