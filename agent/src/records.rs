@@ -103,7 +103,7 @@ impl StoreRecords {
     }
 
     fn tail_of(&self, identity: &Identity) -> Result<Option<Vec<u8>>, RecordsError> {
-        let known = self.runtime.block_on(self.writer.find(identity.clone())).map_err(unwritten)?;
+        let known = self.runtime.block_on(self.writer.find(*identity)).map_err(unwritten)?;
         Ok(match known {
             Known::Unknown => None,
             Known::Waiting { tail, .. } => Some(tail),
@@ -198,7 +198,7 @@ impl Records for StoreRecords {
         if codes.is_empty() {
             return Ok(imported);
         }
-        let named: Vec<Identity> = codes.iter().map(|code| code.identity.clone()).collect();
+        let named: Vec<Identity> = codes.iter().map(|code| code.identity).collect();
         let (roll, group) = (slice.roll.clone(), slice.group.clone());
         let answers = self.commit(Record::Import { roll, codes, group, at: clock::wall() })?;
         for answer in answers {
@@ -211,6 +211,7 @@ impl Records for StoreRecords {
                 RefusedCode { line, code: Some(code), why: "http.code_known".to_owned() }
             }));
         }
+        imported.refused.sort_by_key(|refused| refused.line);
         Ok(imported)
     }
 

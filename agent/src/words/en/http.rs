@@ -21,7 +21,6 @@ pub const WORDS: super::super::Table = &[
     ("http.doctor_device_well", "{line}: {device} is connected."),
     ("http.doctor_held", "{count} passed codes may be in no report. See the sheets of their runs (tamga run sheet)."),
     ("http.doctor_line_gone", "The task of line {line} has ended. Restart the agent and keep its log."),
-    ("http.doctor_pool_empty", "No codes are pooled for {gtin}. Order codes."),
     ("http.doctor_upstream_silent", "The state system has not answered since the start."),
     ("http.doctor_upstream_trouble", "The state system cannot be used now: {trouble}. Check the internet, the proxy and the key."),
     ("http.doctor_upstream_unknown", "{count} requests lost their answer; the agent is looking for their effect. Do not repeat them by hand."),

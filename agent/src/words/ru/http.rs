@@ -21,7 +21,6 @@ pub const WORDS: super::super::Table = &[
     ("http.doctor_device_well", "{line}: {device} на связи."),
     ("http.doctor_held", "Прошедшие коды, которые нельзя включить в отчёт: {count}. См. листы партий (tamga run sheet)."),
     ("http.doctor_line_gone", "Задача линии {line} завершилась. Перезапустите агент и сохраните журнал."),
-    ("http.doctor_pool_empty", "Для {gtin} нет кодов в запасе. Закажите коды."),
     ("http.doctor_upstream_silent", "Система маркировки не отвечала с момента запуска."),
     ("http.doctor_upstream_trouble", "Система маркировки сейчас недоступна: {trouble}. Проверьте интернет, прокси и ключ."),
     ("http.doctor_upstream_unknown", "Ответы на запросы потеряны: {count}; агент выясняет, что из них вышло. Не повторяйте их вручную."),
