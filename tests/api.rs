@@ -1,10 +1,14 @@
 //! The HTTP API and the command line over a real loopback socket, with a line and records that only the test knows.
 
+#![allow(clippy::unwrap_used)] // helpers of tests stand outside of #[test]
+
 #[path = "api/commands.rs"]
 mod commands;
 #[path = "api/door.rs"]
 mod door;
 #[path = "api/paths.rs"]
 mod paths;
+#[path = "api/records.rs"]
+mod records;
 #[path = "api/world.rs"]
 mod world;

@@ -8,11 +8,16 @@ use std::sync::Arc;
 
 use tamga_domain::code::Identity;
 use tamga_domain::gs1::Gtin;
-use tamga_domain::ids::{BlockNo, LineNo, ReportNo, RunId};
+use tamga_domain::ids::{LineNo, RunId};
 use tamga_domain::line::ask::{Ask, Refusal, Reply, Status};
-use tamga_domain::record::{RunPlan, RunState};
 use tamga_domain::time::Wall;
+use tamga_drivers::trace::Trace;
 use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::store::read::outbox::ReportRow;
+use crate::store::read::pools::PoolLevel;
+use crate::store::read::sheet::{RunLine, RunSheet};
+use crate::store::read::story::CodeStory;
 
 /// Everything that a window needs. Cheap to clone.
 #[derive(Clone)]
@@ -22,6 +27,8 @@ pub struct Desk {
     pub lines: Vec<LineDesk>,
     /// Products that the configuration knows.
     pub products: Vec<Product>,
+    /// Every device with its wire trace.
+    pub devices: Vec<(String, Trace)>,
     pub upstream: watch::Receiver<UpstreamStatus>,
     pub records: Arc<dyn Records>,
 }
@@ -30,6 +37,11 @@ impl Desk {
     /// A line by its name in the configuration.
     pub fn line(&self, name: &str) -> Option<&LineDesk> {
         self.lines.iter().find(|line| line.name == name)
+    }
+
+    /// The trace of a device by its name in the configuration.
+    pub fn trace(&self, device: &str) -> Option<&Trace> {
+        self.devices.iter().find(|(name, _)| name == device).map(|(_, trace)| trace)
     }
 
     /// The name of a line; its number where the configuration has it no more.
@@ -101,7 +113,7 @@ pub struct UpstreamStatus {
     pub clock_ahead_ms: Option<i64>,
 }
 
-/// What the windows ask of the records: read-only queries, and the three writes that belong to no line.
+/// What the windows ask of the records: read-only queries, and the two writes that belong to no line.
 ///
 /// The methods block (a query, or a commit by the writer); the windows call them off the async threads. A read
 /// transaction behind them lasts at most a second.
@@ -110,12 +122,12 @@ pub trait Records: Send + Sync {
     /// any layout is refused.
     fn story(&self, scan: &[u8]) -> Result<Option<Story>, RecordsError>;
     /// Runs, newest first, at most `limit`; `before` goes on where an earlier answer ended.
-    fn runs(&self, before: Option<RunId>, limit: u32) -> Result<Vec<RunRow>, RecordsError>;
+    fn runs(&self, before: Option<RunId>, limit: u32) -> Result<Vec<RunLine>, RecordsError>;
     /// The closing sheet of a run, which exists before the run is closed too.
-    fn sheet(&self, run: RunId) -> Result<Option<Sheet>, RecordsError>;
+    fn sheet(&self, run: RunId) -> Result<Option<RunSheet>, RecordsError>;
     fn pool(&self) -> Result<Vec<PoolLevel>, RecordsError>;
-    /// Reports not yet finally answered, oldest first, at most `limit`.
-    fn outbox(&self, limit: u32) -> Result<Vec<OpenReport>, RecordsError>;
+    /// Reports not yet finally answered, oldest first.
+    fn outbox(&self) -> Result<Vec<ReportRow>, RecordsError>;
     /// What a look at disk, database, clock and data folder finds, the good included.
     fn doctor(&self) -> Result<Vec<Finding>, RecordsError>;
     /// Takes at most [`IMPORT_SLICE`] codes of a list into the stock of `roll`. Taking the same slice again
@@ -123,10 +135,6 @@ pub trait Records: Send + Sync {
     fn import(&self, slice: &ImportSlice) -> Result<Imported, RecordsError>;
     /// Writes down a command of a person and what came of it.
     fn audit(&self, entry: AuditEntry) -> Result<(), RecordsError>;
-    /// The newest `limit` trace records of a device, oldest first; `None` when there is no such device.
-    fn trace(&self, device: &str, limit: u32) -> Result<Option<Trace>, RecordsError>;
-    /// Sets how much of a device's wire is kept; `false` when there is no such device.
-    fn set_trace(&self, device: &str, level: TraceLevel) -> Result<bool, RecordsError>;
 }
 
 /// Codes of an imported list that go to the writer together.
@@ -134,137 +142,25 @@ pub const IMPORT_SLICE: usize = 100;
 
 #[derive(Debug, thiserror::Error)]
 pub enum RecordsError {
+    /// The bytes are no code of any layout that the agent knows.
+    #[error("not a code")]
+    NotACode,
     /// What was asked cannot be done, and why.
     #[error("refused")]
     Refused(#[source] Refusal),
     /// The records could not be read or written; the words are for the engineer.
-    #[error("the records do not answer: {0}")]
-    Failed(String),
+    #[error("the records do not answer")]
+    Failed(#[source] Arc<dyn std::error::Error + Send + Sync>),
 }
 
 /// All that is known of one code.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Story {
-    pub code: Identity,
-    /// The state's key, which has its text under `code.`: `pooled`, `stock`, `set_aside`, `issued`,
-    /// `verified.unknown`, `verified.passed`, `verified.rejected`, `applied`, `written_off`, `spoiled.<why>`, `returned`.
-    pub state: String,
-    /// Why, in words or as a key, where the state has a reason beyond its key.
-    pub reason: Option<String>,
+    pub code: CodeStory,
+    /// The line of its run.
+    pub line: Option<LineNo>,
     /// Whether the tail of the scan is the code's tail, where the scan had one.
     pub tail_agrees: Option<bool>,
-    pub run: Option<RunId>,
-    pub line: Option<LineNo>,
-    pub block: Option<BlockNo>,
-    /// The roll of a pre-printed code.
-    pub roll: Option<String>,
-    /// The report that carries it.
-    pub report: Option<ReportNo>,
-    /// What happened to it, oldest first.
-    pub events: Vec<StoryEvent>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct StoryEvent {
-    pub at: Wall,
-    /// What happened, as a key.
-    pub key: String,
-    pub detail: String,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct RunRow {
-    pub run: RunId,
-    pub line: LineNo,
-    pub plan: RunPlan,
-    pub state: RunState,
-    pub opened: Wall,
-    pub closed: Option<Wall>,
-    pub passed: u32,
-    pub triggers: u32,
-}
-
-/// The closing sheet: three balances (behaviour, invariant 4), and by name every code that did not end on goods.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sheet {
-    pub run: RunRow,
-    /// One row for each block from which the run's codes came.
-    pub blocks: Vec<BlockBalance>,
-    /// Codes issued to the run and what became of them.
-    pub issued: u64,
-    pub codes: Counts,
-    /// Triggers, and what became of the items.
-    pub triggers: u64,
-    pub items_passed: u64,
-    pub codes_passed: u64,
-    pub rejected: Vec<(String, u64)>,
-    /// Taken off by hand: seen neither behind the gate nor in the bin.
-    pub lost: u64,
-    /// Passed by the gate without leave.
-    pub escaped: u64,
-    /// Codes of the run that are neither applied nor on passed items, by identity.
-    pub named: Vec<NamedCode>,
-    /// How many more there are than `named` shows.
-    pub named_left: u64,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct BlockBalance {
-    pub block: BlockNo,
-    pub received: u64,
-    pub codes: Counts,
-}
-
-/// Codes by state.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Counts {
-    pub set_aside: u64,
-    pub pooled: u64,
-    pub issued: u64,
-    pub verified: u64,
-    pub applied: u64,
-    pub written_off: u64,
-    pub spoiled: u64,
-    pub returned: u64,
-}
-
-impl Counts {
-    pub fn total(&self) -> u64 {
-        self.set_aside
-            + self.pooled
-            + self.issued
-            + self.verified
-            + self.applied
-            + self.written_off
-            + self.spoiled
-            + self.returned
-    }
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct NamedCode {
-    pub code: Identity,
-    pub state: String,
-    pub reason: Option<String>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct PoolLevel {
-    pub gtin: Gtin,
-    pub codes: u64,
-    pub soonest_expiry: Option<Wall>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct OpenReport {
-    pub report: ReportNo,
-    pub kind: String,
-    pub run: RunId,
-    pub codes: u64,
-    /// The state's key: `wanted`, `sent`, `unknown`, `processing`, `refused`.
-    pub state: String,
-    pub why: String,
-    pub since: Wall,
 }
 
 /// One thing that `doctor` looked at.
@@ -315,26 +211,4 @@ pub struct AuditEntry {
     pub from: String,
     pub command: String,
     pub outcome: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TraceLevel {
-    Off,
-    Frames,
-    Bytes,
-}
-
-/// A device's trace: tails are masked before a record is kept.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Trace {
-    pub level: TraceLevel,
-    pub records: Vec<TraceRecord>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct TraceRecord {
-    pub at: Wall,
-    /// `>` to the device, `<` from it, `.` anything else.
-    pub way: char,
-    pub text: String,
 }

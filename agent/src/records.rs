@@ -1,418 +1,235 @@
-//! What the windows ask of the records, answered from the store: queries on read-only connections, writes through the
-//! writer.
+//! [`Records`] over the store: queries on connections that cannot write, and the two writes of the windows.
+//!
+//! It is called on threads that may block. It parses scans and lists by the rules of the country, never by guess: what
+//! fits no layout is no code. A tail is compared here and goes no further.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tamga_domain::code::{Code, Identity};
-use tamga_domain::gs1::Gtin;
+use tamga_domain::code::{Code, Identity, Tail};
 use tamga_domain::ids::{RunId, TxnId};
 use tamga_domain::layout::Layout;
-use tamga_domain::layout::reader::Substitutes;
-use tamga_domain::lifecycle::{SpoilReason, State, Whereabouts};
 use tamga_domain::line::ask::Refusal;
-use tamga_domain::record::{Answer, Known, Record, ReportState, RunPlan, Txn};
-use tamga_drivers::trace::{Direction, Level as WireLevel, Trace as WireTrace};
+use tamga_domain::record::{Answer, Known, Record, Txn};
+use tamga_domain::rules::{Country, ProductGroup, Rules};
+use time::OffsetDateTime;
+use tokio::runtime;
 
 use crate::clock;
+use crate::config::Config;
 use crate::desk::{
-    AuditEntry, BlockBalance, Counts, Finding, ImportSlice, Imported, NamedCode, OpenReport, PoolLevel, Records,
-    RecordsError, RefusedCode, RunRow, Sheet, Story, StoryEvent, Trace, TraceLevel, TraceRecord,
+    AuditEntry, Finding, ImportSlice, Imported, Level, Records, RecordsError, RefusedCode, Story,
 };
-use crate::doctor;
 use crate::store::error::StoreError;
+use crate::store::read::outbox::ReportRow;
+use crate::store::read::pools::PoolLevel;
 use crate::store::read::sheet::{RunLine, RunSheet};
-use crate::store::read::story::CodeStory;
 use crate::store::read::{Reader, View};
-use crate::store::writer::Handle;
-use crate::store::read;
+use crate::store::writer::{Handle, WriterError};
 
-/// Read-only connections kept for the next query.
-const READERS_MAX: usize = 4;
+/// Connections kept open: one for a panel, one for the command line.
+const READERS_KEPT: usize = 2;
+/// Commits of the windows are numbered from here, far from those of the lines.
+const TXN_FIRST: u64 = 1 << 62;
 
-/// The records of one data folder.
 pub struct StoreRecords {
     data: PathBuf,
-    writer: Handle,
+    country: Country,
+    rules: Rules,
     readers: Mutex<Vec<Reader>>,
-    /// Product group and layout by GTIN: what a scan can be.
-    layouts: BTreeMap<Gtin, (String, Layout)>,
-    traces: BTreeMap<String, WireTrace>,
-    runtime: tokio::runtime::Handle,
+    writer: Handle,
+    runtime: runtime::Handle,
+    txns: AtomicU64,
 }
 
 impl StoreRecords {
-    /// `runtime` is the daemon's: the blocking writes of [`Records`] wait on it.
-    pub fn new(
-        data: PathBuf,
-        writer: Handle,
-        layouts: BTreeMap<Gtin, (String, Layout)>,
-        traces: Vec<(String, WireTrace)>,
-        runtime: tokio::runtime::Handle,
-    ) -> StoreRecords {
-        let traces = traces.into_iter().collect();
-        StoreRecords { data, writer, readers: Mutex::new(Vec::new()), layouts, traces, runtime }
+    /// `runtime` carries the waiting for the writer; the records are never asked on its own threads.
+    pub fn new(config: &Config, writer: Handle, runtime: runtime::Handle) -> StoreRecords {
+        StoreRecords {
+            data: config.agent.data.clone(),
+            country: config.agent.country,
+            rules: config.rules.clone(),
+            readers: Mutex::new(Vec::new()),
+            writer,
+            runtime,
+            txns: AtomicU64::new(TXN_FIRST),
+        }
     }
 
-    fn readers(&self) -> MutexGuard<'_, Vec<Reader>> {
-        // A panic ends the process, so a poisoned lock is never seen for long.
-        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
+    /// One moment of the database.
     fn look<T>(&self, query: impl FnOnce(&View<'_>) -> Result<T, StoreError>) -> Result<T, RecordsError> {
-        let kept = self.readers().pop();
+        let kept = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let reader = match kept {
             Some(reader) => reader,
             None => Reader::open(&self.data).map_err(failed)?,
         };
-        let answer = reader.view().and_then(|view| query(&view)).map_err(failed);
-        let mut readers = self.readers();
-        if readers.len() < READERS_MAX {
+        let answer = reader.view().and_then(|view| query(&view)).map_err(failed)?;
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if readers.len() < READERS_KEPT {
             readers.push(reader);
         }
-        answer
+        Ok(answer)
     }
 
-    fn write(&self, record: Record) -> Result<Vec<Answer>, RecordsError> {
-        let txn = Txn { id: TxnId(0), records: vec![record] };
-        let answer = self.runtime.block_on(self.writer.commit(txn));
-        answer.map_err(|e| RecordsError::Failed(e.to_string()))
+    fn commit(&self, record: Record) -> Result<Vec<Answer>, RecordsError> {
+        let id = TxnId(self.txns.fetch_add(1, Ordering::Relaxed));
+        let txn = Txn { id, records: vec![record] };
+        self.runtime.block_on(self.writer.commit(txn)).map_err(unwritten)
     }
 
-    fn tail(&self, identity: Identity) -> Result<Option<Vec<u8>>, RecordsError> {
-        let known = self.runtime.block_on(self.writer.find(identity));
-        Ok(match known.map_err(|e| RecordsError::Failed(e.to_string()))? {
+    /// What a scan may be, by the layouts of all product groups that are bound today: usually one identity.
+    fn candidates(&self, scan: &[u8]) -> Vec<(Identity, Option<Tail>)> {
+        let mut found: Vec<(Identity, Option<Tail>)> = Vec::new();
+        for set in self.rules.sets.iter().filter(|set| set.country == self.country) {
+            let Some(layout) = self.layout(&set.product_group) else { continue };
+            let read = match layout.parse(scan) {
+                Ok(parsed) => (parsed.code.identity, Some(parsed.code.tail)),
+                Err(_) => match layout.parse_identity(scan) {
+                    Ok(identity) => (identity, None),
+                    Err(_) => continue,
+                },
+            };
+            if !found.contains(&read) {
+                found.push(read);
+            }
+        }
+        found
+    }
+
+    fn layout(&self, group: &ProductGroup) -> Option<Layout> {
+        let day = OffsetDateTime::from_unix_timestamp(clock::wall().0.div_euclid(1000)).ok()?.date();
+        self.rules.on(self.country, group, day)?.layout().ok()
+    }
+
+    fn tail_of(&self, identity: &Identity) -> Result<Option<Vec<u8>>, RecordsError> {
+        let known = self.runtime.block_on(self.writer.find(*identity)).map_err(unwritten)?;
+        Ok(match known {
             Known::Unknown => None,
             Known::Waiting { tail, .. } => Some(tail),
             Known::Coded(facts) => Some(facts.tail),
         })
     }
-
-    /// The identity in a scan: of any layout of the plant's products, with or without tail.
-    fn identity(&self, scan: &[u8]) -> Result<(Identity, Option<Code>), RecordsError> {
-        let usual = Substitutes::usual();
-        for (_, layout) in self.layouts.values() {
-            if let Ok(parsed) = layout.parse_with(scan, &usual) {
-                return Ok((parsed.code.identity, Some(parsed.code)));
-            }
-        }
-        for (_, layout) in self.layouts.values() {
-            if let Ok(identity) = layout.parse_identity_with(scan, &usual) {
-                return Ok((identity, None));
-            }
-        }
-        Err(RecordsError::Refused(Refusal::new("refuse.not_a_code")))
-    }
-}
-
-fn failed(error: StoreError) -> RecordsError {
-    RecordsError::Failed(error.to_string())
 }
 
 impl Records for StoreRecords {
     fn story(&self, scan: &[u8]) -> Result<Option<Story>, RecordsError> {
-        let (identity, full) = self.identity(scan)?;
-        let Some(found) = self.look(|v| v.story(&identity))? else { return Ok(None) };
-        let line = match &found.issued {
-            Some(issued) => self.look(|v| v.run_sheet(issued.run))?.map(|s| s.line),
-            None => None,
-        };
-        let tail_agrees = match full {
-            Some(code) => self.tail(identity)?.map(|tail| tail == code.tail.as_bytes()),
-            None => None,
-        };
-        Ok(Some(story(found, line, tail_agrees)))
+        let candidates = self.candidates(scan);
+        if candidates.is_empty() {
+            return Err(RecordsError::NotACode);
+        }
+        for (identity, tail) in candidates {
+            let found = self.look(|view| {
+                let Some(code) = view.story(&identity)? else { return Ok(None) };
+                let line = match &code.issued {
+                    Some(issued) => line_of(view, issued.run)?,
+                    None => None,
+                };
+                Ok(Some((code, line)))
+            })?;
+            let Some((code, line)) = found else { continue };
+            let tail_agrees = match tail {
+                Some(tail) => self.tail_of(&identity)?.map(|own| own == tail.as_bytes()),
+                None => None,
+            };
+            return Ok(Some(Story { code, line, tail_agrees }));
+        }
+        Ok(None)
     }
 
-    fn runs(&self, before: Option<RunId>, limit: u32) -> Result<Vec<RunRow>, RecordsError> {
-        let lines = self.look(|v| v.runs(before, limit))?;
-        lines.iter().map(|l| self.row(l)).collect()
+    fn runs(&self, before: Option<RunId>, limit: u32) -> Result<Vec<RunLine>, RecordsError> {
+        self.look(|view| view.runs(before, limit))
     }
 
-    fn sheet(&self, run: RunId) -> Result<Option<Sheet>, RecordsError> {
-        Ok(self.look(|v| v.run_sheet(run))?.map(sheet))
+    fn sheet(&self, run: RunId) -> Result<Option<RunSheet>, RecordsError> {
+        self.look(|view| view.run_sheet(run))
     }
 
     fn pool(&self) -> Result<Vec<PoolLevel>, RecordsError> {
-        let level = |l: read::pools::PoolLevel| PoolLevel {
-            gtin: l.gtin,
-            codes: l.pooled,
-            soonest_expiry: l.soonest_expiry,
-        };
-        Ok(self.look(|v| v.pool_levels())?.into_iter().map(level).collect())
+        self.look(|view| view.pool_levels())
     }
 
-    fn outbox(&self, limit: u32) -> Result<Vec<OpenReport>, RecordsError> {
-        let reports = self.look(|v| v.reports_open())?;
-        let open = |r: read::outbox::ReportRow| OpenReport {
-            report: r.report,
-            kind: "application".to_owned(),
-            run: r.run,
-            codes: r.passes.into(),
-            state: report_key(&r.state).to_owned(),
-            why: r.why,
-            since: r.drafted_at,
-        };
-        Ok(reports.into_iter().take(limit as usize).map(open).collect())
+    fn outbox(&self) -> Result<Vec<ReportRow>, RecordsError> {
+        self.look(|view| view.reports_open())
     }
 
     fn doctor(&self) -> Result<Vec<Finding>, RecordsError> {
-        let outbox = self.look(|v| v.outbox())?;
-        let alarms = self.look(|v| v.alarms_open())?;
-        Ok(doctor::examine(&self.data, &outbox, alarms.len()))
+        let (totals, outbox, alarms) =
+            self.look(|view| Ok((view.block_totals()?, view.outbox()?, view.alarms_open()?)))?;
+        let mut findings = Vec::new();
+        let mut found = |level, key: &str, args: &[(&str, u64)]| {
+            let args = args.iter().map(|(name, n)| ((*name).to_owned(), n.to_string())).collect();
+            findings.push(Finding { level, key: key.to_owned(), args });
+        };
+        if totals.balanced() {
+            found(Level::Good, "http.doctor_database", &[("received", totals.received)]);
+        } else {
+            let args = [("received", totals.received), ("found", totals.unpacked)];
+            found(Level::Bad, "http.doctor_balance", &args);
+        }
+        if outbox.held > 0 {
+            found(Level::Watch, "http.doctor_held", &[("count", outbox.held)]);
+        }
+        if !alarms.is_empty() {
+            found(Level::Watch, "http.doctor_alarms", &[("count", alarms.len() as u64)]);
+        }
+        Ok(findings)
     }
 
     fn import(&self, slice: &ImportSlice) -> Result<Imported, RecordsError> {
-        let layouts = self.layouts.values().filter(|(group, _)| *group == slice.group);
-        let layouts: Vec<&Layout> = layouts.map(|(_, layout)| layout).collect();
-        if layouts.is_empty() {
-            return Err(RecordsError::Refused(
-                Refusal::new("refuse.unknown_group").with("group", &slice.group),
-            ));
-        }
-        let mut codes = Vec::new();
-        let mut lines = BTreeMap::new();
+        let unknown = || Refusal::new("http.unknown_group").with("group", &slice.group);
+        let group = ProductGroup::parse(&slice.group).map_err(|_| RecordsError::Refused(unknown()))?;
+        let layout = self.layout(&group).ok_or_else(|| RecordsError::Refused(unknown()))?;
+        let mut codes: Vec<Code> = Vec::new();
+        let mut lines: Vec<u64> = Vec::new();
         let mut imported = Imported::default();
         for (line, bytes) in &slice.codes {
-            let parsed = layouts.iter().find_map(|l| l.parse(bytes).ok());
-            match parsed {
-                Some(parsed) => {
-                    lines.insert(parsed.code.identity, *line);
+            match layout.parse(bytes) {
+                Ok(parsed) => {
                     codes.push(parsed.code);
+                    lines.push(*line);
                 }
-                None => imported.refused.push(RefusedCode {
-                    line: *line,
-                    code: None,
-                    why: "import.malformed".to_owned(),
-                }),
+                Err(_) => {
+                    let why = "http.code_malformed".to_owned();
+                    imported.refused.push(RefusedCode { line: *line, code: None, why });
+                }
             }
         }
-        let record = Record::Import {
-            roll: slice.roll.clone(),
-            codes,
-            group: slice.group.clone(),
-            at: clock::wall(),
-        };
-        for answer in self.write(record)? {
-            if let Answer::Imported { taken, refused } = answer {
-                imported.taken += taken;
-                imported.refused.extend(refused.into_iter().map(|(code, _)| RefusedCode {
-                    line: lines.get(&code).copied().unwrap_or_default(),
-                    code: Some(code),
-                    why: "import.known".to_owned(),
-                }));
-            }
+        if codes.is_empty() {
+            return Ok(imported);
         }
+        let named: Vec<Identity> = codes.iter().map(|code| code.identity).collect();
+        let (roll, group) = (slice.roll.clone(), slice.group.clone());
+        let answers = self.commit(Record::Import { roll, codes, group, at: clock::wall() })?;
+        for answer in answers {
+            let Answer::Imported { taken, refused } = answer else { continue };
+            imported.taken += taken;
+            imported.refused.extend(refused.into_iter().map(|(code, _)| {
+                // A code that stands twice in the slice was taken at its first place and refused at its last.
+                let place = named.iter().rposition(|name| *name == code);
+                let line = place.and_then(|p| lines.get(p)).copied().unwrap_or_default();
+                RefusedCode { line, code: Some(code), why: "http.code_known".to_owned() }
+            }));
+        }
+        imported.refused.sort_by_key(|refused| refused.line);
         Ok(imported)
     }
 
     fn audit(&self, entry: AuditEntry) -> Result<(), RecordsError> {
         let AuditEntry { who, from, command, outcome } = entry;
-        self.write(Record::Audit { who, from, command, outcome, at: clock::wall() }).map(drop)
-    }
-
-    fn trace(&self, device: &str, limit: u32) -> Result<Option<Trace>, RecordsError> {
-        let Some(wire) = self.traces.get(device) else { return Ok(None) };
-        let (records, _) = wire.since(0);
-        let (now, wall) = (clock::now(), clock::wall());
-        let skip = records.len().saturating_sub(limit as usize);
-        let records = records.iter().skip(skip).map(|r| {
-            let ago_ms = now.0.saturating_sub(r.at.0) / 1_000_000;
-            TraceRecord {
-                at: wall.plus_ms(-i64::try_from(ago_ms).unwrap_or(i64::MAX)),
-                way: match r.direction {
-                    Direction::Out => '>',
-                    Direction::In => '<',
-                    Direction::Connected | Direction::Disconnected => '.',
-                },
-                text: r.line(),
-            }
-        });
-        let level = match wire.level() {
-            WireLevel::Off => TraceLevel::Off,
-            WireLevel::Frames => TraceLevel::Frames,
-            WireLevel::Bytes => TraceLevel::Bytes,
-        };
-        Ok(Some(Trace { level, records: records.collect() }))
-    }
-
-    fn set_trace(&self, device: &str, level: TraceLevel) -> Result<bool, RecordsError> {
-        let Some(wire) = self.traces.get(device) else { return Ok(false) };
-        wire.set_level(match level {
-            TraceLevel::Off => WireLevel::Off,
-            TraceLevel::Frames => WireLevel::Frames,
-            TraceLevel::Bytes => WireLevel::Bytes,
-        });
-        Ok(true)
+        self.commit(Record::Audit { who, from, command, outcome, at: clock::wall() }).map(drop)
     }
 }
 
-impl StoreRecords {
-    fn row(&self, line: &RunLine) -> Result<RunRow, RecordsError> {
-        let (plan, _) = self.look(|v| v.run_plan(line.run))?.ok_or_else(|| {
-            RecordsError::Failed(format!("run {} has no plan", line.run))
-        })?;
-        let items = self.look(|v| v.run_items(line.run))?;
-        Ok(RunRow {
-            run: line.run,
-            line: line.line,
-            plan,
-            state: line.state,
-            opened: line.opened_at,
-            closed: line.closed_at,
-            passed: items.passed,
-            triggers: items.triggers,
-        })
-    }
+fn line_of(view: &View<'_>, run: RunId) -> Result<Option<tamga_domain::ids::LineNo>, StoreError> {
+    let newest = view.runs(Some(RunId(run.0.saturating_add(1))), 1)?;
+    Ok(newest.first().filter(|found| found.run == run).map(|found| found.line))
 }
 
-fn report_key(state: &ReportState) -> &'static str {
-    match state {
-        ReportState::Wanted => "wanted",
-        ReportState::Sent => "sent",
-        ReportState::Unknown => "unknown",
-        ReportState::Processing { .. } => "processing",
-        ReportState::Accepted => "accepted",
-        ReportState::Refused => "refused",
-    }
+fn failed(error: StoreError) -> RecordsError {
+    RecordsError::Failed(Arc::new(error))
 }
 
-/// The stable key of a state, and of its reason.
-fn state_key(state: State) -> (&'static str, Option<&'static str>) {
-    match state {
-        State::Pooled => ("pooled", None),
-        State::Stock => ("stock", None),
-        State::SetAside => ("set_aside", None),
-        State::Issued => ("issued", None),
-        State::Verified(Whereabouts::Unknown) => ("pass_unknown", None),
-        State::Verified(Whereabouts::Passed) => ("passed", None),
-        State::Verified(Whereabouts::Rejected) => ("rejected", None),
-        State::Applied => ("applied", None),
-        State::WrittenOff => ("written_off", None),
-        State::Returned => ("returned", None),
-        State::Spoiled(reason) => ("spoiled", Some(spoil_key(reason))),
-    }
-}
-
-fn spoil_key(reason: SpoilReason) -> &'static str {
-    match reason {
-        SpoilReason::Unseen => "unseen",
-        SpoilReason::BadMark => "bad_mark",
-        SpoilReason::Declared => "declared",
-        SpoilReason::Restored => "restored",
-        SpoilReason::Expired => "expired",
-    }
-}
-
-fn story(
-    found: CodeStory,
-    line: Option<tamga_domain::ids::LineNo>,
-    tail_agrees: Option<bool>,
-) -> Story {
-    let (state, reason) = state_key(found.state);
-    let event = |at, key: &str, detail: String| StoryEvent { at, key: key.to_owned(), detail };
-    let r = &found.received;
-    let from = match &r.po_number {
-        Some(po) => format!("order {po}, block {} ({})", r.block, r.pack_id),
-        None => format!("roll {}", r.pack_id),
-    };
-    let mut events = vec![event(r.at, "received", from)];
-    for (block, why, at) in &found.given_again {
-        events.push(event(*at, "given_again", format!("block {block}: {why}")));
-    }
-    if let Some(i) = &found.issued
-        && let Some(at) = i.at
-    {
-        events.push(event(at, "issued", format!("run {}, printer {}, no. {}", i.run, i.printer, i.issue)));
-    }
-    if let Some((tag, at)) = found.verified {
-        events.push(event(at, "verified", format!("item {tag}")));
-    }
-    if let Some(at) = found.rejected {
-        events.push(event(at, "rejected", String::new()));
-    }
-    if let Some((pass, at)) = found.passed {
-        events.push(event(at, "passed", format!("pass {pass}")));
-    }
-    for c in &found.reports {
-        let upstream = c.upstream_id.as_deref().unwrap_or("not named yet");
-        events.push(event(c.changed_at, "report", format!("report {} ({upstream}): {}", c.report, c.state)));
-    }
-    events.extend(found.incidents.iter().map(|i| event(i.at, &i.key, i.detail.clone())));
-    events.sort_by_key(|e| e.at);
-    Story {
-        code: found.code,
-        state: state.to_owned(),
-        reason: reason.map(str::to_owned),
-        tail_agrees,
-        run: found.issued.as_ref().map(|i| i.run),
-        line,
-        block: r.order.map(|_| r.block),
-        roll: r.order.is_none().then(|| r.pack_id.clone()),
-        report: found.reports.last().map(|c| c.report),
-        events,
-    }
-}
-
-fn counts(c: &read::pools::Counts) -> Counts {
-    Counts {
-        set_aside: c.set_aside,
-        pooled: c.pooled,
-        issued: c.issued,
-        verified: c.verified,
-        applied: c.applied,
-        written_off: c.written_off,
-        spoiled: c.spoiled,
-        returned: c.returned,
-    }
-}
-
-fn sheet(s: RunSheet) -> Sheet {
-    let named = |code: Identity, (state, reason): (&str, Option<&str>)| NamedCode {
-        code,
-        state: state.to_owned(),
-        reason: reason.map(str::to_owned),
-    };
-    let mut names: Vec<NamedCode> = Vec::new();
-    names.extend(s.in_doubt.iter().map(|(i, _)| named(i.code.identity, ("issued", None))));
-    names.extend(s.pass_unknown.iter().map(|(c, _)| named(*c, ("pass_unknown", None))));
-    names.extend(s.spoiled.iter().map(|(c, state)| named(*c, state_key(*state))));
-    names.extend(s.unresolved.iter().map(|u| named(u.code, ("passed", Some("unresolved")))));
-    let all = u64::from(s.codes.in_doubt) + u64::from(s.codes.unknown) + u64::from(s.codes.spoiled);
-    let all = all + s.unresolved.len() as u64;
-    Sheet {
-        run: RunRow {
-            run: s.run,
-            line: s.line,
-            plan: RunPlan { ..s.plan },
-            state: s.state,
-            opened: s.opened_at,
-            closed: s.closed_at,
-            passed: s.items.passed,
-            triggers: s.items.triggers,
-        },
-        blocks: s
-            .blocks
-            .iter()
-            .map(|(b, _)| BlockBalance { block: b.block, received: b.counts.received, codes: counts(&b.counts) })
-            .collect(),
-        issued: s.codes.issued.into(),
-        codes: Counts {
-            issued: s.codes.in_doubt.into(),
-            verified: s.codes.verified.into(),
-            applied: s.codes.applied.into(),
-            written_off: s.codes.written_off.into(),
-            spoiled: s.codes.spoiled.into(),
-            ..Counts::default()
-        },
-        triggers: s.items.triggers.into(),
-        items_passed: s.items.passed.into(),
-        codes_passed: u64::from(s.carried + s.held + s.unreported),
-        rejected: s.rejected.into_iter().map(|(k, n)| (k, n.into())).collect(),
-        lost: s.items.lost.into(),
-        escaped: s.items.escaped.into(),
-        named_left: all.saturating_sub(names.len() as u64),
-        named: names,
-    }
+fn unwritten(error: WriterError) -> RecordsError {
+    RecordsError::Failed(Arc::new(error))
 }

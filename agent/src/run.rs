@@ -118,11 +118,12 @@ pub async fn start(config: Config) -> Result<Daemon, StartError> {
     windows.spawn(watch_levels(data.clone(), levels, stopped.clone()));
     let upstream = start_upstream(&config, &agent, &handle, &layouts, &stopped, &mut windows);
     let runtime = tokio::runtime::Handle::current();
-    let records = StoreRecords::new(data.clone(), handle, layouts, traces, runtime);
+    let records = StoreRecords::new(&config, handle, runtime);
     let desk = Desk {
         agent: Agent { id: agent, started: clock::wall() },
         lines: desks.clone(),
         products: products(&config),
+        devices: traces,
         upstream,
         records: Arc::new(records),
     };

@@ -3,6 +3,8 @@
 use std::process::Output;
 
 use serde_json::Value;
+use tamga_drivers::session::Time;
+use tamga_drivers::trace::Direction;
 
 use crate::world::{GTIN, KNOWN, TAIL, World};
 
@@ -65,7 +67,8 @@ fn a_code_is_shown_from_an_argument_and_from_a_scanner() {
 fn a_list_is_imported_and_its_refusals_are_named() {
     let world = World::new();
     let list = world.folder.join("roll.txt");
-    let import = |path: &str| world.tamga(&["codes", "import", path, "--roll", "118", "--group", "water"], b"");
+    let import =
+        |path: &str| world.tamga(&["codes", "import", path, "--roll", "118", "--group", "water"], b"");
     let path = list.display().to_string();
     std::fs::write(&list, "010460000000001521a\n010460000000001521b\n").unwrap();
     check(&import(&path), 0, &["2 codes taken, 0 refused"]);
@@ -84,7 +87,9 @@ fn devices_alarms_and_health_from_the_command_line() {
     check(&world.tamga(&["alarms", "ack", "pool_low"], b""), 0, &["acknowledged"]);
     check(&world.tamga(&["alarms"], b""), 0, &[]);
     check(&world.tamga(&["trace", "on", "p1", "--bytes"], b""), 0, &["bytes"]);
-    check(&world.tamga(&["trace", "show", "p1"], b""), 0, &["> ~HS"]);
+    let label = format!("^FD{}^FS", KNOWN.replace("<GS>", "\u{1d}"));
+    world.trace.record(Time(1_000_000), Direction::Out, label.as_bytes());
+    check(&world.tamga(&["trace", "show", "p1"], b""), 0, &["0.001000 >", "A7bQ"]);
     check(&world.tamga(&["trace", "off", "x9"], b""), 6, &[]);
 }
 
@@ -98,7 +103,7 @@ fn json_has_the_shapes_of_the_api() {
     assert_eq!(json(&world.tamga(&start, b""))["opened"]["run"], 1);
     let refused = world.tamga(&["--json", "run", "stop", "none"], b"");
     assert_eq!(refused.status.code(), Some(6));
-    assert_eq!(json(&refused)["error"], "api.no_line");
+    assert_eq!(json(&refused)["error"], "http.no_line");
 }
 
 #[test]
@@ -112,9 +117,8 @@ fn exit_codes_tell_scripts_what_happened() {
     check(&world.tamga(&["--version"], b""), 0, &["tamga"]);
     check(&world.tamga(&["completions", "bash"], b""), 0, &["complete"]);
     check(&world.tamga(&["--config", "/no/such/file", "check"], b""), 3, &[]);
-    let bare = |args: &[&str]| {
-        std::process::Command::new(env!("CARGO_BIN_EXE_tamga")).args(args).output().unwrap()
-    };
+    let bare =
+        |args: &[&str]| std::process::Command::new(env!("CARGO_BIN_EXE_tamga")).args(args).output().unwrap();
     let token = world.folder.join("api.token").display().to_string();
     check(&bare(&["--api", "http://127.0.0.1:1", "--token-file", &token, "status"]), 4, &[]);
     check(&bare(&["--config", "/no/such/file", "status"]), 3, &[]);

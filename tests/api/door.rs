@@ -67,14 +67,20 @@ fn every_change_needs_a_name_and_is_written_down() {
     for route in &changes {
         for who in [None, Some(" "), Some("a\tb")] {
             let url = format!("{}{}", world.base, concrete(route.path));
-            let request = world.client.post(url).header("authorization", world.token.bearer()).json(&json!({}));
+            let request =
+                world.client.post(url).header("authorization", world.token.bearer()).json(&json!({}));
             let request = match who {
                 Some(who) => request.header("x-tamga-who", who),
                 None => request,
             };
             let (status, text) = world.send(request);
             let body: Value = serde_json::from_str(&text).unwrap();
-            assert_eq!((status, body["error"].as_str().unwrap()), (400, "api.who"), "{} {who:?}", route.path);
+            assert_eq!(
+                (status, body["error"].as_str().unwrap()),
+                (400, "http.who"),
+                "{} {who:?}",
+                route.path
+            );
         }
     }
     assert!(world.asked.lock().unwrap().is_empty());

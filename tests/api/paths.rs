@@ -86,7 +86,8 @@ fn a_refusal_of_the_line_says_why_in_the_callers_language() {
     let world = World::new();
     let path = "/api/v1/lines/line1/run/stop";
     let of = |language: &str| {
-        let (status, text) = world.send(world.request(Method::POST, path).header("accept-language", language));
+        let (status, text) =
+            world.send(world.request(Method::POST, path).header("accept-language", language));
         (status, serde_json::from_str::<Value>(&text).unwrap())
     };
     let (status, english) = of("en");
@@ -111,34 +112,34 @@ fn bad_requests_are_refused_by_name_and_reach_no_line() {
         body
     };
     for (path, body, status, error) in [
-        (run, json!({}), 400, "api.bad_body"),
-        (run, json!([]), 400, "api.bad_body"),
-        (run, good("colour", json!(1)), 400, "api.bad_body"),
-        (run, good("quantity", json!(-1)), 400, "api.bad_body"),
-        (run, good("gtin", json!("4600000000015")), 400, "api.bad_gtin"),
-        (run, good("gtin", json!("04600000000022")), 400, "api.no_product"),
-        (run, good("group", json!("milk")), 400, "api.other_group"),
-        (run, good("batch", json!(" ")), 400, "api.bad_field"),
-        (run, good("production", json!("yesterday")), 400, "api.bad_date"),
-        (run, good("expiry", json!("2001-01-01")), 400, "api.expiry_before_production"),
-        ("/api/v1/lines/none/run/stop", json!({}), 404, "api.no_line"),
-        ("/api/v1/lines/line1/test-print", json!({"printer": "p9"}), 404, "api.no_printer"),
-        ("/api/v1/alarms/acknowledge", json!({"line": "line1", "key": "x"}), 404, "api.no_alarm"),
-        ("/api/v1/trace/x9", json!({"level": "off"}), 404, "api.no_device"),
-        ("/api/v1/trace/p1", json!({"level": "all"}), 400, "api.bad_field"),
-        ("/api/v1/codes/show", json!({}), 400, "api.one_scan"),
-        ("/api/v1/codes/show", json!({"scan": "01", "scan_base64": "MDE="}), 400, "api.one_scan"),
-        ("/api/v1/codes/show", json!({"scan_base64": "*"}), 400, "api.bad_base64"),
-        ("/api/v1/codes/show", json!({"scan": ""}), 400, "api.bad_scan"),
-        ("/api/v1/codes/show", json!({"scan": "01x"}), 404, "api.no_code"),
-        ("/api/v1/codes/show", json!({"scan": "junk"}), 409, "api.bad_scan"),
-        ("/api/v1/codes/declare", json!({"scan": "01A7bQ", "as": "eaten"}), 400, "api.bad_field"),
-        ("/api/v1/codes/import", json!({}), 400, "api.bad_field"),
+        (run, json!({}), 400, "http.bad_body"),
+        (run, json!([]), 400, "http.bad_body"),
+        (run, good("colour", json!(1)), 400, "http.bad_body"),
+        (run, good("quantity", json!(-1)), 400, "http.bad_body"),
+        (run, good("gtin", json!("4600000000015")), 400, "http.bad_gtin"),
+        (run, good("gtin", json!("04600000000022")), 400, "http.no_product"),
+        (run, good("group", json!("milk")), 400, "http.other_group"),
+        (run, good("batch", json!(" ")), 400, "http.bad_field"),
+        (run, good("production", json!("yesterday")), 400, "http.bad_date"),
+        (run, good("expiry", json!("2001-01-01")), 400, "http.expiry_before_production"),
+        ("/api/v1/lines/none/run/stop", json!({}), 404, "http.no_line"),
+        ("/api/v1/lines/line1/test-print", json!({"printer": "p9"}), 404, "http.no_printer"),
+        ("/api/v1/alarms/acknowledge", json!({"line": "line1", "key": "x"}), 404, "http.no_alarm"),
+        ("/api/v1/trace/x9", json!({"level": "off"}), 404, "http.no_device"),
+        ("/api/v1/trace/p1", json!({"level": "all"}), 400, "http.bad_field"),
+        ("/api/v1/codes/show", json!({}), 400, "http.one_scan"),
+        ("/api/v1/codes/show", json!({"scan": "01", "scan_base64": "MDE="}), 400, "http.one_scan"),
+        ("/api/v1/codes/show", json!({"scan_base64": "*"}), 400, "http.bad_base64"),
+        ("/api/v1/codes/show", json!({"scan": ""}), 400, "http.bad_scan"),
+        ("/api/v1/codes/show", json!({"scan": "01x"}), 404, "http.no_code"),
+        ("/api/v1/codes/show", json!({"scan": "junk"}), 400, "http.bad_scan"),
+        ("/api/v1/codes/declare", json!({"scan": "01A7bQ", "as": "eaten"}), 400, "http.bad_field"),
+        ("/api/v1/codes/import", json!({}), 400, "http.bad_field"),
     ] {
         let (got, said) = world.post(path, body.clone());
         assert_eq!((got, said["error"].as_str()), (status, Some(error)), "{path} {body}: {said}");
         let text = said["text"].as_str().unwrap();
-        assert!(text.len() > error.len() && !text.contains('{') || error == "api.bad_body", "{said}");
+        assert!(text.len() > error.len() && !text.contains('{') || error == "http.bad_body", "{said}");
     }
     let not_json = world.request(Method::POST, run).body("gtin=1");
     assert_eq!(world.send(not_json).0, 415);
@@ -207,7 +208,7 @@ fn a_list_that_is_none_ends_with_its_reason() {
     let request = world.request(Method::POST, "/api/v1/codes/import?roll=118&group=water").body(body);
     let (status, text) = world.send(request);
     let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
-    assert_eq!((status, &last["failure"]["error"]), (200, &json!("api.long_line")));
+    assert_eq!((status, &last["failure"]["error"]), (200, &json!("http.long_line")));
 }
 
 #[test]

@@ -8,14 +8,20 @@ use std::sync::{Arc, Mutex};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 use tamga::desk::*;
+use tamga::store::read::outbox::ReportRow;
+use tamga::store::read::pools::{BlockBalance, Counts, PoolLevel};
+use tamga::store::read::sheet::{RunCodes, RunItems, RunLine, RunSheet};
+use tamga::store::read::story::{CodeStory, IssuedFacts, Received};
 use tamga::web::token::{FILE, Token};
 use tamga::web::{self, Door};
 use tamga_domain::code::{Identity, Serial};
 use tamga_domain::gs1::Gtin;
-use tamga_domain::ids::{BlockNo, LineNo, ReportNo, RunId};
+use tamga_domain::ids::{BlockNo, IssueNo, LineNo, OrderNo, PrinterNo, RunId, Tag};
+use tamga_domain::lifecycle::{SpoilReason, State, Whereabouts};
 use tamga_domain::line::ask::{Alarm, Ask, DeviceStatus, Refusal, Reply, RunStatus, Status};
-use tamga_domain::record::{RunPlan, RunState};
+use tamga_domain::record::{JobOutcome, RunPlan, RunState};
 use tamga_domain::time::Wall;
+use tamga_drivers::trace::Trace;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
@@ -33,13 +39,16 @@ pub struct World {
     pub records: Arc<Memory>,
     /// What the line was asked, as `Debug` text, with the name of who asked.
     pub asked: Arc<Mutex<Vec<String>>>,
+    /// The wire of printer `p1`.
+    pub trace: Trace,
 }
 
 impl World {
     pub fn new() -> World {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("tamga-api-{}-{count}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
@@ -47,10 +56,12 @@ impl World {
         let records = Arc::new(Memory::default());
         let asked = Arc::new(Mutex::new(Vec::new()));
         let line = line(&runtime, asked.clone());
+        let trace = Trace::of_symbols();
         let desk = Desk {
             agent: Agent { id: "a1".into(), started: Wall(0) },
             lines: vec![line],
             products: vec![Product { gtin: gtin(), group: "water".into(), name: "Still 0.5".into() }],
+            devices: vec![("p1".into(), trace.clone())],
             upstream: watch::channel(UpstreamStatus { last_answer_ms: Some(1), ..Default::default() }).1,
             records: records.clone(),
         };
@@ -59,7 +70,7 @@ impl World {
         let door = Door { listener, token: token.clone(), hosts: vec!["line3.plant".into()] };
         runtime.spawn(web::serve(desk, door, std::future::pending()));
         let client = Client::builder().no_proxy().build().unwrap();
-        World { runtime, base, folder, token, client, records, asked }
+        World { runtime, base, folder, token, client, records, asked, trace }
     }
 
     /// A request as a caller who is let in.
@@ -190,12 +201,11 @@ fn run_status(plan: RunPlan) -> RunStatus {
 pub struct Memory {
     pub audit: Mutex<Vec<AuditEntry>>,
     pub imported: Mutex<Vec<(u64, Vec<u8>)>>,
-    pub trace: Mutex<Option<TraceLevel>>,
     /// Makes the sheet's items disagree.
     pub unbalanced: Mutex<bool>,
 }
 
-fn row() -> RunRow {
+fn sheet(triggers: u32) -> RunSheet {
     let plan = RunPlan {
         key: "k".into(),
         gtin: gtin(),
@@ -205,55 +215,101 @@ fn row() -> RunRow {
         production: Wall(0),
         expiry: None,
     };
-    let (opened, closed) = (Wall(1_000), Some(Wall(61_000)));
-    RunRow { run: RunId(1), line: LineNo(0), plan, state: RunState::Closed, opened, closed, passed: 3, triggers: 4 }
+    let counts =
+        Counts { received: 10, unpacked: 10, pooled: 5, applied: 3, spoiled: 2, ..Counts::default() };
+    let block = BlockBalance {
+        block: BlockNo(2),
+        order: Some(OrderNo(1)),
+        pack_id: "pack".into(),
+        received_at: Wall(0),
+        counts,
+    };
+    RunSheet {
+        run: RunId(1),
+        line: LineNo(0),
+        plan,
+        state: RunState::Closed,
+        opened_at: Wall(1_000),
+        opened_by: "Dilnoza".into(),
+        closed_at: Some(Wall(61_000)),
+        codes: RunCodes { issued: 5, applied: 3, spoiled: 2, ..RunCodes::default() },
+        items: RunItems { triggers, passed: 3, rejected: 1, ..RunItems::default() },
+        rejected: vec![("no_read".into(), 1)],
+        blocks: vec![(block, 5)],
+        carried: 3,
+        held: 0,
+        unreported: 0,
+        in_doubt: vec![],
+        pass_unknown: vec![],
+        spoiled: vec![(identity(b"x1"), State::Spoiled(SpoilReason::Unseen))],
+        unresolved: vec![],
+        changes: vec![],
+    }
+}
+
+fn story() -> CodeStory {
+    let received = Received {
+        block: BlockNo(2),
+        order: Some(OrderNo(1)),
+        po_number: Some("po".into()),
+        pack_id: "pack".into(),
+        at: Wall(0),
+    };
+    let issued = IssuedFacts {
+        run: RunId(1),
+        printer: PrinterNo(0),
+        issue: IssueNo(7),
+        at: Some(Wall(5_000)),
+        outcome: JobOutcome::Printed,
+    };
+    CodeStory {
+        code: identity(b"A7bQ"),
+        state: State::Verified(Whereabouts::Unknown),
+        received,
+        issued: Some(issued),
+        verified: Some((Tag { boot: 1, number: 9 }, Wall(6_000))),
+        rejected: None,
+        passed: None,
+        reports: vec![],
+        given_again: vec![],
+        incidents: vec![],
+    }
 }
 
 impl Records for Memory {
     fn story(&self, scan: &[u8]) -> Result<Option<Story>, RecordsError> {
         if !scan.starts_with(b"01") {
-            return Err(RecordsError::Refused(Refusal::new("api.bad_scan")));
+            return Err(RecordsError::NotACode);
         }
-        let event = StoryEvent { at: Wall(5_000), key: "issued".into(), detail: "p1".into() };
         Ok(scan.windows(4).any(|w| w == b"A7bQ").then(|| Story {
-            code: identity(b"A7bQ"),
-            state: "verified.unknown".into(),
-            reason: None,
-            tail_agrees: scan.contains(&0x1d).then(|| scan.ends_with(TAIL.as_bytes())),
-            run: Some(RunId(1)),
+            code: story(),
             line: Some(LineNo(0)),
-            block: Some(BlockNo(2)),
-            roll: None,
-            report: Some(ReportNo(3)),
-            events: vec![event],
+            tail_agrees: scan.contains(&0x1d).then(|| scan.ends_with(TAIL.as_bytes())),
         }))
     }
-    fn runs(&self, before: Option<RunId>, _: u32) -> Result<Vec<RunRow>, RecordsError> {
-        Ok(if before.is_some() { vec![] } else { vec![row()] })
+    fn runs(&self, before: Option<RunId>, _: u32) -> Result<Vec<RunLine>, RecordsError> {
+        let run = RunLine {
+            run: RunId(1),
+            line: LineNo(0),
+            gtin: gtin(),
+            batch: "A-17".into(),
+            state: RunState::Closed,
+            opened_at: Wall(1_000),
+            closed_at: Some(Wall(61_000)),
+            quantity: 3,
+            passed: 3,
+            rejected: 1,
+        };
+        Ok(if before.is_some() { vec![] } else { vec![run] })
     }
-    fn sheet(&self, run: RunId) -> Result<Option<Sheet>, RecordsError> {
+    fn sheet(&self, run: RunId) -> Result<Option<RunSheet>, RecordsError> {
         let triggers = if *self.unbalanced.lock().unwrap() { 5 } else { 4 };
-        let unseen = NamedCode { code: identity(b"x1"), state: "spoiled.unseen".into(), reason: None };
-        let of_block = Counts { pooled: 5, applied: 3, spoiled: 2, ..Counts::default() };
-        Ok((run == RunId(1)).then(|| Sheet {
-            run: row(),
-            blocks: vec![BlockBalance { block: BlockNo(2), received: 10, codes: of_block }],
-            issued: 5,
-            codes: Counts { applied: 3, spoiled: 2, ..Counts::default() },
-            triggers,
-            items_passed: 3,
-            codes_passed: 3,
-            rejected: vec![("no_read".into(), 1)],
-            lost: 0,
-            escaped: 0,
-            named: vec![unseen],
-            named_left: 1,
-        }))
+        Ok((run == RunId(1)).then(|| sheet(triggers)))
     }
     fn pool(&self) -> Result<Vec<PoolLevel>, RecordsError> {
-        Ok(vec![PoolLevel { gtin: gtin(), codes: 5, soonest_expiry: None }])
+        Ok(vec![])
     }
-    fn outbox(&self, _: u32) -> Result<Vec<OpenReport>, RecordsError> {
+    fn outbox(&self) -> Result<Vec<ReportRow>, RecordsError> {
         Ok(vec![])
     }
     fn doctor(&self) -> Result<Vec<Finding>, RecordsError> {
@@ -265,7 +321,7 @@ impl Records for Memory {
         let mut answer = Imported::default();
         for (line, code) in &slice.codes {
             if code.starts_with(b"bad") {
-                let why = "api.code_malformed".to_owned();
+                let why = "http.code_malformed".to_owned();
                 answer.refused.push(RefusedCode { line: *line, code: None, why });
             } else {
                 answer.taken += 1;
@@ -277,14 +333,5 @@ impl Records for Memory {
     fn audit(&self, entry: AuditEntry) -> Result<(), RecordsError> {
         self.audit.lock().unwrap().push(entry);
         Ok(())
-    }
-    fn trace(&self, device: &str, _: u32) -> Result<Option<Trace>, RecordsError> {
-        let level = self.trace.lock().unwrap().unwrap_or(TraceLevel::Off);
-        let record = TraceRecord { at: Wall(0), way: '>', text: "~HS".into() };
-        Ok((device == "p1").then(|| Trace { level, records: vec![record] }))
-    }
-    fn set_trace(&self, device: &str, level: TraceLevel) -> Result<bool, RecordsError> {
-        *self.trace.lock().unwrap() = Some(level);
-        Ok(device == "p1")
     }
 }

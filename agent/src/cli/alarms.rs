@@ -6,7 +6,7 @@ use super::Failed;
 use super::daemon::Daemon;
 use super::exit::Exit;
 use super::out::{Show, short};
-use crate::web::dto;
+use crate::web::{asks, dto};
 
 /// Show alarms, or say that you have seen one
 #[derive(Args)]
@@ -61,13 +61,13 @@ async fn acknowledge(daemon: &Daemon, show: Show, alarms: &[dto::Alarm], ack: Ac
     let line = match (ack.line, of_key.as_slice()) {
         (Some(line), _) => line,
         (None, [only]) => (*only).to_owned(),
-        (None, []) => return Err(Failed::new(Exit::NotFound, "api.no_alarm").with("key", ack.key)),
+        (None, []) => return Err(Failed::new(Exit::NotFound, "http.no_alarm").with("key", ack.key)),
         (None, several) => {
             let lines = several.join(", ");
             return Err(Failed::new(Exit::Usage, "cli.which_line").with("lines", lines));
         }
     };
-    let body = dto::Acknowledge { line, key: ack.key };
+    let body = asks::Acknowledge { line, key: ack.key };
     let done: dto::Done = daemon.post("/api/v1/alarms/acknowledge", &body).await?;
     show.print(&done, |text| text.say("cli.acknowledged", &[("key", &body.key), ("line", &body.line)]));
     Ok(())

@@ -8,8 +8,8 @@ use super::daemon::Daemon;
 use super::exit::Exit;
 use super::out::{Show, Text, short};
 use super::{Failed, import};
-use crate::web::dto;
 use crate::web::scan::{SCAN_BYTES_MAX, spelled, to_base64};
+use crate::web::{asks, dto};
 
 /// Show one code, import lists of pre-printed codes, declare what became of an item
 #[derive(Args)]
@@ -70,7 +70,7 @@ pub async fn run(daemon: &Daemon, show: Show, command: Codes) -> Result<(), Fail
     match command.command {
         Command::Show(command) => {
             let scan = Some(to_base64(&scan_of(&command.scan)?));
-            let body = dto::Scan { scan: None, scan_base64: scan };
+            let body = asks::Scan { scan: None, scan_base64: scan };
             let story: dto::Story = daemon.post("/api/v1/codes/show", &body).await?;
             show.print(&story, |text| tell(text, &story));
             Ok(())
@@ -82,7 +82,7 @@ pub async fn run(daemon: &Daemon, show: Show, command: Codes) -> Result<(), Fail
                 Declared::Passed => "passed",
                 Declared::Rejected => "rejected",
             };
-            let body = dto::Declare {
+            let body = asks::Declare {
                 scan: None,
                 scan_base64: Some(to_base64(&scan_of(&command.scan)?)),
                 declared: declared.to_owned(),
@@ -110,25 +110,24 @@ fn scan_of(argument: &str) -> Result<Vec<u8>, Failed> {
 }
 
 fn tell(text: &mut Text, story: &dto::Story) {
-    let state = match &story.reason {
-        Some(reason) => format!("{}: {}", story.state.text, reason.text),
-        None => story.state.text.clone(),
-    };
     let tail = match story.tail_agrees {
         Some(true) => text.word("cli.tail_agrees"),
         Some(false) => text.word("cli.tail_differs"),
         None => String::new(),
     };
-    let number = |number: Option<u32>| number.map(|n| n.to_string()).unwrap_or_default();
+    let report = |r: &dto::StoryReport| match &r.unresolved {
+        Some(why) => format!("#{} {}: {why}", r.report, r.state),
+        None => format!("#{} {}", r.report, r.state),
+    };
+    let reports: Vec<String> = story.reports.iter().map(report).collect();
     text.fields(&[
         ("cli.l_code", format!("(01){}(21){}", story.code.gtin, story.code.serial)),
-        ("cli.l_state", state),
+        ("cli.l_state", story.state.text.clone()),
         ("cli.l_tail", tail),
         ("cli.l_line", story.line.clone().unwrap_or_default()),
-        ("cli.l_run", number(story.run)),
-        ("cli.l_block", number(story.block)),
-        ("cli.l_roll", story.roll.clone().unwrap_or_default()),
-        ("cli.l_report", number(story.report)),
+        ("cli.l_run", story.run.map(|run| run.to_string()).unwrap_or_default()),
+        ("cli.l_block", format!("{} ({})", story.block, story.block_name)),
+        ("cli.l_report", reports.join(", ")),
     ]);
     if !story.events.is_empty() {
         text.line("");

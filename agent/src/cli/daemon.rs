@@ -40,7 +40,7 @@ impl Daemon {
             }
         };
         let token = Token::load(&token_file).map_err(|error| {
-            let why = super::chain(&error);
+            let why = crate::web::text::chain(&error);
             let path = token_file.display();
             Failed::new(Exit::NotAuthorised, "cli.no_token").with("path", path).with("why", why)
         })?;
@@ -92,7 +92,7 @@ impl Daemon {
             if error.is_connect() || error.is_timeout() {
                 return Failed::new(Exit::NoDaemon, "cli.no_daemon").with("address", &self.base);
             }
-            let why = super::chain(&error);
+            let why = crate::web::text::chain(&error);
             Failed::new(Exit::NoDaemon, "cli.broken_off").with("address", &self.base).with("why", why)
         })
     }
@@ -102,7 +102,7 @@ impl Daemon {
             return Err(self.failure(response).await);
         }
         response.json().await.map_err(|error| {
-            let why = super::chain(&error);
+            let why = crate::web::text::chain(&error);
             Failed::new(Exit::Internal, "cli.strange_answer").with("address", &self.base).with("why", why)
         })
     }
@@ -120,7 +120,8 @@ impl Daemon {
 
 /// The configuration, or its problems as the user is to see them.
 pub fn load(path: &Path, language: Language) -> Result<Config, Failed> {
-    Config::load(path).map_err(|problems| Failed::problems(problems.render(language), problems.json(language)))
+    Config::load(path)
+        .map_err(|problems| Failed::problems(problems.render(language), problems.json(language)))
 }
 
 /// One segment of a path: everything but letters, digits and `-._~` is escaped.

@@ -42,7 +42,7 @@ pub async fn run(daemon: &Daemon, show: Show, command: &Import) -> Result<(), Fa
     let mut rest = Vec::new();
     loop {
         let broken = |error: reqwest::Error| {
-            Failed::new(Exit::Internal, "cli.import_broken").with("why", super::chain(&error))
+            Failed::new(Exit::Internal, "cli.import_broken").with("why", crate::web::text::chain(&error))
         };
         let Some(chunk) = response.chunk().await.map_err(broken)? else { break };
         rest.extend_from_slice(&chunk);
@@ -60,11 +60,10 @@ pub async fn run(daemon: &Daemon, show: Show, command: &Import) -> Result<(), Fa
 
 fn read(command: &Import) -> Result<Vec<u8>, Failed> {
     let path = command.file.display().to_string();
-    let list = std::fs::read(&command.file).map_err(|error| {
-        Failed::new(Exit::Usage, "cli.no_list").with("path", &path).with("why", error)
-    })?;
+    let list = std::fs::read(&command.file)
+        .map_err(|error| Failed::new(Exit::Usage, "cli.no_list").with("path", &path).with("why", error))?;
     if list.len() > LIST_BYTES_MAX {
-        return Err(Failed::new(Exit::Usage, "api.too_large"));
+        return Err(Failed::new(Exit::Usage, "http.too_large"));
     }
     Ok(list)
 }
@@ -90,7 +89,8 @@ fn tell(text: &mut Text, sum: &dto::ImportProgress) {
         return;
     }
     let row = |r: &dto::RefusedCode| {
-        let code = r.code.as_ref().map_or_else(|| "–".to_owned(), |c| format!("(01){}(21){}", c.gtin, c.serial));
+        let code =
+            r.code.as_ref().map_or_else(|| "–".to_owned(), |c| format!("(01){}(21){}", c.gtin, c.serial));
         vec![r.line.to_string(), code, r.why.text.clone()]
     };
     let rows: Vec<Vec<String>> = sum.refusals.iter().take(REFUSALS_SHOWN_MAX).map(row).collect();

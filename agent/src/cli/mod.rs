@@ -30,7 +30,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::web::dto;
-use crate::web::text::word;
+use crate::web::text::{chain, word};
 use crate::words::Language;
 use daemon::Daemon;
 use exit::Exit;
@@ -47,7 +47,13 @@ pub struct Cli {
 #[derive(Args)]
 pub struct Globals {
     /// The configuration file
-    #[arg(long, global = true, env = "TAMGA_CONFIG", value_name = "FILE", default_value = "/etc/tamga/line.toml")]
+    #[arg(
+        long,
+        global = true,
+        env = "TAMGA_CONFIG",
+        value_name = "FILE",
+        default_value = "/etc/tamga/line.toml"
+    )]
     config: PathBuf,
     /// Print JSON: the shapes of the HTTP API
     #[arg(long, global = true)]
@@ -165,22 +171,6 @@ impl Failed {
     }
 }
 
-/// An error and its sources, each once.
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        // Some libraries repeat their source's words in their own.
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
-}
-
 /// Reads the arguments and does what they say.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -248,12 +238,5 @@ mod tests {
         walk(&command, "tamga", &mut without);
         assert_eq!(without, [""; 0]);
         assert!(command.get_subcommands().count() >= 10);
-    }
-
-    #[test]
-    fn an_error_is_told_with_its_sources_once() {
-        let inner = std::io::Error::other("no such file");
-        let outer = crate::web::token::TokenError::Read { path: "x".into(), source: inner };
-        assert_eq!(chain(&outer), "cannot read x: no such file");
     }
 }

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use super::Failed;
 use super::daemon::{Daemon, segment};
 use super::out::Show;
-use crate::web::dto;
+use crate::web::{asks, dto};
 
 /// Try a device of a line
 #[derive(Args)]
@@ -36,7 +36,7 @@ struct Print {
 pub async fn run(daemon: &Daemon, show: Show, command: Test) -> Result<(), Failed> {
     let Command::Print(Print { line, printer }) = command.command;
     let path = format!("/api/v1/lines/{}/test-print", segment(&line));
-    let done: dto::Done = daemon.post(&path, &dto::TestPrint { printer }).await?;
+    let done: dto::Done = daemon.post(&path, &asks::TestPrint { printer }).await?;
     show.print(&done, |text| text.say("cli.test_printed", &[("line", &line)]));
     Ok(())
 }

@@ -9,7 +9,7 @@ use super::exit::Exit;
 use super::out::{Progress, Show, or_dash, short};
 use super::status::state_key;
 use super::{Failed, sheet, start};
-use crate::web::dto;
+use crate::web::{asks, dto};
 
 /// Start, stop, resume and close runs; list them and print their sheets
 #[derive(Args)]
@@ -102,7 +102,7 @@ pub fn path(line: &str, what: &str) -> String {
 async fn close(daemon: &Daemon, show: Show, command: &Close) -> Result<(), Failed> {
     let line = &command.line;
     let run = run_of(daemon, line).await?.map(|run| run.run);
-    let body = dto::CloseRun { clear: command.clear };
+    let body = asks::CloseRun { clear: command.clear };
     let mut done: dto::Done = daemon.post(&path(line, "/close"), &body).await?;
     if command.clear
         && !command.no_wait
@@ -155,7 +155,7 @@ async fn wait_until_closed(daemon: &Daemon, show: Show, line: &str, run: u32) ->
 async fn run_of(daemon: &Daemon, line: &str) -> Result<Option<dto::LineRun>, Failed> {
     let status: dto::Status = daemon.get("/api/v1/status").await?;
     let found = status.lines.into_iter().find(|l| l.name == line);
-    let missing = || Failed::new(Exit::NotFound, "api.no_line").with("line", line);
+    let missing = || Failed::new(Exit::NotFound, "http.no_line").with("line", line);
     Ok(found.ok_or_else(missing)?.run)
 }
 
@@ -171,10 +171,10 @@ async fn list(daemon: &Daemon, show: Show, command: &List) -> Result<(), Failed>
                 run.run.to_string(),
                 run.line.clone(),
                 show.say(state_key(&run.state), &[]),
-                run.plan.gtin.clone(),
-                run.plan.batch.clone(),
+                run.gtin.clone(),
+                run.batch.clone(),
                 run.passed.to_string(),
-                run.triggers.to_string(),
+                run.rejected.to_string(),
                 short(&run.opened),
                 or_dash(run.closed.as_deref().map(short)),
             ]
@@ -186,7 +186,7 @@ async fn list(daemon: &Daemon, show: Show, command: &List) -> Result<(), Failed>
             "cli.l_gtin",
             "cli.l_batch",
             "cli.l_passed",
-            "cli.l_triggers",
+            "cli.l_rejected",
             "cli.l_opened",
             "cli.l_closed",
         ];

@@ -3,7 +3,8 @@
 use clap::Args;
 
 use super::exit::Exit;
-use super::{Failed, Globals, chain, daemon, out};
+use super::{Failed, Globals, daemon, out};
+use crate::web::text::chain;
 
 /// Run the daemon until it is told to end
 #[derive(Args)]

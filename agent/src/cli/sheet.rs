@@ -25,9 +25,10 @@ pub async fn run(daemon: &Daemon, show: Show, command: &Sheet) -> Result<(), Fai
     let sheet: dto::Sheet = daemon.get(&format!("/api/v1/runs/{}/sheet", command.run)).await?;
     show.print(&sheet, |text| {
         head(text, &sheet);
-        blocks(text, &sheet);
+        blocks(text, &sheet.blocks);
         codes(text, &sheet.codes);
         items(text, &sheet.items);
+        reports(text, &sheet);
         named(text, &sheet);
         text.line("");
         text.say(if sheet.balanced { "cli.balanced" } else { "cli.not_balanced" }, &[]);
@@ -36,52 +37,78 @@ pub async fn run(daemon: &Daemon, show: Show, command: &Sheet) -> Result<(), Fai
 }
 
 fn head(text: &mut Text, sheet: &dto::Sheet) {
-    let run = &sheet.run;
     text.fields(&[
-        ("cli.l_run", run.run.to_string()),
-        ("cli.l_line", run.line.clone()),
-        ("cli.l_state", text.word(state_key(&run.state))),
-        ("cli.l_product", format!("{} ({})", run.plan.gtin, run.plan.group)),
-        ("cli.l_batch", run.plan.batch.clone()),
-        ("cli.l_production", short(&run.plan.production)),
-        ("cli.l_expiry", run.plan.expiry.as_deref().map(short).unwrap_or_default()),
-        ("cli.l_opened", short(&run.opened)),
-        ("cli.l_closed", or_dash(run.closed.as_deref().map(short))),
+        ("cli.l_run", sheet.run.to_string()),
+        ("cli.l_line", sheet.line.clone()),
+        ("cli.l_state", text.word(state_key(&sheet.state))),
+        ("cli.l_product", format!("{} ({})", sheet.plan.gtin, sheet.plan.group)),
+        ("cli.l_batch", sheet.plan.batch.clone()),
+        ("cli.l_production", short(&sheet.plan.production)),
+        ("cli.l_expiry", sheet.plan.expiry.as_deref().map(short).unwrap_or_default()),
+        ("cli.l_opened", format!("{} ({})", short(&sheet.opened), sheet.opened_by)),
+        ("cli.l_closed", or_dash(sheet.closed.as_deref().map(short))),
     ]);
 }
 
 /// received = set aside + pooled + issued + verified + applied + written off + spoiled + returned
-fn blocks(text: &mut Text, sheet: &dto::Sheet) {
-    if sheet.blocks.is_empty() {
+fn blocks(text: &mut Text, blocks: &[dto::BlockBalance]) {
+    if blocks.is_empty() {
         return;
     }
     title(text, "cli.sheet_blocks");
     let row = |b: &dto::BlockBalance| {
-        let mut row = vec![b.block.to_string(), b.received.to_string()];
-        row.extend(states(&b.codes).iter().map(|(_, count)| count.to_string()));
+        let counts = [
+            b.received,
+            b.waiting,
+            b.set_aside,
+            b.pooled,
+            b.issued,
+            b.verified,
+            b.applied,
+            b.written_off,
+            b.spoiled,
+            b.returned,
+        ];
+        let mut row = vec![b.block.to_string()];
+        row.extend(counts.map(|count| count.to_string()));
         row.push(mark(b.balanced));
         row
     };
-    let mut headings = vec!["cli.l_block", "cli.l_received"];
-    headings.extend(states(&sheet.codes.codes).iter().map(|(key, _)| *key));
-    headings.push("cli.l_mark");
-    text.table(&headings, &sheet.blocks.iter().map(row).collect::<Vec<_>>());
+    let headings = [
+        "cli.l_block",
+        "cli.l_received",
+        "cli.l_waiting",
+        "cli.l_set_aside",
+        "cli.l_pooled",
+        "cli.l_issued",
+        "cli.l_verified",
+        "cli.l_applied",
+        "cli.l_written_off",
+        "cli.l_spoiled",
+        "cli.l_returned",
+        "cli.l_mark",
+    ];
+    text.table(&headings, &blocks.iter().map(row).collect::<Vec<_>>());
 }
 
 /// issued to the run = verified + applied + written off + spoiled
 fn codes(text: &mut Text, balance: &dto::CodeBalance) {
     title(text, "cli.sheet_codes");
-    let mut fields = vec![("cli.l_issued_to", balance.issued.to_string())];
-    let present = states(&balance.codes).into_iter().filter(|(_, count)| *count > 0);
-    fields.extend(present.map(|(key, count)| (key, count.to_string())));
-    fields.push(("cli.l_mark", mark(balance.balanced)));
-    text.fields(&fields);
+    text.fields(&[
+        ("cli.l_issued_to", balance.issued.to_string()),
+        ("cli.l_verified", balance.verified.to_string()),
+        ("cli.l_pass_unknown", some(balance.pass_unknown)),
+        ("cli.l_applied", balance.applied.to_string()),
+        ("cli.l_written_off", some(balance.written_off)),
+        ("cli.l_spoiled", balance.spoiled.to_string()),
+        ("cli.l_in_doubt", some(balance.in_doubt)),
+        ("cli.l_mark", mark(balance.balanced)),
+    ]);
 }
 
 /// triggers = passed + rejected by reason + taken off by hand; passed items = passed codes
 fn items(text: &mut Text, balance: &dto::ItemBalance) {
     title(text, "cli.sheet_items");
-    let some = |count: u64| if count == 0 { String::new() } else { count.to_string() };
     let rejected: u64 = balance.rejected.iter().map(|r| r.count).sum();
     text.fields(&[
         ("cli.l_triggers", balance.triggers.to_string()),
@@ -90,6 +117,7 @@ fn items(text: &mut Text, balance: &dto::ItemBalance) {
         ("cli.l_rejected", rejected.to_string()),
         ("cli.l_lost", some(balance.lost)),
         ("cli.l_escaped", some(balance.escaped)),
+        ("cli.l_open_tags", some(balance.open)),
         ("cli.l_mark", mark(balance.balanced)),
     ]);
     if !balance.rejected.is_empty() {
@@ -100,20 +128,28 @@ fn items(text: &mut Text, balance: &dto::ItemBalance) {
     }
 }
 
+fn reports(text: &mut Text, sheet: &dto::Sheet) {
+    title(text, "cli.sheet_reports");
+    text.fields(&[
+        ("cli.l_carried", sheet.reports.carried.to_string()),
+        ("cli.l_unreported", sheet.reports.unreported.to_string()),
+        ("cli.l_held", some(sheet.reports.held)),
+    ]);
+}
+
+/// Every code that did not end on goods, and every pass that no report may carry.
 fn named(text: &mut Text, sheet: &dto::Sheet) {
-    if sheet.named.is_empty() {
+    let shown = |code: &dto::Code| format!("(01){}(21){}", code.gtin, code.serial);
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    rows.extend(sheet.in_doubt.iter().map(|d| vec![shown(&d.code), text.word("cli.l_in_doubt")]));
+    rows.extend(sheet.pass_unknown.iter().map(|p| vec![shown(&p.code), text.word("cli.l_pass_unknown")]));
+    rows.extend(sheet.spoiled.iter().map(|s| vec![shown(&s.code), s.state.text.clone()]));
+    rows.extend(sheet.unresolved.iter().map(|u| vec![shown(&u.code), u.why.clone()]));
+    if rows.is_empty() {
         return;
     }
     title(text, "cli.sheet_named");
-    let row = |n: &dto::NamedCode| {
-        let code = format!("(01){}(21){}", n.code.gtin, n.code.serial);
-        vec![code, n.state.text.clone(), or_dash(n.reason.as_ref().map(|r| &r.text))]
-    };
-    let rows: Vec<Vec<String>> = sheet.named.iter().map(row).collect();
-    text.table(&["cli.l_code", "cli.l_state", "cli.l_reason"], &rows);
-    if sheet.named_left > 0 {
-        text.say("cli.and_more", &[("count", &sheet.named_left.to_string())]);
-    }
+    text.table(&["cli.l_code", "cli.l_state"], &rows);
 }
 
 fn title(text: &mut Text, key: &str) {
@@ -125,15 +161,7 @@ fn mark(balanced: bool) -> String {
     if balanced { "=" } else { "≠" }.to_owned()
 }
 
-fn states(counts: &dto::Counts) -> [(&'static str, u64); 8] {
-    [
-        ("cli.l_set_aside", counts.set_aside),
-        ("cli.l_pooled", counts.pooled),
-        ("cli.l_issued", counts.issued),
-        ("cli.l_verified", counts.verified),
-        ("cli.l_applied", counts.applied),
-        ("cli.l_written_off", counts.written_off),
-        ("cli.l_spoiled", counts.spoiled),
-        ("cli.l_returned", counts.returned),
-    ]
+/// A count that is shown only where there is something to count.
+fn some(count: u32) -> String {
+    if count == 0 { String::new() } else { count.to_string() }
 }

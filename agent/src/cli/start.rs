@@ -6,8 +6,8 @@ use super::daemon::Daemon;
 use super::out::{Show, or_dash};
 use super::{Failed, run};
 use crate::clock;
-use crate::web::dto;
 use crate::web::text::{moment, stamp};
+use crate::web::{asks, dto};
 
 /// Open a run and set it running
 #[derive(Args)]
@@ -49,7 +49,7 @@ fn date(text: &str) -> Result<String, String> {
 
 pub async fn run(daemon: &Daemon, show: Show, command: Start) -> Result<(), Failed> {
     let key = command.key.unwrap_or_else(|| format!("cli-{}-{:016x}", clock::wall().0, fastrand::u64(..)));
-    let body = dto::StartRun {
+    let body = asks::StartRun {
         key: Some(key),
         gtin: command.gtin,
         group: command.group,

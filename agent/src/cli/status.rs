@@ -60,7 +60,8 @@ fn run_fields(text: &Text, run: &dto::LineRun) -> Vec<(&'static str, String)> {
     let rejected: u64 = run.rejected.iter().map(|r| r.count).sum();
     let reasons: Vec<String> =
         run.rejected.iter().map(|r| format!("{} {}", reason(text, &r.key), r.count)).collect();
-    let rejected = if rejected == 0 { "0".to_owned() } else { format!("{rejected} ({})", reasons.join(", ")) };
+    let rejected =
+        if rejected == 0 { "0".to_owned() } else { format!("{rejected} ({})", reasons.join(", ")) };
     let some = |count: usize| if count == 0 { String::new() } else { count.to_string() };
     vec![
         ("cli.l_run", run.run.to_string()),

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use super::Failed;
 use super::daemon::{Daemon, segment};
 use super::out::Show;
-use crate::web::dto;
+use crate::web::{asks, dto};
 
 /// Record and show what goes over the wire of a device
 #[derive(Args)]
@@ -59,7 +59,7 @@ pub async fn run(daemon: &Daemon, show: Show, command: Trace) -> Result<(), Fail
             let trace: dto::Trace = daemon.get(&path).await?;
             show.print(&trace, |text| {
                 for record in &trace.records {
-                    text.line(&format!("{} {} {}", record.at, record.way, record.text));
+                    text.line(record);
                 }
                 if trace.records.is_empty() {
                     text.say("cli.trace_empty", &[("device", &device), ("level", &trace.level)]);
@@ -72,7 +72,7 @@ pub async fn run(daemon: &Daemon, show: Show, command: Trace) -> Result<(), Fail
 
 async fn set(daemon: &Daemon, show: Show, device: &str, level: &str) -> Result<(), Failed> {
     let path = format!("/api/v1/trace/{}", segment(device));
-    let body = dto::SetTrace { level: level.to_owned() };
+    let body = asks::SetTrace { level: level.to_owned() };
     let done: dto::Done = daemon.post(&path, &body).await?;
     show.print(&done, |text| text.say("cli.trace_set", &[("device", device), ("level", level)]));
     Ok(())

@@ -8,56 +8,56 @@ use tamga_domain::line::ask::{Ask, Declared};
 use super::door::By;
 use super::error::{ApiError, Body};
 use super::lines::{ask, done, line_of};
-use super::{App, dto, scan, shape};
+use super::{App, account, asks, dto, scan, shape};
 use crate::desk::Story;
 use crate::words::Language;
 
 pub async fn show(
     State(app): State<App>,
     Extension(language): Extension<Language>,
-    Body(body): Body<dto::Scan>,
+    Body(body): Body<asks::Scan>,
 ) -> Result<Json<dto::Story>, ApiError> {
     let story = story_of(&app, body.scan.as_deref(), body.scan_base64.as_deref()).await?;
-    Ok(Json(shape::story(&story, &app.desk, language)))
+    Ok(Json(account::story(&story, &app.desk, language)))
 }
 
 pub async fn declare(
     State(app): State<App>,
     Extension(by): Extension<By>,
-    Body(body): Body<dto::Declare>,
+    Body(body): Body<asks::Declare>,
 ) -> Result<(StatusCode, Json<dto::Done>), ApiError> {
     let declared = match body.declared.as_str() {
         "scrapped" => Declared::Scrapped,
         "passed" => Declared::Passed,
         "rejected" => Declared::Rejected,
-        _ => return Err(ApiError::field("as", "api.bad_field").with("value", body.declared)),
+        _ => return Err(ApiError::field("as", "http.bad_field").with("value", body.declared)),
     };
     let story = story_of(&app, body.scan.as_deref(), body.scan_base64.as_deref()).await?;
-    let code = shape::code(&story.code);
+    let code = shape::code(&story.code.code);
     by.note(format!("code=(01){}(21){} as={}", code.gtin, code.serial, body.declared));
     let line = match (&body.line, story.line) {
         (Some(name), _) => line_of(&app, name)?,
         (None, Some(line)) => line_of(&app, &app.desk.line_name(line))?,
         (None, None) => match app.desk.lines.as_slice() {
             [only] => only,
-            _ => return Err(ApiError::field("line", "api.which_line")),
+            _ => return Err(ApiError::field("line", "http.which_line")),
         },
     };
-    Ok(done(ask(line, Ask::Declare { code: story.code, declared }, &by).await?))
+    Ok(done(ask(line, Ask::Declare { code: story.code.code, declared }, &by).await?))
 }
 
 async fn story_of(app: &App, text: Option<&str>, base64: Option<&str>) -> Result<Story, ApiError> {
     let scan = match (text, base64) {
         (Some(text), None) => scan::spelled(text),
         (None, Some(base64)) => scan::from_base64(base64)
-            .ok_or_else(|| ApiError::new(StatusCode::BAD_REQUEST, "api.bad_base64"))?,
+            .ok_or_else(|| ApiError::new(StatusCode::BAD_REQUEST, "http.bad_base64"))?,
         (Some(_), Some(_)) | (None, None) => {
-            return Err(ApiError::new(StatusCode::BAD_REQUEST, "api.one_scan"));
+            return Err(ApiError::new(StatusCode::BAD_REQUEST, "http.one_scan"));
         }
     };
     if scan.is_empty() || scan.len() > scan::SCAN_BYTES_MAX {
-        return Err(ApiError::new(StatusCode::BAD_REQUEST, "api.bad_scan"));
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, "http.bad_scan"));
     }
     let story = app.records(move |records| records.story(&scan)).await?;
-    story.ok_or_else(|| ApiError::new(StatusCode::NOT_FOUND, "api.no_code"))
+    story.ok_or_else(|| ApiError::new(StatusCode::NOT_FOUND, "http.no_code"))
 }

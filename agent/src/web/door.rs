@@ -57,7 +57,7 @@ fn may_enter(app: &App, request: &Request) -> Result<(), ApiError> {
     if !host_is_ours(host, &app.hosts) {
         let host = String::from_utf8_lossy(host).into_owned();
         tracing::warn!(host, "a request for another host was turned away");
-        return Err(ApiError::new(StatusCode::MISDIRECTED_REQUEST, "api.host").with("host", host));
+        return Err(ApiError::new(StatusCode::MISDIRECTED_REQUEST, "http.host").with("host", host));
     }
     if super::is_open(request.uri().path()) {
         return Ok(());
@@ -67,7 +67,7 @@ fn may_enter(app: &App, request: &Request) -> Result<(), ApiError> {
         Some(token) if app.token.is(token.trim_ascii()) => Ok(()),
         _ => {
             tracing::warn!(method = %request.method(), path = request.uri().path(), "a request without the token");
-            Err(ApiError::new(StatusCode::UNAUTHORIZED, "api.token"))
+            Err(ApiError::new(StatusCode::UNAUTHORIZED, "http.token"))
         }
     }
 }
@@ -105,7 +105,7 @@ pub async fn quiet_headers(request: Request, next: Next) -> Response {
 
 /// The name in [`WHO`]: bytes of UTF-8, since people have names in many scripts.
 fn name_of(headers: &HeaderMap) -> Result<String, ApiError> {
-    let missing = || ApiError::new(StatusCode::BAD_REQUEST, "api.who");
+    let missing = || ApiError::new(StatusCode::BAD_REQUEST, "http.who");
     let value = headers.get(WHO).ok_or_else(missing)?;
     let name = std::str::from_utf8(value.as_bytes()).map_err(|_| missing())?.trim();
     if name.is_empty() || name.chars().count() > WHO_CHARS_MAX || name.chars().any(char::is_control) {

@@ -154,55 +154,24 @@ pub struct UpstreamFull {
 pub struct PoolLevel {
     pub gtin: String,
     pub name: Option<String>,
+    /// `unit`, `group` or `set`.
+    pub kind: String,
     pub codes: u64,
+    pub on_order: u64,
     pub soonest_expiry: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OpenReport {
     pub report: u32,
-    pub kind: String,
     pub run: u32,
-    pub codes: u64,
+    pub codes: u32,
+    /// `wanted`, `sent`, `unknown` or `processing`.
     pub state: String,
+    pub upstream_id: Option<String>,
+    pub attempts: u32,
     pub why: String,
     pub since: String,
-}
-
-/// `POST /api/v1/lines/{line}/run`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StartRun {
-    /// The caller's own key: asking again with the same key opens no second run.
-    #[serde(default)]
-    pub key: Option<String>,
-    pub gtin: String,
-    /// Needed only for a product that the configuration does not know.
-    #[serde(default)]
-    pub group: Option<String>,
-    #[serde(default)]
-    pub quantity: u32,
-    pub batch: String,
-    /// RFC 3339 or a date; now when absent.
-    #[serde(default)]
-    pub production: Option<String>,
-    #[serde(default)]
-    pub expiry: Option<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CloseRun {
-    #[serde(default)]
-    pub clear: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TestPrint {
-    /// The printer's name; may be left out where the line has one.
-    #[serde(default)]
-    pub printer: Option<String>,
 }
 
 /// What came of a request to a line.
@@ -227,56 +196,49 @@ pub struct Run {
     pub run: u32,
     pub line: String,
     pub state: String,
-    pub plan: Plan,
+    pub gtin: String,
+    pub batch: String,
+    pub quantity: u32,
     pub opened: String,
     pub closed: Option<String>,
-    pub triggers: u32,
     pub passed: u32,
+    pub rejected: u32,
 }
 
 /// The closing sheet with its three balances; `balanced` says whether all of them hold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sheet {
-    pub run: Run,
+    pub run: u32,
+    pub line: String,
+    pub state: String,
+    pub plan: Plan,
+    pub opened: String,
+    pub opened_by: String,
+    pub closed: Option<String>,
     pub balanced: bool,
     pub blocks: Vec<BlockBalance>,
     pub codes: CodeBalance,
     pub items: ItemBalance,
-    pub named: Vec<NamedCode>,
-    pub named_left: u64,
+    /// Passed codes by what became of their report.
+    pub reports: ReportBalance,
+    pub in_doubt: Vec<InDoubt>,
+    pub pass_unknown: Vec<PassUnknown>,
+    pub spoiled: Vec<NamedCode>,
+    pub unresolved: Vec<Unresolved>,
+    pub changes: Vec<RunChange>,
 }
 
 /// received = set aside + pooled + issued + verified + applied + written off + spoiled + returned
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BlockBalance {
     pub block: u32,
+    /// Upstream's name of the block, or the name of the roll.
+    pub name: String,
+    /// How many of its codes the run has.
+    pub of_run: u32,
     pub received: u64,
-    pub codes: Counts,
-    pub balanced: bool,
-}
-
-/// issued to the run = verified + applied + written off + spoiled (+ still issued, while the run is open)
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CodeBalance {
-    pub issued: u64,
-    pub codes: Counts,
-    pub balanced: bool,
-}
-
-/// triggers = passed + rejected by reason + taken off by hand; passed items = passed codes
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ItemBalance {
-    pub triggers: u64,
-    pub passed: u64,
-    pub codes_passed: u64,
-    pub rejected: Vec<Count>,
-    pub lost: u64,
-    pub escaped: u64,
-    pub balanced: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Counts {
+    /// Received and not unpacked yet.
+    pub waiting: u64,
     pub set_aside: u64,
     pub pooled: u64,
     pub issued: u64,
@@ -285,52 +247,93 @@ pub struct Counts {
     pub written_off: u64,
     pub spoiled: u64,
     pub returned: u64,
+    pub balanced: bool,
+}
+
+/// issued to the run = verified + applied + written off + spoiled (+ in doubt, while the run is open)
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CodeBalance {
+    pub issued: u32,
+    pub in_doubt: u32,
+    pub verified: u32,
+    /// Of the verified.
+    pub pass_unknown: u32,
+    pub applied: u32,
+    pub written_off: u32,
+    pub spoiled: u32,
+    pub balanced: bool,
+}
+
+/// triggers = passed + rejected by reason + lost + escaped (+ open, while the run is open); passed items = passed
+/// codes
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ItemBalance {
+    pub triggers: u32,
+    pub open: u32,
+    pub passed: u32,
+    pub codes_passed: u32,
+    pub rejected: Vec<Count>,
+    /// Taken off by hand: seen neither behind the gate nor in the bin.
+    pub lost: u32,
+    /// Passed by the gate without leave.
+    pub escaped: u32,
+    pub balanced: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReportBalance {
+    /// In reports that are open or in effect.
+    pub carried: u32,
+    /// No report may carry them: a person must look.
+    pub held: u32,
+    pub unreported: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NamedCode {
     pub code: Code,
     pub state: Word,
-    pub reason: Option<Word>,
 }
 
-/// A scan: one of the two. `scan_base64` is for bytes as they are, `scan` for text with `\x1d`, `{GS}` or `<GS>`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Scan {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scan: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scan_base64: Option<String>,
+/// A pass that no report may carry.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Unresolved {
+    pub pass: u32,
+    pub code: Code,
+    pub report: Option<u32>,
+    pub why: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Declare {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scan: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scan_base64: Option<String>,
-    /// `scrapped`, `passed` or `rejected`.
-    #[serde(rename = "as")]
-    pub declared: String,
-    /// The line to tell; may be left out where the code's run names it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub line: Option<String>,
+pub struct RunChange {
+    pub at: String,
+    pub state: String,
+    pub who: String,
+    pub why: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Story {
     pub code: Code,
     pub state: Word,
-    pub reason: Option<Word>,
     pub tail_agrees: Option<bool>,
     pub run: Option<u32>,
     pub line: Option<String>,
-    pub block: Option<u32>,
-    pub roll: Option<String>,
-    pub report: Option<u32>,
+    pub block: u32,
+    /// Upstream's name of the block, or the name of the roll.
+    pub block_name: String,
+    pub reports: Vec<StoryReport>,
+    /// What happened to it, oldest first.
     pub events: Vec<Event>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoryReport {
+    pub report: u32,
+    pub state: String,
+    pub upstream_id: Option<String>,
+    /// What upstream said of this very code, if it refused it for good.
+    pub unresolved: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -364,13 +367,6 @@ pub struct RefusedCode {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Acknowledge {
-    pub line: String,
-    pub key: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Doctor {
     /// The worst of the findings: `good`, `watch` or `bad`.
     pub level: String,
@@ -389,20 +385,8 @@ pub struct Trace {
     pub device: String,
     /// `off`, `frames` or `bytes`.
     pub level: String,
-    pub records: Vec<TraceRecord>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TraceRecord {
-    pub at: String,
-    pub way: String,
-    pub text: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SetTrace {
-    pub level: String,
+    /// A line each: seconds since the daemon's start, `<` from or `>` to the device, length, masked bytes.
+    pub records: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -35,17 +35,17 @@ impl ApiError {
     }
 
     pub fn no_line(name: &str) -> ApiError {
-        ApiError::new(StatusCode::NOT_FOUND, "api.no_line").with("line", name)
+        ApiError::new(StatusCode::NOT_FOUND, "http.no_line").with("line", name)
     }
 
     /// The error for an answer that a layer below the handlers made without words of ours.
     pub fn of_status(status: StatusCode) -> ApiError {
         let key = match status {
-            StatusCode::NOT_FOUND => "api.no_path",
-            StatusCode::METHOD_NOT_ALLOWED => "api.method",
-            StatusCode::PAYLOAD_TOO_LARGE => "api.too_large",
-            s if s.is_server_error() => "api.internal",
-            _ => "api.bad_request",
+            StatusCode::NOT_FOUND => "http.no_path",
+            StatusCode::METHOD_NOT_ALLOWED => "http.method",
+            StatusCode::PAYLOAD_TOO_LARGE => "http.too_large",
+            s if s.is_server_error() => "http.internal",
+            _ => "http.bad_request",
         };
         ApiError::new(status, key)
     }
@@ -72,10 +72,12 @@ impl From<Refusal> for ApiError {
 impl From<RecordsError> for ApiError {
     fn from(error: RecordsError) -> ApiError {
         match error {
+            RecordsError::NotACode => ApiError::new(StatusCode::BAD_REQUEST, "http.bad_scan"),
             RecordsError::Refused(refusal) => refusal.into(),
             RecordsError::Failed(why) => {
+                let why = crate::web::text::chain(why.as_ref());
                 tracing::error!(why, "the records do not answer");
-                ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "api.records").with("why", why)
+                ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "http.records").with("why", why)
             }
         }
     }
@@ -91,14 +93,14 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         match axum::Json::<T>::from_request(request, state).await {
             Ok(axum::Json(body)) => Ok(Body(body)),
             Err(JsonRejection::MissingJsonContentType(_)) => {
-                Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "api.not_json"))
+                Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "http.not_json"))
             }
             Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
                 Err(ApiError::of_status(StatusCode::PAYLOAD_TOO_LARGE))
             }
             Err(rejection) => {
                 let why = rejection.body_text();
-                Err(ApiError::new(StatusCode::BAD_REQUEST, "api.bad_body").with("why", why))
+                Err(ApiError::new(StatusCode::BAD_REQUEST, "http.bad_body").with("why", why))
             }
         }
     }

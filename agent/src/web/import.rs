@@ -52,7 +52,7 @@ fn asked_for(asked: &BTreeMap<String, String>, field: &str) -> Result<String, Ap
     let text = asked.get(field).map(|text| text.trim()).unwrap_or_default();
     let fits =
         !text.is_empty() && text.chars().count() <= ROLL_CHARS_MAX && !text.chars().any(char::is_control);
-    fits.then(|| text.to_owned()).ok_or_else(|| ApiError::field(field, "api.bad_field").with("value", text))
+    fits.then(|| text.to_owned()).ok_or_else(|| ApiError::field(field, "http.bad_field").with("value", text))
 }
 
 /// One import under way.
@@ -115,7 +115,7 @@ impl List {
             rest.drain(..from);
             if rest.len() > scan::SCAN_BYTES_MAX {
                 let line = self.sum.lines + 1;
-                return Err(ApiError::field("body", "api.long_line").with("line", line));
+                return Err(ApiError::field("body", "http.long_line").with("line", line));
             }
             if last {
                 break;
@@ -149,7 +149,7 @@ impl List {
 
     async fn chunk(&mut self) -> Result<Option<Bytes>, ApiError> {
         loop {
-            let broken = |_| ApiError::field("body", "api.broken_off");
+            let broken = |_| ApiError::field("body", "http.broken_off");
             match poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx)).await {
                 None => return Ok(None),
                 Some(frame) => match frame.map_err(broken)?.into_data() {

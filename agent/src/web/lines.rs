@@ -13,15 +13,16 @@ use tamga_domain::ids::PrinterNo;
 use tamga_domain::line::ask::{Ask, Reply};
 use tamga_domain::record::RunPlan;
 use tamga_domain::time::Wall;
+use tamga_drivers::trace::Level;
 use tokio::sync::{mpsc::error::TrySendError, oneshot};
 
 use super::App;
 use super::door::By;
-use super::dto;
 use super::error::{ApiError, Body};
 use super::text::{moment, stamp};
+use super::{asks, dto};
 use crate::clock;
-use crate::desk::{Asked, LineDesk, Product, TraceLevel};
+use crate::desk::{Asked, LineDesk, Product};
 
 /// A line answers within a commit or two; beyond this it is stuck and the caller is told that the outcome is open.
 const REPLY_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -34,7 +35,7 @@ pub async fn start(
     State(app): State<App>,
     Path(line): Path<String>,
     Extension(by): Extension<By>,
-    Body(body): Body<dto::StartRun>,
+    Body(body): Body<asks::StartRun>,
 ) -> Answer {
     let desk = line_of(&app, &line)?;
     let plan = plan_of(&body, &app.desk.products, clock::wall())?;
@@ -54,11 +55,7 @@ pub async fn start(
     }
 }
 
-pub async fn stop(
-    State(app): State<App>,
-    Path(line): Path<String>,
-    Extension(by): Extension<By>,
-) -> Answer {
+pub async fn stop(State(app): State<App>, Path(line): Path<String>, Extension(by): Extension<By>) -> Answer {
     Ok(done(ask(line_of(&app, &line)?, Ask::Stop, &by).await?))
 }
 
@@ -74,7 +71,7 @@ pub async fn close(
     State(app): State<App>,
     Path(line): Path<String>,
     Extension(by): Extension<By>,
-    Body(body): Body<dto::CloseRun>,
+    Body(body): Body<asks::CloseRun>,
 ) -> Answer {
     by.note(format!("clear={}", body.clear));
     Ok(done(ask(line_of(&app, &line)?, Ask::Close { clear: body.clear }, &by).await?))
@@ -84,7 +81,7 @@ pub async fn test_print(
     State(app): State<App>,
     Path(line): Path<String>,
     Extension(by): Extension<By>,
-    Body(body): Body<dto::TestPrint>,
+    Body(body): Body<asks::TestPrint>,
 ) -> Answer {
     let desk = line_of(&app, &line)?;
     let printer = printer_of(desk, body.printer.as_deref())?;
@@ -95,12 +92,12 @@ pub async fn test_print(
 pub async fn acknowledge(
     State(app): State<App>,
     Extension(by): Extension<By>,
-    Body(body): Body<dto::Acknowledge>,
+    Body(body): Body<asks::Acknowledge>,
 ) -> Answer {
     by.note(format!("line={} key={}", body.line, body.key));
     let desk = line_of(&app, &body.line)?;
     if !desk.status.borrow().alarms.iter().any(|alarm| alarm.key == body.key) {
-        return Err(ApiError::new(StatusCode::NOT_FOUND, "api.no_alarm").with("key", body.key));
+        return Err(ApiError::new(StatusCode::NOT_FOUND, "http.no_alarm").with("key", body.key));
     }
     Ok(done(ask(desk, Ask::Acknowledge { key: body.key }, &by).await?))
 }
@@ -109,20 +106,18 @@ pub async fn set_trace(
     State(app): State<App>,
     Path(device): Path<String>,
     Extension(by): Extension<By>,
-    Body(body): Body<dto::SetTrace>,
+    Body(body): Body<asks::SetTrace>,
 ) -> Answer {
     let level = match body.level.as_str() {
-        "off" => TraceLevel::Off,
-        "frames" => TraceLevel::Frames,
-        "bytes" => TraceLevel::Bytes,
-        _ => return Err(ApiError::field("level", "api.bad_field").with("value", body.level)),
+        "off" => Level::Off,
+        "frames" => Level::Frames,
+        "bytes" => Level::Bytes,
+        _ => return Err(ApiError::field("level", "http.bad_field").with("value", body.level)),
     };
     by.note(format!("level={}", body.level));
-    let name = device.clone();
-    if app.records(move |records| records.set_trace(&name, level)).await? {
-        return Ok(done(Reply::Done));
-    }
-    Err(ApiError::new(StatusCode::NOT_FOUND, "api.no_device").with("device", device))
+    let missing = || ApiError::new(StatusCode::NOT_FOUND, "http.no_device").with("device", &device);
+    app.desk.trace(&device).ok_or_else(missing)?.set_level(level);
+    Ok(done(Reply::Done))
 }
 
 pub fn line_of<'a>(app: &'a App, name: &str) -> Result<&'a LineDesk, ApiError> {
@@ -132,11 +127,11 @@ pub fn line_of<'a>(app: &'a App, name: &str) -> Result<&'a LineDesk, ApiError> {
 /// Asks the line and waits. A line that does not answer in time may still do what was asked: the error says so.
 pub async fn ask(line: &LineDesk, ask: Ask, by: &By) -> Result<Reply, ApiError> {
     let (reply, answer) = oneshot::channel();
-    let gone = || ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "api.line_gone").with("line", &line.name);
+    let gone = || ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "http.line_gone").with("line", &line.name);
     match line.ask.try_send(Asked { ask, who: by.who.clone(), reply }) {
         Ok(()) => {}
         Err(TrySendError::Full(_)) => {
-            let busy = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "api.line_busy");
+            let busy = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "http.line_busy");
             return Err(busy.with("line", &line.name));
         }
         Err(TrySendError::Closed(_)) => return Err(gone()),
@@ -145,7 +140,7 @@ pub async fn ask(line: &LineDesk, ask: Ask, by: &By) -> Result<Reply, ApiError> 
         Ok(Ok(answer)) => Ok(answer?),
         Ok(Err(_)) => Err(gone()),
         Err(_) => {
-            Err(ApiError::new(StatusCode::GATEWAY_TIMEOUT, "api.line_silent").with("line", &line.name))
+            Err(ApiError::new(StatusCode::GATEWAY_TIMEOUT, "http.line_silent").with("line", &line.name))
         }
     }
 }
@@ -163,25 +158,27 @@ pub fn done(reply: Reply) -> (StatusCode, Json<dto::Done>) {
 }
 
 /// The plan in a request, or what is wrong with the first field that is wrong.
-fn plan_of(body: &dto::StartRun, products: &[Product], now: Wall) -> Result<RunPlan, ApiError> {
+fn plan_of(body: &asks::StartRun, products: &[Product], now: Wall) -> Result<RunPlan, ApiError> {
     let digits = body.gtin.trim();
     let is_gtin = digits.len() == 14 && digits.bytes().all(|b| b.is_ascii_digit());
     let gtin = is_gtin.then(|| Gtin::parse(digits.as_bytes()).ok()).flatten();
-    let gtin = gtin.ok_or_else(|| ApiError::field("gtin", "api.bad_gtin").with("value", digits))?;
+    let gtin = gtin.ok_or_else(|| ApiError::field("gtin", "http.bad_gtin").with("value", digits))?;
     let known = products.iter().find(|product| product.gtin == gtin).map(|product| product.group.clone());
     let group = match (known, &body.group) {
         (Some(known), Some(given)) if known != *given => {
-            return Err(ApiError::field("group", "api.other_group").with("known", known).with("value", given));
+            return Err(ApiError::field("group", "http.other_group")
+                .with("known", known)
+                .with("value", given));
         }
         (Some(known), _) => known,
         (None, Some(given)) if !given.trim().is_empty() => given.trim().to_owned(),
-        (None, _) => return Err(ApiError::field("gtin", "api.no_product").with("value", gtin)),
+        (None, _) => return Err(ApiError::field("gtin", "http.no_product").with("value", gtin)),
     };
     let batch = named("batch", &body.batch, BATCH_CHARS_MAX)?;
     let production = moment_of("production", body.production.as_deref())?.unwrap_or(now);
     let expiry = moment_of("expiry", body.expiry.as_deref())?;
     if expiry.is_some_and(|expiry| expiry <= production) {
-        return Err(ApiError::field("expiry", "api.expiry_before_production"));
+        return Err(ApiError::field("expiry", "http.expiry_before_production"));
     }
     let key = match &body.key {
         Some(key) => named("key", key, KEY_CHARS_MAX)?,
@@ -193,12 +190,12 @@ fn plan_of(body: &dto::StartRun, products: &[Product], now: Wall) -> Result<RunP
 fn named(field: &str, text: &str, chars_max: usize) -> Result<String, ApiError> {
     let text = text.trim();
     let fits = !text.is_empty() && text.chars().count() <= chars_max && !text.chars().any(char::is_control);
-    fits.then(|| text.to_owned()).ok_or_else(|| ApiError::field(field, "api.bad_field").with("value", text))
+    fits.then(|| text.to_owned()).ok_or_else(|| ApiError::field(field, "http.bad_field").with("value", text))
 }
 
 fn moment_of(field: &str, text: Option<&str>) -> Result<Option<Wall>, ApiError> {
     let Some(text) = text else { return Ok(None) };
-    let bad = || ApiError::field(field, "api.bad_date").with("value", text);
+    let bad = || ApiError::field(field, "http.bad_date").with("value", text);
     moment(text).map(Some).ok_or_else(bad)
 }
 
@@ -213,7 +210,7 @@ fn printer_of(line: &LineDesk, name: Option<&str>) -> Result<PrinterNo, ApiError
         None => None,
     };
     place.and_then(|p| u8::try_from(p).ok()).map(PrinterNo).ok_or_else(|| {
-        ApiError::new(StatusCode::NOT_FOUND, "api.no_printer")
+        ApiError::new(StatusCode::NOT_FOUND, "http.no_printer")
             .with("line", &line.name)
             .with("printers", printers.join(", "))
     })

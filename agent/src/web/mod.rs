@@ -5,10 +5,12 @@
 //! verification tail, sends no CORS headers, and lets in only who has the token of the data folder (`token.rs`,
 //! `door.rs`). It is a window: when it ends with an error the wiring starts it again, and no line stands still for it.
 //!
-//! - [`dto`], [`shape`], [`text`], [`scan`]: what goes in and out
+//! - [`asks`], [`dto`]: what goes in and out; [`shape`], [`account`], [`text`], [`scan`]: how it is made and read
 //! - [`error`], [`token`], [`door`]: refusals, and who may come in
 //! - [`read`], [`lines`], [`codes`], [`import`]: the handlers
 
+pub mod account;
+pub mod asks;
 pub mod codes;
 pub mod door;
 pub mod dto;

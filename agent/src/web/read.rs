@@ -9,14 +9,13 @@ use axum::{Extension, Json};
 use tamga_domain::ids::RunId;
 
 use super::error::ApiError;
-use super::{App, dto, shape};
+use super::{App, account, dto, shape};
 use crate::clock;
 use crate::desk::{Finding, Level};
 use crate::words::Language;
 
 const RUNS_MAX: u32 = 200;
 const RUNS_UNASKED: u32 = 20;
-const OUTBOX_MAX: u32 = 200;
 const TRACE_RECORDS_MAX: u32 = 1000;
 const TRACE_RECORDS_UNASKED: u32 = 100;
 
@@ -31,10 +30,10 @@ pub async fn health() -> &'static str {
 pub async fn ready(State(app): State<App>, Extension(language): Extension<Language>) -> impl IntoResponse {
     let mut missing = Vec::new();
     if app.desk.lines.iter().any(|line| line.ask.is_closed()) {
-        missing.push(shape::said(language, "api", "api.missing_line"));
+        missing.push(shape::said(language, "http", "http.missing_line"));
     }
     if app.records(|records| records.pool()).await.is_err() {
-        missing.push(shape::said(language, "api", "api.missing_records"));
+        missing.push(shape::said(language, "http", "http.missing_records"));
     }
     let ready = missing.is_empty();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -45,10 +44,7 @@ pub async fn openapi() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], include_str!("openapi.json"))
 }
 
-pub async fn status(
-    State(app): State<App>,
-    Extension(language): Extension<Language>,
-) -> Json<dto::Status> {
+pub async fn status(State(app): State<App>, Extension(language): Extension<Language>) -> Json<dto::Status> {
     Json(shape::status(&app.desk, clock::wall(), language))
 }
 
@@ -56,7 +52,7 @@ pub async fn runs(State(app): State<App>, asked: Asked) -> Result<Json<Vec<dto::
     let before = number(&asked, "before")?.map(RunId);
     let limit = number(&asked, "limit")?.unwrap_or(RUNS_UNASKED).clamp(1, RUNS_MAX);
     let rows = app.records(move |records| records.runs(before, limit)).await?;
-    Ok(Json(rows.iter().map(|row| shape::run(row, &app.desk)).collect()))
+    Ok(Json(rows.iter().map(|row| account::run(row, &app.desk)).collect()))
 }
 
 pub async fn sheet(
@@ -64,10 +60,10 @@ pub async fn sheet(
     Path(run): Path<String>,
     Extension(language): Extension<Language>,
 ) -> Result<Json<dto::Sheet>, ApiError> {
-    let missing = || ApiError::new(StatusCode::NOT_FOUND, "api.no_run").with("run", &run);
+    let missing = || ApiError::new(StatusCode::NOT_FOUND, "http.no_run").with("run", &run);
     let id = RunId(run.parse().map_err(|_| missing())?);
     let sheet = app.records(move |records| records.sheet(id)).await?.ok_or_else(missing)?;
-    Ok(Json(shape::sheet(&sheet, &app.desk, language)))
+    Ok(Json(account::sheet(&sheet, &app.desk, language)))
 }
 
 pub async fn alarms(
@@ -101,19 +97,19 @@ fn look_at_lines(app: &App, findings: &mut Vec<Finding>) {
     for line in &app.desk.lines {
         let status = line.status.borrow().clone();
         if line.ask.is_closed() {
-            findings.push(found(Level::Bad, "api.doctor_line_gone", &[("line", &line.name)]));
+            findings.push(found(Level::Bad, "http.doctor_line_gone", &[("line", &line.name)]));
         }
         for device in &status.devices {
             let args = [("line", line.name.as_str()), ("device", device.name.as_str())];
             if !device.connected {
-                findings.push(found(Level::Bad, "api.doctor_device_away", &args));
+                findings.push(found(Level::Bad, "http.doctor_device_away", &args));
                 continue;
             }
             let faults = device.faults.join(", ");
             let with_faults = [args[0], args[1], ("faults", faults.as_str())];
             match device.faults.is_empty() {
-                true => findings.push(found(Level::Good, "api.doctor_device_well", &args)),
-                false => findings.push(found(Level::Bad, "api.doctor_device_fault", &with_faults)),
+                true => findings.push(found(Level::Good, "http.doctor_device_well", &args)),
+                false => findings.push(found(Level::Bad, "http.doctor_device_fault", &with_faults)),
             }
         }
     }
@@ -122,18 +118,18 @@ fn look_at_lines(app: &App, findings: &mut Vec<Finding>) {
 fn look_upstream(app: &App, findings: &mut Vec<Finding>) {
     let upstream = app.desk.upstream.borrow().clone();
     findings.push(match (upstream.last_answer_ms, upstream.trouble.is_empty()) {
-        (_, false) => found(Level::Watch, "api.doctor_upstream_trouble", &[("trouble", &upstream.trouble)]),
-        (None, true) => found(Level::Watch, "api.doctor_upstream_silent", &[]),
-        (Some(_), true) => found(Level::Good, "api.doctor_upstream_well", &[]),
+        (_, false) => found(Level::Watch, "http.doctor_upstream_trouble", &[("trouble", &upstream.trouble)]),
+        (None, true) => found(Level::Watch, "http.doctor_upstream_silent", &[]),
+        (Some(_), true) => found(Level::Good, "http.doctor_upstream_well", &[]),
     });
     if upstream.unknown > 0 {
         let count = upstream.unknown.to_string();
-        findings.push(found(Level::Watch, "api.doctor_upstream_unknown", &[("count", &count)]));
+        findings.push(found(Level::Watch, "http.doctor_upstream_unknown", &[("count", &count)]));
     }
     // Two minutes: certificates and report times begin to be refused not far beyond.
     if let Some(ahead) = upstream.clock_ahead_ms.filter(|ms| ms.abs() > 120_000) {
         let seconds = (ahead / 1000).to_string();
-        findings.push(found(Level::Bad, "api.doctor_clock", &[("seconds", &seconds)]));
+        findings.push(found(Level::Bad, "http.doctor_clock", &[("seconds", &seconds)]));
     }
 }
 
@@ -143,13 +139,12 @@ fn found(level: Level, key: &str, args: &[(&str, &str)]) -> Finding {
 }
 
 pub async fn upstream(State(app): State<App>) -> Result<Json<dto::UpstreamFull>, ApiError> {
-    let (pool, outbox) =
-        app.records(|records| Ok((records.pool()?, records.outbox(OUTBOX_MAX)?))).await?;
+    let (pool, outbox) = app.records(|records| Ok((records.pool()?, records.outbox()?))).await?;
     let status = app.desk.upstream.borrow().clone();
     Ok(Json(dto::UpstreamFull {
         upstream: shape::upstream(&status),
-        pool: pool.iter().map(|level| shape::pool_level(level, &app.desk.products)).collect(),
-        outbox: outbox.iter().map(shape::open_report).collect(),
+        pool: pool.iter().map(|level| account::pool_level(level, &app.desk)).collect(),
+        outbox: outbox.iter().map(account::open_report).collect(),
     }))
 }
 
@@ -159,14 +154,13 @@ pub async fn trace(
     asked: Asked,
 ) -> Result<Json<dto::Trace>, ApiError> {
     let limit = number(&asked, "limit")?.unwrap_or(TRACE_RECORDS_UNASKED).clamp(1, TRACE_RECORDS_MAX);
-    let name = device.clone();
-    let trace = app.records(move |records| records.trace(&name, limit)).await?;
-    let missing = || ApiError::new(StatusCode::NOT_FOUND, "api.no_device").with("device", &device);
-    Ok(Json(shape::trace(&device, &trace.ok_or_else(missing)?)))
+    let missing = || ApiError::new(StatusCode::NOT_FOUND, "http.no_device").with("device", &device);
+    let trace = app.desk.trace(&device).ok_or_else(missing)?;
+    Ok(Json(shape::trace(&device, trace, limit as usize)))
 }
 
 fn number(asked: &Asked, field: &str) -> Result<Option<u32>, ApiError> {
     let Some(text) = asked.get(field) else { return Ok(None) };
-    let bad = || ApiError::field(field, "api.bad_field").with("value", text);
+    let bad = || ApiError::field(field, "http.bad_field").with("value", text);
     text.parse().map(Some).map_err(|_| bad())
 }

@@ -4,10 +4,11 @@ use tamga_domain::code::Identity;
 use tamga_domain::line::ask;
 use tamga_domain::record::{JobOutcome, RunPlan, RunState};
 use tamga_domain::time::Wall;
+use tamga_drivers::trace::{self, Record, Trace};
 
 use super::dto;
 use super::text::{stamp, word};
-use crate::desk::{self, Desk, Level, TraceLevel};
+use crate::desk::{self, Desk, Level};
 use crate::words::Language;
 
 pub fn code(identity: &Identity) -> dto::Code {
@@ -21,7 +22,7 @@ pub fn said(language: Language, section: &str, key: &str) -> dto::Word {
     dto::Word { key: key.to_owned(), text: word(language, section, key, &[]) }
 }
 
-fn counted<N: Into<u64> + Copy>(language: Language, counts: &[(String, N)]) -> Vec<dto::Count> {
+pub fn counted<N: Into<u64> + Copy>(language: Language, counts: &[(String, N)]) -> Vec<dto::Count> {
     let count = |(key, count): &(String, N)| dto::Count {
         text: word(language, "reason", key, &[]),
         key: key.clone(),
@@ -102,17 +103,20 @@ fn line_run(run: &ask::RunStatus, language: Language) -> dto::LineRun {
 }
 
 fn in_doubt(doubt: &ask::InDoubt) -> dto::InDoubt {
-    let outcome = match doubt.outcome {
-        JobOutcome::Open => "open",
-        JobOutcome::Printed => "printed",
-        JobOutcome::Refused => "refused",
-        JobOutcome::Doubtful => "doubtful",
-    };
     dto::InDoubt {
         issue: doubt.issue.0,
         code: code(&doubt.code),
         printer: doubt.printer.0,
-        outcome: outcome.to_owned(),
+        outcome: outcome(doubt.outcome).to_owned(),
+    }
+}
+
+pub fn outcome(outcome: JobOutcome) -> &'static str {
+    match outcome {
+        JobOutcome::Open => "open",
+        JobOutcome::Printed => "printed",
+        JobOutcome::Refused => "refused",
+        JobOutcome::Doubtful => "doubtful",
     }
 }
 
@@ -125,7 +129,7 @@ pub fn state(state: RunState) -> &'static str {
     }
 }
 
-fn plan(plan: &RunPlan) -> dto::Plan {
+pub fn plan(plan: &RunPlan) -> dto::Plan {
     dto::Plan {
         gtin: plan.gtin.to_string(),
         group: plan.group.clone(),
@@ -145,117 +149,6 @@ pub fn upstream(status: &desk::UpstreamStatus) -> dto::Upstream {
         oldest_open: status.oldest_open_ms.map(|ms| stamp(Wall(ms))),
         unknown: status.unknown,
         clock_ahead_ms: status.clock_ahead_ms,
-    }
-}
-
-pub fn pool_level(level: &desk::PoolLevel, products: &[desk::Product]) -> dto::PoolLevel {
-    dto::PoolLevel {
-        gtin: level.gtin.to_string(),
-        name: products.iter().find(|p| p.gtin == level.gtin).map(|p| p.name.clone()),
-        codes: level.codes,
-        soonest_expiry: level.soonest_expiry.map(stamp),
-    }
-}
-
-pub fn open_report(report: &desk::OpenReport) -> dto::OpenReport {
-    dto::OpenReport {
-        report: report.report.0,
-        kind: report.kind.clone(),
-        run: report.run.0,
-        codes: report.codes,
-        state: report.state.clone(),
-        why: report.why.clone(),
-        since: stamp(report.since),
-    }
-}
-
-pub fn run(row: &desk::RunRow, desk: &Desk) -> dto::Run {
-    dto::Run {
-        run: row.run.0,
-        line: desk.line_name(row.line),
-        state: state(row.state).to_owned(),
-        plan: plan(&row.plan),
-        opened: stamp(row.opened),
-        closed: row.closed.map(stamp),
-        triggers: row.triggers,
-        passed: row.passed,
-    }
-}
-
-/// The sheet with its sums checked here, from the counts alone.
-pub fn sheet(sheet: &desk::Sheet, desk: &Desk, language: Language) -> dto::Sheet {
-    let closed = sheet.run.state == RunState::Closed;
-    let blocks: Vec<dto::BlockBalance> = sheet
-        .blocks
-        .iter()
-        .map(|b| dto::BlockBalance {
-            block: b.block.0,
-            received: b.received,
-            balanced: b.received == b.codes.total(),
-            codes: counts(&b.codes),
-        })
-        .collect();
-    let codes = dto::CodeBalance {
-        issued: sheet.issued,
-        balanced: sheet.issued == sheet.codes.total() && (!closed || sheet.codes.issued == 0),
-        codes: counts(&sheet.codes),
-    };
-    let ended = sheet.items_passed + sheet.rejected.iter().map(|(_, n)| n).sum::<u64>() + sheet.lost;
-    let items = dto::ItemBalance {
-        triggers: sheet.triggers,
-        passed: sheet.items_passed,
-        codes_passed: sheet.codes_passed,
-        rejected: counted(language, &sheet.rejected),
-        lost: sheet.lost,
-        escaped: sheet.escaped,
-        balanced: sheet.triggers == ended + sheet.escaped && sheet.items_passed == sheet.codes_passed,
-    };
-    let named = |n: &desk::NamedCode| dto::NamedCode {
-        code: code(&n.code),
-        state: said(language, "code", &n.state),
-        reason: n.reason.as_ref().map(|r| said(language, "reason", r)),
-    };
-    dto::Sheet {
-        run: run(&sheet.run, desk),
-        balanced: blocks.iter().all(|b| b.balanced) && codes.balanced && items.balanced,
-        blocks,
-        codes,
-        items,
-        named: sheet.named.iter().map(named).collect(),
-        named_left: sheet.named_left,
-    }
-}
-
-fn counts(c: &desk::Counts) -> dto::Counts {
-    dto::Counts {
-        set_aside: c.set_aside,
-        pooled: c.pooled,
-        issued: c.issued,
-        verified: c.verified,
-        applied: c.applied,
-        written_off: c.written_off,
-        spoiled: c.spoiled,
-        returned: c.returned,
-    }
-}
-
-pub fn story(story: &desk::Story, desk: &Desk, language: Language) -> dto::Story {
-    let event = |e: &desk::StoryEvent| dto::Event {
-        at: stamp(e.at),
-        what: said(language, "code", &e.key),
-        detail: e.detail.clone(),
-    };
-    dto::Story {
-        code: code(&story.code),
-        state: said(language, "code", &story.state),
-        reason: story.reason.as_ref().map(|r| said(language, "reason", r)),
-        tail_agrees: story.tail_agrees,
-        run: story.run.map(|r| r.0),
-        line: story.line.map(|l| desk.line_name(l)),
-        block: story.block.map(|b| b.0),
-        roll: story.roll.clone(),
-        report: story.report.map(|r| r.0),
-        events: story.events.iter().map(event).collect(),
     }
 }
 
@@ -283,23 +176,21 @@ pub fn finding(finding: &desk::Finding, language: Language) -> dto::Finding {
     }
 }
 
-pub fn trace_level(level: TraceLevel) -> &'static str {
+fn trace_level(level: trace::Level) -> &'static str {
     match level {
-        TraceLevel::Off => "off",
-        TraceLevel::Frames => "frames",
-        TraceLevel::Bytes => "bytes",
+        trace::Level::Off => "off",
+        trace::Level::Frames => "frames",
+        trace::Level::Bytes => "bytes",
     }
 }
 
-pub fn trace(device: &str, trace: &desk::Trace) -> dto::Trace {
-    let record = |r: &desk::TraceRecord| dto::TraceRecord {
-        at: stamp(r.at),
-        way: r.way.to_string(),
-        text: r.text.clone(),
-    };
+/// The newest `limit` records of a device's trace. The trace masked them before it kept them.
+pub fn trace(device: &str, trace: &Trace, limit: usize) -> dto::Trace {
+    let (records, _) = trace.since(0);
+    let newest = records.len().saturating_sub(limit);
     dto::Trace {
         device: device.to_owned(),
-        level: trace_level(trace.level).to_owned(),
-        records: trace.records.iter().map(record).collect(),
+        level: trace_level(trace.level()).to_owned(),
+        records: records[newest..].iter().map(Record::line).collect(),
     }
 }

@@ -1,5 +1,7 @@
 //! Texts and stamps for what goes out of the windows.
 
+use std::error::Error;
+
 use tamga_domain::time::Wall;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -30,6 +32,22 @@ pub fn moment(text: &str) -> Option<Wall> {
     i64::try_from(moment.unix_timestamp_nanos().div_euclid(1_000_000)).ok().map(Wall)
 }
 
+/// An error and its sources, each once.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // Some libraries repeat their source's words in their own.
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,5 +64,12 @@ mod tests {
         ] {
             assert_eq!(moment(text).map(stamp).as_deref(), stamped, "{text}");
         }
+    }
+
+    #[test]
+    fn an_error_is_told_with_its_sources_once() {
+        let inner = std::io::Error::other("no such file");
+        let outer = crate::web::token::TokenError::Read { path: "x".into(), source: inner };
+        assert_eq!(chain(&outer), "cannot read x: no such file");
     }
 }

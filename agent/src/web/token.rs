@@ -56,8 +56,8 @@ impl Token {
 
     /// The token in a file.
     pub fn load(path: &Path) -> Result<Token, TokenError> {
-        let text = fs::read_to_string(path)
-            .map_err(|source| TokenError::Read { path: path.to_owned(), source })?;
+        let text =
+            fs::read_to_string(path).map_err(|source| TokenError::Read { path: path.to_owned(), source })?;
         Token::parse(text.trim()).ok_or_else(|| TokenError::Malformed { path: path.to_owned() })
     }
 

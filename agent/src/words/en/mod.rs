@@ -1,10 +1,10 @@
 //! English. Each file holds one part of the catalogue, sorted by key.
 
 mod alarm;
-mod api;
 mod cli;
 mod config;
+mod http;
 mod line;
 mod why;
 
-pub const TABLES: &[super::Table] = &[alarm::WORDS, api::WORDS, cli::WORDS, config::WORDS, line::WORDS, why::WORDS];
+pub const TABLES: &[super::Table] = &[alarm::WORDS, cli::WORDS, config::WORDS, http::WORDS, line::WORDS, why::WORDS];
