@@ -219,7 +219,7 @@ impl Tx<'_> {
         // Counted before they are there: an order with nothing left is not looked into, and a code may come twice
         // within its first slice.
         let sql = "UPDATE orders SET left_n = left_n + ?2 WHERE order_no = ?1";
-        self.must("an order", 1, sql, (order.0, len))?;
+        self.must("an order", 1, sql, (order.0, u32::try_from(len).unwrap_or(u32::MAX)))?;
         let (mut pooled, mut set_aside) = (0_u32, 0_u32);
         for (place, item) in (from..).zip(slice) {
             if self.unpack_one(block, order, &gtin, place, item, at)? {
