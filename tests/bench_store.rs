@@ -3,14 +3,17 @@
 //! `cargo bench --bench store -- --codes 10000000 --lives 300000 --dir /some/disk`
 #![allow(clippy::unwrap_used)]
 
+#[path = "store/made.rs"]
+mod made;
+#[path = "store/measure.rs"]
+mod measure;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use tamga::store::Store;
-use tamga::store::open::database_path;
-use tamga_domain::code::{Code, Identity, Serial, Tail};
-use tamga_domain::gs1::Gtin;
+use tamga_domain::code::{Identity, Serial};
 use tamga_domain::ids::{LineNo, OrderNo, PassNo, PrinterNo, ReportNo, RunId, Tag, TxnId};
 use tamga_domain::record::{
     Answer, ItemEnd, JobOutcome, Known, OrderPlan, OrderState, PackageKind, PassRange, Record, ReportKind,
@@ -19,10 +22,11 @@ use tamga_domain::record::{
 use tamga_domain::time::Wall;
 use tamga_domain::verdict::Reason;
 
+use made::{ORDER, code, gtin};
+use measure::{file_bytes, fsync_alone, micros, quantiles, table_bytes};
+
 /// Codes of one answer of upstream.
 const BLOCK: u64 = 30_000;
-/// Codes of one order, each of another product.
-const ORDER: u64 = 2_500_000;
 /// Codes of one report.
 const REPORT: u32 = 30_000;
 
@@ -71,39 +75,6 @@ fn main() {
     drop(store);
     open_after_kill(&dir);
     std::fs::remove_dir_all(&dir).unwrap();
-}
-
-// ---- codes made from their number, so that none is kept ----
-
-fn code(n: u64) -> Code {
-    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    // splitmix64, twice: 13 characters that look random and do not repeat.
-    let mix = |mut z: u64| {
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    };
-    let seed = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let mut bits = (u128::from(mix(seed)) << 64) | u128::from(mix(!seed));
-    let mut take = || {
-        let c = ALPHABET[(bits % 62) as usize];
-        bits /= 62;
-        c
-    };
-    let serial: Vec<u8> = (0..13).map(|_| take()).collect();
-    let tail: Vec<u8> = (0..4).map(|_| take()).collect();
-    let gtin = gtin(n / ORDER);
-    Code {
-        identity: Identity { gtin, serial: Serial::new(&serial).unwrap() },
-        tail: Tail::new(&tail).unwrap(),
-    }
-}
-
-fn gtin(product: u64) -> Gtin {
-    // Number and check digit.
-    let body = format!("0478001{product:06}");
-    let sum: u32 = body.bytes().zip([3, 1].iter().cycle()).map(|(b, w)| u32::from(b - b'0') * w).sum();
-    Gtin::parse(format!("{body}{}", (10 - sum % 10) % 10).as_bytes()).unwrap()
 }
 
 fn now() -> Wall {
@@ -397,47 +368,4 @@ fn open_after_kill(dir: &Path) {
         println!("open after a kill, WAL of {} KiB: {:.1} ms", wal / 1024, opened as f64 / 1000.0);
         times.push(opened);
     }
-}
-
-fn fsync_alone(dir: &Path) -> String {
-    use std::io::Write;
-    let path = dir.join(format!("tamga-fsync-{}", std::process::id()));
-    let mut file = std::fs::File::create(&path).unwrap();
-    let mut times: Vec<u64> = (0..200)
-        .map(|_| {
-            file.write_all(&[1; 4096]).unwrap();
-            let started = Instant::now();
-            file.sync_all().unwrap();
-            micros(started)
-        })
-        .collect();
-    std::fs::remove_file(path).unwrap();
-    quantiles(&mut times)
-}
-
-fn file_bytes(dir: &Path) -> u64 {
-    // Everything into the database file first.
-    let conn = rusqlite::Connection::open(database_path(dir)).unwrap();
-    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
-    std::fs::metadata(database_path(dir)).unwrap().len()
-}
-
-fn table_bytes(dir: &Path) -> std::collections::BTreeMap<String, i64> {
-    let conn = rusqlite::Connection::open(database_path(dir)).unwrap();
-    let mut all =
-        conn.prepare("SELECT name, sum(pgsize) FROM dbstat WHERE aggregate = TRUE GROUP BY name").unwrap();
-    all.query_map([], |r| Ok((r.get(0)?, r.get(1)?))).unwrap().map(Result::unwrap).collect()
-}
-
-fn micros(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_micros()).unwrap()
-}
-
-fn quantiles(times: &mut [u64]) -> String {
-    times.sort_unstable();
-    let Some(last) = times.len().checked_sub(1) else {
-        return "none".into();
-    };
-    let at = |q: f64| times[(last as f64 * q) as usize] as f64 / 1000.0;
-    format!("p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms", at(0.5), at(0.99), at(1.0))
 }

@@ -15,7 +15,7 @@ fn an_order_is_kept_by_its_number_and_walks_its_states() {
     let at = w.at();
     let wanted = Record::OrderWanted { order: order_plan("PO-7"), at };
     let Some(Answer::Order(order)) = w.twice(wanted.clone()) else { panic!() };
-    let mut state = |w: &mut World, state: OrderState| {
+    let state = |w: &mut World, state: OrderState| {
         let at = w.at();
         w.twice(Record::OrderState { order, state, why: "because".into(), at });
     };

@@ -147,6 +147,14 @@ fn record_of(
             let codes = (0..3).map(|i| code(pick(n.wrapping_add(i * 9)))).collect();
             Record::Import { roll: format!("roll-{}", n % 2), codes, group: "water".into(), at }
         }
+        _ => record_beside(w, ask, run, runs, reports),
+    }
+}
+
+/// Records beside the codes: reports and runs.
+fn record_beside(w: &mut World, ask: &Ask, run: RunId, runs: u32, reports: u32) -> Record {
+    let at = w.at();
+    match *ask {
         Ask::Draft(n, len) => {
             let free = w.store.view().passes_unreported(run).unwrap();
             let range = free.get(usize::from(n) % free.len().max(1));
@@ -176,6 +184,7 @@ fn record_of(
         Ask::NewRun => {
             Record::RunOpened { line: LINE, plan: plan(&format!("run-{}", runs + 1)), who: "anna".into(), at }
         }
+        _ => w.trigger(run, 1),
     }
 }
 
