@@ -6,6 +6,8 @@ mod kit;
 
 #[path = "store/blocks.rs"]
 mod blocks;
+#[path = "store/checks.rs"]
+mod checks;
 #[path = "store/lives.rs"]
 mod lives;
 #[path = "store/opening.rs"]
