@@ -22,7 +22,7 @@ use tamga_domain::record::{
 use tamga_domain::time::Wall;
 use tamga_domain::verdict::Reason;
 
-use made::{ORDER, code, gtin};
+use made::{ORDER, PRODUCT, code, gtin};
 use measure::{file_bytes, fsync_alone, micros, quantiles, table_bytes};
 
 /// Codes of one answer of upstream.
@@ -109,10 +109,10 @@ fn load(store: &mut Store, codes: u64) {
     println!("unpacking 100 codes (one commit): {}", quantiles(&mut slices));
 }
 
-fn order(store: &mut Store, product: u64, quantity: u64) -> OrderNo {
+fn order(store: &mut Store, n: u64, quantity: u64) -> OrderNo {
     let order = OrderPlan {
-        po_number: format!("0a1b2c3d-{product}"),
-        gtin: gtin(product),
+        po_number: format!("0a1b2c3d-{n}"),
+        gtin: gtin(n * ORDER / PRODUCT),
         group: "water".into(),
         kind: PackageKind::Unit,
         quantity: u32::try_from(quantity).unwrap(),
@@ -219,7 +219,7 @@ fn state(store: &mut Store, run: RunId, state: RunState) {
 /// Whole lives: issued, printed, read, passed, reported, applied; every 20th item is rejected unread before.
 fn lives(store: &mut Store, dir: &Path, lives: u64, codes: u64) {
     let started = Instant::now();
-    let lives = lives.min(codes.min(ORDER)) / 100 * 100;
+    let lives = lives.min(codes.min(PRODUCT)) / 100 * 100;
     let before = table_bytes(dir);
     let mut tag = 0_u32;
     let (mut done, mut runs, mut drafts, mut accepts) = (0_u64, 0_u64, Vec::new(), Vec::new());
@@ -338,7 +338,7 @@ fn write_until_killed(dir: &Path) {
     let mut store = Store::open(dir, "x").unwrap();
     for n in 0_u64.. {
         let detail = "x".repeat(2_000);
-        let at = Wall(i64::try_from(n).unwrap());
+        let at = now().plus_ms(i64::try_from(n).unwrap());
         let record = Record::Incident { run: None, code: None, tag: None, key: "bench".into(), detail, at };
         store.apply(&[Txn { id: TxnId(n), records: vec![record] }]).unwrap();
         if n == 1_000 {

@@ -3,8 +3,10 @@
 use tamga_domain::code::{Code, Identity, Serial, Tail};
 use tamga_domain::gs1::Gtin;
 
-/// Codes of one order, each of another product.
-pub const ORDER: u64 = 2_500_000;
+/// Codes of one product, in ten orders: a look-up goes through all the orders that have codes left.
+pub const PRODUCT: u64 = 2_500_000;
+/// Codes of one order.
+pub const ORDER: u64 = PRODUCT / 10;
 
 pub fn code(n: u64) -> Code {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -23,7 +25,7 @@ pub fn code(n: u64) -> Code {
     };
     let serial: Vec<u8> = (0..13).map(|_| take()).collect();
     let tail: Vec<u8> = (0..4).map(|_| take()).collect();
-    let gtin = gtin(n / ORDER);
+    let gtin = gtin(n / PRODUCT);
     Code {
         identity: Identity { gtin, serial: Serial::new(&serial).unwrap() },
         tail: Tail::new(&tail).unwrap(),
