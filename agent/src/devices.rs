@@ -89,8 +89,16 @@ fn start_printer(
     let transport = Transport::tcp(zpl.address.to_string());
     let session = Zpl::new(zpl.config.clone());
     tasks.spawn(async move {
-        tamga_drivers::run::run(session, transport, commands_in, events, trace, driver_clock, pace(no.0.into()))
-            .await;
+        tamga_drivers::run::run(
+            session,
+            transport,
+            commands_in,
+            events,
+            trace,
+            driver_clock,
+            pace(no.0.into()),
+        )
+        .await;
         format!("printer {name}")
     });
     let name = one.name.clone();
@@ -180,7 +188,8 @@ fn start_reader(
     let name = one.name.clone();
     tasks.spawn(async move {
         let seed = u64::from(no.0) + 100;
-        tamga_drivers::run::run(session, transport, commands_in, events, trace, driver_clock, pace(seed)).await;
+        tamga_drivers::run::run(session, transport, commands_in, events, trace, driver_clock, pace(seed))
+            .await;
         format!("reader {name}")
     });
     let name = one.name.clone();
@@ -239,7 +248,8 @@ fn start_gate(
     let transport = Transport::tcp(modbus.address.to_string());
     let session = ModbusGate::new(modbus.config.clone())?;
     tasks.spawn(async move {
-        tamga_drivers::run::run(session, transport, commands_in, events, trace, driver_clock, pace(200)).await;
+        tamga_drivers::run::run(session, transport, commands_in, events, trace, driver_clock, pace(200))
+            .await;
         "gate".to_owned()
     });
     tasks.spawn(async move {

@@ -3,6 +3,7 @@
 //! Layers, in reading order; a module uses only what stands before it here.
 //! - [`clock`]: the only place that reads clocks
 //! - [`words`]: every text a person sees, by key
+//! - [`disk`]: how much room there is
 //! - [`config`]: raw shapes, all problems at once, then values that are valid
 //! - [`store`]: the one database and its one writer
 //! - [`desk`]: what the windows may see and ask
@@ -10,7 +11,6 @@
 //! - [`books`]: what the way upstream needs of the store, over the store
 //! - [`line`]: the task of a line
 //! - [`devices`]: from configuration to running devices
-//! - [`doctor`]: what is wrong and what to do
 //! - [`records`]: what the windows ask of the store, over the store
 //! - [`web`]: the HTTP API
 //! - [`plan`]: from the configuration to what the cores are told
@@ -23,7 +23,7 @@ pub mod clock;
 pub mod config;
 pub mod desk;
 pub mod devices;
-pub mod doctor;
+pub mod disk;
 pub mod line;
 pub mod plan;
 pub mod records;

@@ -55,7 +55,9 @@ pub enum StartError {
     Writer(#[source] std::io::Error),
     #[error("line {line} cannot be recovered")]
     Recover { line: String, source: WriterError },
-    #[error("the data folder {data} belongs to another machine (it was copied, or the disk was moved): codes could be printed twice. Take the original folder, or begin with an empty one")]
+    #[error(
+        "the data folder {data} belongs to another machine (it was copied, or the disk was moved): codes could be printed twice. Take the original folder, or begin with an empty one"
+    )]
     OtherMachine { data: PathBuf },
     #[error("a device cannot be set up")]
     Device(#[from] DeviceError),
@@ -70,7 +72,9 @@ pub enum StartError {
 /// Why a running daemon ended by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    #[error("line {line}: a write to disk failed: {why}. Nothing is printed or passed; start again when the disk is well")]
+    #[error(
+        "line {line}: a write to disk failed: {why}. Nothing is printed or passed; start again when the disk is well"
+    )]
     NotDurable { line: String, why: String },
     #[error("{0} ended, and a line cannot do without it")]
     TaskEnded(String),

@@ -156,7 +156,7 @@ fn line(runtime: &Runtime, asked: Arc<Mutex<Vec<String>>>) -> LineDesk {
             let _ = reply.send(answer);
         }
     });
-    LineDesk { name: "line1".into(), kind: "print-and-apply", ask, status }
+    LineDesk { no: LineNo(0), name: "line1".into(), kind: "print-and-apply", ask, status }
 }
 
 fn answer(status: &mut Status, ask: Ask) -> Result<Reply, Refusal> {

@@ -29,7 +29,8 @@ fn equal(what: &'static str, agent: u64, truth: u64) -> Finding {
 
 fn none(what: &'static str, found: &BTreeSet<String>) -> Finding {
     let shown: Vec<&str> = found.iter().take(3).map(String::as_str).collect();
-    let truth = if found.is_empty() { "none".to_owned() } else { format!("{}: {}", found.len(), shown.join(" ")) };
+    let truth =
+        if found.is_empty() { "none".to_owned() } else { format!("{}: {}", found.len(), shown.join(" ")) };
     Finding { what, agent: "none".to_owned(), truth, agrees: found.is_empty() }
 }
 
@@ -66,7 +67,11 @@ pub async fn books(sheet: &Value, plant: &Truth, state: &StateTruth, operator: &
     if !state.codes.is_empty() {
         let missing = BTreeSet::from_iter(passed_set.difference(&applied).cloned());
         findings.push(none("passed, but not applied", &missing));
-        findings.push(equal("codes applied", number(&sheet["codes"]["codes"]["applied"]), applied.len() as u64));
+        findings.push(equal(
+            "codes applied",
+            number(&sheet["codes"]["codes"]["applied"]),
+            applied.len() as u64,
+        ));
     }
     findings.push(equal("escapes", number(&sheet["items"]["escaped"]), escapes(plant)));
     findings.push(none("codes that the agent tells wrongly", &told_wrongly(plant, operator).await));

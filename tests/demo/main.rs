@@ -144,7 +144,8 @@ async fn produce(args: &Args, wanted: &Wanted, world: &World, operator: &Operato
     .await;
     let run = run["opened"]["run"].as_u64().ok_or("the run has no number")?;
     let mut deeds = Deeds::default();
-    let give_up = began + Duration::from_secs(120 + u64::from(args.items) * 240 / u64::from(args.rate.max(1)));
+    let give_up =
+        began + Duration::from_secs(120 + u64::from(args.items) * 240 / u64::from(args.rate.max(1)));
     let mut look = tokio::time::interval(Duration::from_millis(200));
     loop {
         look.tick().await;

@@ -69,8 +69,14 @@ pub fn sheet(sheet: &Value) {
     let sum = |key: &str| -> u64 { rows(&sheet["blocks"]).filter_map(|b| b["codes"][key].as_u64()).sum() };
     println!(
         "  blocks  {received} received = {} set aside + {} pooled + {} issued + {} verified + {} applied + {} written off + {} spoiled + {} returned",
-        sum("set_aside"), sum("pooled"), sum("issued"), sum("verified"), sum("applied"), sum("written_off"),
-        sum("spoiled"), sum("returned"),
+        sum("set_aside"),
+        sum("pooled"),
+        sum("issued"),
+        sum("verified"),
+        sum("applied"),
+        sum("written_off"),
+        sum("spoiled"),
+        sum("returned"),
     );
     let of = &codes["codes"];
     println!(
@@ -106,7 +112,8 @@ pub fn deeds(deeds: &Deeds, world: &World, made_in: Duration) {
     let plant: Vec<String> = struck.map(|f| format!("{} × {}", f.struck, f.kind.name())).collect();
     println!("  faults of the plant:         {}", or_none(&plant));
     let struck = world.upstream.fault_report().struck;
-    let state: Vec<String> = struck.iter().filter(|(_, n)| **n > 0).map(|(f, n)| format!("{n} × {f:?}")).collect();
+    let state: Vec<String> =
+        struck.iter().filter(|(_, n)| **n > 0).map(|(f, n)| format!("{n} × {f:?}")).collect();
     println!("  faults of the state system:  {}", or_none(&state));
     let resumed: Vec<String> = deeds.resumed.iter().map(|(k, n)| format!("{n} × {k}")).collect();
     println!("  the operator resumed after:  {}", or_none(&resumed));
@@ -125,5 +132,8 @@ pub fn verdict(findings: &[Finding]) {
         println!("  {sign}  {:<38} agent {:<8} truth {}", f.what, f.agent, f.truth);
     }
     let good = findings.iter().all(Finding::agrees);
-    println!("{}", if good { "\nThe books agree with the truth." } else { "\nTHE BOOKS DIFFER FROM THE TRUTH." });
+    println!(
+        "{}",
+        if good { "\nThe books agree with the truth." } else { "\nTHE BOOKS DIFFER FROM THE TRUTH." }
+    );
 }

@@ -76,10 +76,10 @@ impl World {
     pub async fn build(wanted: &Wanted, dir: &Path) -> World {
         let plant = serve::spawn(plant(wanted), wanted.faults.clone(), Ports::loopback()).await;
         let plant = plant.expect("the simulated plant starts on loopback");
-        let upstream = upstream::spawn(settings(wanted)).expect("the simulated state system starts on loopback");
+        let upstream =
+            upstream::spawn(settings(wanted)).expect("the simulated state system starts on loopback");
         let api = free_port();
-        let world =
-            World { plant, upstream, dir: dir.to_owned(), config: dir.join("line.toml"), api };
+        let world = World { plant, upstream, dir: dir.to_owned(), config: dir.join("line.toml"), api };
         world.write(wanted);
         world
     }
@@ -184,7 +184,8 @@ poll_ms = 2
 
 /// Codes of a printing house's roll: full element strings of the water layout, each once.
 pub fn roll(count: u32, seed: u64) -> Vec<Vec<u8>> {
-    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!\"%&'()*+,-./:;<=>?_";
+    const ALPHABET: &[u8] =
+        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!\"%&'()*+,-./:;<=>?_";
     let mut random = fastrand::Rng::with_seed(seed);
     let mut some =
         |n: usize| -> Vec<u8> { (0..n).map(|_| ALPHABET[random.usize(..ALPHABET.len())]).collect() };

@@ -66,7 +66,13 @@ impl Operator {
         self.status().await.map(|s| s["lines"][0].clone())
     }
 
-    pub async fn start(&self, gtin: &str, quantity: u32, production: &str, expiry: &str) -> Result<Value, Refused> {
+    pub async fn start(
+        &self,
+        gtin: &str,
+        quantity: u32,
+        production: &str,
+        expiry: &str,
+    ) -> Result<Value, Refused> {
         let body = json!({ "key": "demo-1", "gtin": gtin, "quantity": quantity, "batch": "B-17",
             "production": production, "expiry": expiry });
         self.call(Method::POST, "/api/v1/lines/l1/run", Some(body)).await
@@ -115,8 +121,12 @@ impl Operator {
         let status = answer.status().as_u16();
         let text = answer.text().await.map_err(|e| away(e.to_string()))?;
         // One line of progress after another; the last tells the whole.
-        let last = text.lines().last().and_then(|l| serde_json::from_str::<Value>(l).ok()).unwrap_or_default();
-        last["taken"].as_u64().filter(|_| last["done"] == true).ok_or(Refused { status, body: Value::String(text) })
+        let last =
+            text.lines().last().and_then(|l| serde_json::from_str::<Value>(l).ok()).unwrap_or_default();
+        last["taken"]
+            .as_u64()
+            .filter(|_| last["done"] == true)
+            .ok_or(Refused { status, body: Value::String(text) })
     }
 
     /// Looks after a line that stands: declares what is known of items whose pass is unknown, then lets it run on.

@@ -216,6 +216,10 @@ impl Tx<'_> {
         let sql = "SELECT gtin_id FROM orders WHERE order_no = ?1";
         let gtin_id: i64 = self.one(sql, [order.0], |r| r.get(0))?.ok_or(Rule::NoSuchOrder(order))?;
         let gtin = self.gtin_of_id(gtin_id)?;
+        // Counted before they are there: an order with nothing left is not looked into, and a code may come twice
+        // within its first slice.
+        let sql = "UPDATE orders SET left_n = left_n + ?2 WHERE order_no = ?1";
+        self.must("an order", 1, sql, (order.0, u32::try_from(len).unwrap_or(u32::MAX)))?;
         let (mut pooled, mut set_aside) = (0_u32, 0_u32);
         for (place, item) in (from..).zip(slice) {
             if self.unpack_one(block, order, &gtin, place, item, at)? {
@@ -227,8 +231,8 @@ impl Tx<'_> {
         let sql = "UPDATE blocks SET unpacked = unpacked + ?2 + ?3, pooled = pooled + ?2, \
                    set_aside = set_aside + ?3 WHERE block_no = ?1 AND unpacked = ?4";
         self.must("the count of a block", 1, sql, (block.0, pooled, set_aside, from))?;
-        let sql = "UPDATE orders SET left_n = left_n + ?2 WHERE order_no = ?1";
-        self.must("an order", 1, sql, (order.0, pooled))?;
+        let sql = "UPDATE orders SET left_n = left_n - ?2 WHERE order_no = ?1";
+        self.must("an order", 1, sql, (order.0, set_aside))?;
         if end == u64::from(row.received) {
             self.must("a block's body", 1, "DELETE FROM bodies WHERE block_no = ?1", [block.0])?;
         }

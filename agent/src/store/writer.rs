@@ -113,7 +113,7 @@ pub struct Port<K> {
 }
 
 impl<K: Send + 'static> Port<K> {
-    /// Waits at most for room in the writer's queue.
+    /// Waits at most for room in the writer's queue. Dropped while it waits, it has asked nothing.
     pub async fn commit(&self, txn: Txn) -> Result<(), WriterError> {
         let (tell, id) = (self.told.clone(), txn.id);
         let answer = move |answer| {
@@ -135,11 +135,14 @@ impl<K: Send + 'static> Port<K> {
     }
 
     async fn ask(&self, request: Request) -> Result<(), WriterError> {
-        if self.outstanding.fetch_add(1, Ordering::Relaxed) >= OUTSTANDING_MAX {
-            self.outstanding.fetch_sub(1, Ordering::Relaxed);
+        if self.outstanding.load(Ordering::Relaxed) >= OUTSTANDING_MAX {
             return Err(WriterError::Full);
         }
-        self.asks.send(request).await.map_err(|_| WriterError::Ended)
+        // Counted only once it is certain to be sent: a caller may drop this future while it waits for room.
+        let room = self.asks.reserve().await.map_err(|_| WriterError::Ended)?;
+        self.outstanding.fetch_add(1, Ordering::Relaxed);
+        room.send(request);
+        Ok(())
     }
 }
 

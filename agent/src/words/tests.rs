@@ -9,8 +9,10 @@ use tamga_domain::verdict::Reason;
 use super::{Language, has, placeholder, say};
 
 /// Beginnings of the keys: a string literal of the source that begins with one of these must be a key.
-const SECTIONS: &[&str] =
-    &["alarm.", "cli.", "code.", "config.", "fault.", "http.", "job.", "reason.", "refuse.", "run.", "stop.", "why."];
+const SECTIONS: &[&str] = &[
+    "alarm.", "cli.", "code.", "config.", "fault.", "http.", "job.", "reason.", "refuse.", "run.", "stop.",
+    "why.",
+];
 
 fn placeholders(text: &str) -> BTreeSet<&str> {
     let mut names = BTreeSet::new();
@@ -87,7 +89,8 @@ fn every_fault_has_its_text() {
     // The keys stand in one `match` of the drivers, as `=> "key",`.
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("drivers/src/fault.rs");
     let source = std::fs::read_to_string(source).unwrap();
-    let keys: Vec<&str> = source.lines().filter_map(|line| line.trim().strip_suffix("\",")?.split("=> \"").nth(1)).collect();
+    let keys: Vec<&str> =
+        source.lines().filter_map(|line| line.trim().strip_suffix("\",")?.split("=> \"").nth(1)).collect();
     assert!(keys.len() > 20, "{keys:?}");
     for key in keys {
         assert!(has(&format!("fault.{key}")), "fault.{key}");
@@ -98,7 +101,8 @@ fn every_fault_has_its_text() {
 fn named_keys(text: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for literal in text.split('"') {
-        let is_key = literal.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._".contains(c));
+        let is_key =
+            literal.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._".contains(c));
         if is_key && SECTIONS.iter().any(|section| literal.starts_with(section) && literal != *section) {
             found.insert(literal.to_owned());
         }

@@ -21,11 +21,13 @@ fn tag(number: u32) -> Tag {
 struct Rig {
     bench: Bench<ModbusGate>,
     plc: Plc,
+    /// As of when the last look told everything.
+    seen: Option<Time>,
 }
 
 impl Rig {
     fn new(plc: Plc) -> Self {
-        Self { bench: Bench::new(ModbusGate::new(GateConfig::default()).unwrap()), plc }
+        Self { bench: Bench::new(ModbusGate::new(GateConfig::default()).unwrap()), plc, seen: None }
     }
 
     /// Connects and answers until the opening is through.
@@ -43,6 +45,12 @@ impl Rig {
             let answer = self.plc.answer(&self.bench.out.bytes);
             self.bench.after(Duration::from_millis(1));
             events.extend(self.bench.hears(answer).1);
+        }
+        // Every look says how fresh the picture is; a test of its own looks at that.
+        for event in events.extract_if(.., |e| matches!(e, GateEvent::Seen { .. })) {
+            if let GateEvent::Seen { as_of } = event {
+                self.seen = Some(as_of);
+            }
         }
         events
     }
@@ -118,6 +126,18 @@ fn items_are_told_with_their_trigger_s_time_on_our_clock() {
     let at = Time(asked_at.0 + 500_000) - Duration::from_millis(10);
     assert_eq!(events, [counts(1, 0, 0, 0), GateEvent::Item { tag: tag(1), at }]);
     assert_eq!(rig.turn(), [], "once");
+}
+
+#[test]
+fn a_look_says_as_of_when_it_told_every_item() {
+    let (mut rig, _) = Rig::open(Plc::new(BOOT));
+    let asked_at = rig.bench.out.wake.unwrap();
+    rig.turn();
+    assert_eq!(rig.seen, Some(asked_at));
+    // Counted, and its entry not written yet: the picture is no fresher than before.
+    rig.plc.input[5] = 1;
+    assert_eq!(items(&rig.turn()), []);
+    assert_eq!(rig.seen, Some(asked_at));
 }
 
 #[test]

@@ -122,10 +122,10 @@ impl Line {
                         self.opened(ask, run, wall, out);
                     }
                 }
-                After::Started { ask } => self.started(ask, out),
+                After::Started { ask } => self.started(ask, wall, out),
                 After::Reply { ask, reply } => out.push(Effect::Reply(ask, Ok(reply))),
                 After::SpoiledSlice { who } => self.spoiled_slice(left.unwrap_or(0), &who, wall),
-                After::RunClosed => self.run_closed(),
+                After::RunClosed => self.run_closed(wall),
             }
         }
         for answer in &answers {

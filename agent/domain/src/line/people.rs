@@ -93,7 +93,7 @@ impl Line {
     }
 
     /// The run is durably running: the belt may move.
-    pub(super) fn started(&mut self, ask: Option<AskId>, out: &mut Vec<Effect>) {
+    pub(super) fn started(&mut self, ask: Option<AskId>, wall: Wall, out: &mut Vec<Effect>) {
         let Some(run) = &mut self.run else { return };
         run.state = RunState::Running;
         let id = run.id;
@@ -103,7 +103,7 @@ impl Line {
         self.repeats = 0;
         self.jumps = 0;
         self.pool_empty = None;
-        self.alarms.retain(|key, _| !key.starts_with("alarm.stop."));
+        self.clear_stops(wall);
         out.push(Effect::Gate(GateOrder::StartLine));
         if let Some(ask) = ask {
             out.push(Effect::Reply(ask, Ok(Reply::Opened(id))));
@@ -206,7 +206,7 @@ impl Line {
         self.waiting.clear();
     }
 
-    pub(super) fn run_closed(&mut self) {
+    pub(super) fn run_closed(&mut self, wall: Wall) {
         self.run = None;
         for printer in &mut self.printers {
             printer.tracker = super::order::Tracker::default();
@@ -214,7 +214,7 @@ impl Line {
         }
         self.verifying.clear();
         self.stopped_by = Some("no_run");
-        self.alarms.retain(|key, _| !key.starts_with("alarm.stop."));
+        self.clear_stops(wall);
     }
 
     /// Codes with leave to pass whose items the gate has not confirmed.

@@ -1,7 +1,7 @@
 //! Codes on their way to a printer, and what printers say of them.
 
-use crate::code::Identity;
 use super::{Effect, JobId, Line, PrinterEvent};
+use crate::code::Identity;
 use crate::ids::PrinterNo;
 use crate::limits::ISSUE_MAX;
 use crate::line::commits::After;

@@ -132,6 +132,12 @@ impl Line {
         }
     }
 
+    /// The line runs again, or its run is over: the reasons why it stood are history.
+    pub(super) fn clear_stops(&mut self, wall: Wall) {
+        let stops: Vec<String> = self.alarms.keys().filter(|k| k.contains(".stop.")).cloned().collect();
+        stops.iter().for_each(|key| self.clear(key, wall));
+    }
+
     pub(super) fn next_wake(&self) -> Option<Time> {
         let overdue = self.items.next_overdue(self.config.latency);
         overdue.into_iter().chain(self.batch_due()).min()

@@ -47,7 +47,10 @@ fn config(kind: LineKind) -> LineConfig {
         life_left_min: Duration::ZERO,
         pool_low: 0,
         substitutes: Substitutes::usual(),
-        products: BTreeMap::from([(gtin(), Product { name: "Water".into(), group: "water".into(), layout: layout() })]),
+        products: BTreeMap::from([(
+            gtin(),
+            Product { name: "Water".into(), group: "water".into(), layout: layout() },
+        )]),
         device_names: names,
     }
 }

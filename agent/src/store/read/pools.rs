@@ -7,6 +7,7 @@ use tamga_domain::ids::{BlockNo, OrderNo};
 use tamga_domain::record::PackageKind;
 use tamga_domain::time::Wall;
 
+use super::sheet::identity_at;
 use super::{View, count_at, gtin_at};
 use crate::store::error::{Fault, StoreError};
 use crate::store::limits::ROWS_MAX;
@@ -128,6 +129,14 @@ impl View<'_> {
         let sql = "SELECT ifnull(sum(left_n), 0) FROM orders JOIN gtins USING(gtin_id) \
                    WHERE gtin = ?1 AND left_n > 0 AND kind = 0";
         Ok(self.one(sql, [gtin.to_string()], |r| count_at(r, 0))?.unwrap_or(0))
+    }
+
+    /// Some codes of the pool, of any product: to be spoiled by name after a restore, slice by slice until there are
+    /// none.
+    pub fn pooled_codes(&self, limit: u32) -> Result<Vec<Identity>, StoreError> {
+        let sql =
+            "SELECT gtin, serial FROM pool JOIN orders USING(order_no) JOIN gtins USING(gtin_id) LIMIT ?1";
+        self.all(sql, [limit.min(ROWS_MAX)], identity_at)
     }
 
     /// The balances of blocks and rolls, the newest first, older than `before` when it is given.

@@ -7,4 +7,5 @@ mod http;
 mod line;
 mod why;
 
-pub const TABLES: &[super::Table] = &[alarm::WORDS, cli::WORDS, config::WORDS, http::WORDS, line::WORDS, why::WORDS];
+pub const TABLES: &[super::Table] =
+    &[alarm::WORDS, cli::WORDS, config::WORDS, http::WORDS, line::WORDS, why::WORDS];

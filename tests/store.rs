@@ -1,0 +1,20 @@
+//! The store, from outside: every record and its repetition, wrong steps, opening, balances under any sequence.
+#![allow(clippy::unwrap_used)]
+
+#[path = "store/kit.rs"]
+mod kit;
+
+#[path = "store/blocks.rs"]
+mod blocks;
+#[path = "store/checks.rs"]
+mod checks;
+#[path = "store/lives.rs"]
+mod lives;
+#[path = "store/opening.rs"]
+mod opening;
+#[path = "store/random.rs"]
+mod random;
+#[path = "store/reports.rs"]
+mod reports;
+#[path = "store/writer.rs"]
+mod writer;

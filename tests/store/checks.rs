@@ -1,0 +1,101 @@
+//! The check finds what it is there to find: each kept number is bent, and the check that guards it must say so.
+
+use tamga::store::verify::verify;
+use tamga_domain::record::ReportState;
+
+use crate::kit::*;
+
+/// A statement that damages the database, and the check that finds it.
+const DAMAGES: &[(&str, &str)] = &[
+    ("UPDATE blocks SET set_aside = set_aside + 1", "blocks: set aside"),
+    ("UPDATE blocks SET pooled = pooled + 1", "blocks: pooled"),
+    (
+        "UPDATE blocks SET issued = issued + 1",
+        "blocks: issued, verified or applied, spoiled, written off, returned",
+    ),
+    (
+        "UPDATE blocks SET spoiled = spoiled + 1",
+        "blocks: issued, verified or applied, spoiled, written off, returned",
+    ),
+    ("UPDATE blocks SET applied = applied + 1, verified = verified - 1", "blocks: applied"),
+    ("UPDATE blocks SET received = received + 1", "blocks: a body exactly while codes wait in it"),
+    ("UPDATE orders SET left_n = left_n + 1", "orders: codes in the pool"),
+    ("UPDATE orders SET received_n = 1", "orders: received"),
+    ("UPDATE runs SET in_doubt = in_doubt + 1, issued = issued + 1", "runs: codes issued, in doubt, spoiled"),
+    ("UPDATE runs SET applied = applied + 1", "runs: applied is what reports in effect carry"),
+    ("DELETE FROM passes WHERE pass_no = 1", "runs: passed items are passed codes"),
+    ("DELETE FROM open_tags", "runs: open items"),
+    ("DELETE FROM run_rejects", "runs: rejected by reason"),
+    ("DELETE FROM ends", "runs: ends of items that did not pass"),
+    ("UPDATE runs SET carried = carried + 1", "runs: passes carried"),
+    ("DELETE FROM held", "runs: passes held"),
+    ("UPDATE run_blocks SET n = n + 1", "runs: codes by block"),
+    ("UPDATE pass_blocks SET n = n + 1", "passes by block and bucket"),
+    (
+        "UPDATE report_blocks SET n = n + 1",
+        "reports: passes are the sum of their blocks, and of their ranges without those held",
+    ),
+    (
+        "UPDATE report_ranges SET last = last + 1",
+        "reports: passes are the sum of their blocks, and of their ranges without those held",
+    ),
+    ("UPDATE codes SET pass_no = 9 WHERE pass_no = 1", "codes: a pass number and its pass agree"),
+    ("INSERT INTO pool SELECT 1, serial, tail, block_no FROM codes LIMIT 1", "codes: in one place only"),
+    ("INSERT INTO stock SELECT 1, serial, tail, block_no FROM pool LIMIT 1", "codes: in one place only"),
+    (
+        "INSERT INTO pool SELECT 2, serial, tail, block_no FROM pool LIMIT 1",
+        "codes: in one order's pool only",
+    ),
+];
+
+fn busy() -> World {
+    let mut w = World::new();
+    w.pool(20);
+    w.order("PO-2");
+    let run = w.run("r");
+    w.issue(run, 8);
+    for n in 1..=4 {
+        w.pass_item(run, n, n);
+    }
+    for record in [w.trigger(run, 5), w.rejected(run, None, 5), w.trigger(run, 6), w.spoil(4), w.spoil(8)] {
+        w.apply(record).unwrap();
+    }
+    for range in [(1, 2), (3, 3)] {
+        let report = w.report(run, &[range]);
+        if range.0 == 1 {
+            let record = w.report_state(report, ReportState::Accepted);
+            w.apply(record).unwrap();
+        }
+    }
+    w.verified();
+    w
+}
+
+#[test]
+fn every_check_finds_the_damage_that_it_guards_against() {
+    for (damage, check) in DAMAGES {
+        let w = busy();
+        let path = tamga::store::open::database_path(w.folder.path());
+        let conn = rusqlite::Connection::open(path).unwrap();
+        conn.execute_batch("PRAGMA ignore_check_constraints = ON; PRAGMA foreign_keys = OFF").unwrap();
+        assert!(conn.execute(damage, []).unwrap() > 0, "{damage}");
+        let found = verify(&w.store.view()).unwrap();
+        assert!(found.iter().any(|f| f.check == *check), "{damage}: {found:?}");
+    }
+}
+
+#[test]
+fn the_schema_itself_refuses_an_unbalanced_count() {
+    let w = busy();
+    let path = tamga::store::open::database_path(w.folder.path());
+    let conn = rusqlite::Connection::open(path).unwrap();
+    for damage in [
+        "UPDATE blocks SET pooled = pooled + 1",
+        "UPDATE runs SET in_doubt = in_doubt + 1",
+        "UPDATE runs SET triggers = triggers + 1",
+        "UPDATE runs SET carried = carried + 2",
+    ] {
+        let error = conn.execute(damage, []).unwrap_err().to_string();
+        assert!(error.contains("accounted_for"), "{error}");
+    }
+}
