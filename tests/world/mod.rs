@@ -148,7 +148,7 @@ order = {{ low_water = {low}, quantity = {order} }}
 
 [lines.l1]
 kind = "{kind}"
-labels_head_to_applicator = 3
+labels_head_to_applicator = {web}
 items_applicator_to_reader = 3
 items_reader_to_gate = 4
 life_left_min_h = 24
@@ -170,6 +170,7 @@ latency_ms_max = 45
 address = "{gate}"
 poll_ms = 2
 "#,
+            web = if wanted.kind == Kind::PrintAndApply { 3 } else { 0 },
             data = self.dir.join("data").display(),
             api = self.api,
             upstream = self.upstream.api_addr,
