@@ -194,7 +194,14 @@ fn start_reader(
     });
     let name = one.name.clone();
     tasks.spawn(async move {
-        while let Some(event) = said.recv().await {
+        loop {
+            let event = tokio::select! {
+                biased;
+                // Nobody listens any more: the reader is let go, though it may say nothing for hours.
+                () = line.closed() => break,
+                event = said.recv() => event,
+            };
+            let Some(event) = event else { break };
             if let Some(event) = reader_event(event)
                 && line.send(Input::Reader(no, event)).await.is_err()
             {

@@ -17,6 +17,10 @@ use crate::clock;
 use crate::config::{self, Config};
 use crate::upstream::{self, xtrace};
 
+/// The server's clock is known from its `Date` headers, to a second and the way of an answer: a production time that
+/// is this far past by it is past.
+const CLOCK_MARGIN: Duration = Duration::from_secs(5);
+
 /// Product group and layout by GTIN, by the rules of today.
 pub fn layouts(config: &Config) -> BTreeMap<Gtin, (String, Layout)> {
     let today = time::OffsetDateTime::from_unix_timestamp(clock::wall().0.div_euclid(1000));
@@ -93,6 +97,7 @@ pub fn upstream(
     step.settle_min = x.settle_min;
     step.codes_per_report = x.codes_per_report;
     step.report_every = x.report_every;
+    step.clock_margin = CLOCK_MARGIN;
     step.poll_min = x.poll;
     step.idle_every = x.poll * 60;
     move || upstream::Setup {

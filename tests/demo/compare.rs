@@ -67,11 +67,7 @@ pub async fn books(sheet: &Value, plant: &Truth, state: &StateTruth, operator: &
     if !state.codes.is_empty() {
         let missing = BTreeSet::from_iter(passed_set.difference(&applied).cloned());
         findings.push(none("passed, but not applied", &missing));
-        findings.push(equal(
-            "codes applied",
-            number(&sheet["codes"]["codes"]["applied"]),
-            applied.len() as u64,
-        ));
+        findings.push(equal("codes applied", number(&sheet["codes"]["applied"]), applied.len() as u64));
     }
     findings.push(equal("escapes", number(&sheet["items"]["escaped"]), escapes(plant)));
     findings.push(none("codes that the agent tells wrongly", &told_wrongly(plant, operator).await));

@@ -191,7 +191,7 @@ async fn close(world: &World, operator: &Operator, deeds: &mut Deeds) {
 async fn reported(operator: &Operator, run: u64) -> Result<serde_json::Value, String> {
     let sheet = until("the reports to be accepted", Duration::from_secs(300), async || {
         let sheet = operator.sheet(run).await.ok()?;
-        (sheet["codes"]["codes"]["verified"] == 0).then_some(sheet)
+        (sheet["codes"]["applied"] == sheet["items"]["codes_passed"]).then_some(sheet)
     });
     Ok(sheet.await)
 }

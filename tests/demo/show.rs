@@ -63,10 +63,10 @@ impl Progress {
 
 /// The closing sheet with its three balances.
 pub fn sheet(sheet: &Value) {
-    println!("\nClosing sheet of run {}", sheet["run"]["run"]);
+    println!("\nClosing sheet of run {}", sheet["run"]);
     let (codes, items) = (&sheet["codes"], &sheet["items"]);
     let received: u64 = rows(&sheet["blocks"]).filter_map(|b| b["received"].as_u64()).sum();
-    let sum = |key: &str| -> u64 { rows(&sheet["blocks"]).filter_map(|b| b["codes"][key].as_u64()).sum() };
+    let sum = |key: &str| -> u64 { rows(&sheet["blocks"]).filter_map(|b| b[key].as_u64()).sum() };
     println!(
         "  blocks  {received} received = {} set aside + {} pooled + {} issued + {} verified + {} applied + {} written off + {} spoiled + {} returned",
         sum("set_aside"),
@@ -78,10 +78,14 @@ pub fn sheet(sheet: &Value) {
         sum("spoiled"),
         sum("returned"),
     );
-    let of = &codes["codes"];
     println!(
         "  run     {} issued = {} in doubt + {} verified + {} applied + {} written off + {} spoiled",
-        codes["issued"], of["issued"], of["verified"], of["applied"], of["written_off"], of["spoiled"],
+        codes["issued"],
+        codes["in_doubt"],
+        codes["verified"],
+        codes["applied"],
+        codes["written_off"],
+        codes["spoiled"],
     );
     let reasons: Vec<String> =
         rows(&items["rejected"]).map(|r| format!("{} {}", r["count"], text(&r["key"]))).collect();

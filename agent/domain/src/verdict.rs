@@ -37,6 +37,8 @@ pub enum Reason {
     Late,
     /// No run was running when the item came.
     NotRunning,
+    /// As many items as the run wants have passed or have leave to pass. The code stays as it was.
+    OverQuantity,
     /// The agent was not there: not started, restarting, or without its gate.
     Away,
     /// A write to disk failed: nothing passes until a person has looked.
@@ -71,13 +73,14 @@ impl Reason {
             Reason::NoVerdict => "no_verdict",
             Reason::Late => "late",
             Reason::NotRunning => "not_running",
+            Reason::OverQuantity => "over_quantity",
             Reason::Away => "away",
             Reason::NotDurable => "not_durable",
         }
     }
 
     /// All keys, for the message catalogue's completeness test and for counters.
-    pub const KEYS: [&'static str; 18] = [
+    pub const KEYS: [&'static str; 19] = [
         "no_read",
         "several",
         "malformed",
@@ -94,6 +97,7 @@ impl Reason {
         "no_verdict",
         "late",
         "not_running",
+        "over_quantity",
         "away",
         "not_durable",
     ];

@@ -147,7 +147,8 @@ impl Line {
         if rejected {
             self.end_rejected(tag, wall);
         }
-        if reason != Reason::NotRunning {
+        // What stands on the belt when a run stops or is complete is no sign of trouble.
+        if !matches!(reason, Reason::NotRunning | Reason::OverQuantity) {
             self.tally(Some(reason), wall, out);
         }
     }
@@ -183,6 +184,9 @@ impl Line {
                 }
             }
             Judgement::Duplicate { first } => self.duplicate(&lookup, first, wall, out),
+            Judgement::Candidate { .. } if self.enough() => {
+                self.bad(lookup.tag, Reason::OverQuantity, None, wall, out);
+            }
             Judgement::Candidate { printed, refed } => {
                 if let Some(reason) = self.order_refuses(&code, printed, wall, out) {
                     return self.bad(lookup.tag, reason, Some(&code), wall, out);
@@ -197,6 +201,19 @@ impl Line {
             }
         }
         let _ = now;
+    }
+
+    /// As many items as the run wants have passed or have leave to.
+    fn enough(&self) -> bool {
+        let Some(run) = &self.run else { return true };
+        let leave = |i: &super::items::Item| match &i.seen {
+            Seen::Good { .. } => true,
+            Seen::Judging { code, .. } => self.verifying.contains_key(code),
+            Seen::Open | Seen::Bad(_) => false,
+        };
+        let coming = self.items.iter().filter(|(_, i)| leave(i)).count();
+        let coming = u32::try_from(coming).unwrap_or(u32::MAX);
+        run.plan.quantity > 0 && run.passed.saturating_add(coming) >= run.plan.quantity
     }
 
     /// The table, with what this line has verified since the look-up was asked.

@@ -57,7 +57,7 @@ impl Line {
             pooled: self.pooled,
             items_per_min: u32::try_from(self.meter.recent.len()).unwrap_or(u32::MAX),
             verdict_us: self.meter.quantiles(),
-            stopped_by: self.stopped_by.map(|why| format!("stopped.{why}")),
+            stopped_by: self.stopped_by.map(|why| format!("stop.{why}")),
         }
     }
 

@@ -316,7 +316,7 @@ fn a_duplicate_never_passes_and_the_second_repeat_stops_the_line() {
     assert!(d.line.running());
     assert!(passes(&d.one(3, &code(1))).is_empty());
     assert!(!d.line.running());
-    assert_eq!(d.line.status().stopped_by.as_deref(), Some("stopped.repeat"));
+    assert_eq!(d.line.status().stopped_by.as_deref(), Some("stop.repeat"));
 }
 
 #[test]
@@ -373,7 +373,7 @@ fn the_quantity_stops_the_line_and_no_code_too_many_is_issued() {
     d.settle();
     assert_eq!(d.issued, 3);
     assert!(!d.line.running());
-    assert_eq!(d.line.status().stopped_by.as_deref(), Some("stopped.quantity_reached"));
+    assert_eq!(d.line.status().stopped_by.as_deref(), Some("stop.quantity_reached"));
 }
 
 #[test]
@@ -386,7 +386,7 @@ fn bad_items_in_a_row_stop_the_line() {
         let at = d.now;
         d.input(Input::Reader(ReaderNo(0), ReaderEvent::NoRead { at }));
     }
-    assert_eq!(d.line.status().stopped_by.as_deref(), Some("stopped.consecutive_bad"));
+    assert_eq!(d.line.status().stopped_by.as_deref(), Some("stop.consecutive_bad"));
     assert!(d.out.contains(&Effect::Gate(GateOrder::StopLine)));
 }
 
@@ -395,7 +395,7 @@ fn an_item_that_passed_without_leave_stops_the_line() {
     let mut d = Desk::started(LineKind::PrintAndApply, 0);
     d.item(1);
     d.gate(GateEvent::Passed(tag(1)));
-    assert_eq!(d.line.status().stopped_by.as_deref(), Some("stopped.escape"));
+    assert_eq!(d.line.status().stopped_by.as_deref(), Some("stop.escape"));
 }
 
 #[test]
@@ -509,6 +509,6 @@ fn an_order_that_slipped_stops_the_line_within_three_reads() {
     assert_eq!(passes(&d.one(1, &code(1))), vec![tag(1)]);
     d.one(2, &code(6));
     d.one(3, &code(7));
-    assert_eq!(d.line.status().stopped_by.as_deref(), Some("stopped.jump"));
+    assert_eq!(d.line.status().stopped_by.as_deref(), Some("stop.jump"));
     assert_eq!(passes(&d.out), vec![tag(1)]);
 }

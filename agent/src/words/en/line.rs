@@ -67,6 +67,7 @@ pub const WORDS: super::super::Table = &[
     ("reason.not_running", "No run was running when the item came. Start or resume the run, then put the item back in front of the reader."),
     ("reason.other_run", "This code belongs to another run or line. Take the item out; clear the belt and the web of what was left over."),
     ("reason.out_of_order", "The code came out of its turn: a label was printed twice, or items were mixed up. Take the item out; check the printer's web."),
+    ("reason.over_quantity", "As many items as wanted have passed already. Keep the item for the next run."),
     ("reason.several", "The reader saw several marks. Only one mark may be in its view: check for two labels, and for the neighbouring item."),
     ("reason.wrong_product", "This is the code of another product. Take the item out; check that the right labels and goods are on the line."),
     ("refuse.bad_quantity", "The quantity {quantity} is not possible. Give a whole number; 0 means: until stopped."),
