@@ -84,14 +84,15 @@ async fn run(args: &Args, faults: FaultPlan) -> Result<bool, String> {
         items_per_min: args.rate,
         seed: args.seed,
         faults,
-        order: (args.items / 2).clamp(200, 20_000),
+        // Ordered before the run, as plants do: the state refuses codes that were ordered after the production date.
+        order: args.items + args.items / 2 + 200,
         low_water: (args.items / 4).clamp(100, 10_000),
         pull: (args.items / 8).clamp(50, 5_000),
         ..Wanted::default()
     };
     if kind == Kind::PrePrinted {
-        // A roll from a printing house: more codes than items, since some labels are spoiled.
-        wanted.codes = world::roll(args.items + args.items / 2 + 200, args.seed);
+        // More codes than items, since some items are rejected.
+        wanted.roll = args.items + args.items / 2 + 200;
     }
     let world = World::build(&wanted, &dir).await;
     if with_faults {
@@ -128,7 +129,7 @@ async fn produce(args: &Args, wanted: &Wanted, world: &World, operator: &Operato
     let mut progress = show::Progress::new(args.quiet);
     until("the agent's API", Duration::from_secs(20), async || operator.status().await).await;
     if wanted.kind == Kind::PrePrinted {
-        let taken = operator.import("roll-1", "water", &wanted.codes).await.map_err(|r| format!("{r:?}"))?;
+        let taken = operator.import("roll-1", "water", &world.roll).await.map_err(|r| format!("{r:?}"))?;
         progress.say(&format!("{taken} codes of roll-1 imported as stock"));
     } else {
         until("codes from the state system", Duration::from_secs(60), async || {
