@@ -138,9 +138,19 @@ async fn produce(args: &Args, wanted: &Wanted, world: &World, operator: &Operato
         })
         .await;
     }
-    let run = until("the line to start", Duration::from_secs(20), async || {
+    let mut refusals = std::collections::BTreeSet::new();
+    let run = until("the line to start", Duration::from_secs(60), async || {
         let (production, expiry) = world::dates();
-        operator.start(GTIN, args.items, &production, &expiry).await.ok()
+        match operator.start(GTIN, args.items, &production, &expiry).await {
+            Ok(run) => Some(run),
+            Err(refused) => {
+                // A device that is not there yet: said once, tried again.
+                if refusals.insert(refused.body.to_string()) {
+                    progress.say(&format!("the line does not start yet: {}", refused.body["text"]));
+                }
+                None
+            }
+        }
     })
     .await;
     let run = run["opened"]["run"].as_u64().ok_or("the run has no number")?;
