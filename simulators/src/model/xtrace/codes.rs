@@ -4,7 +4,7 @@
 
 use super::answer::{ApiError, iso};
 use super::fault::{Fault, Faults};
-use super::layout::{form, layout, malform, serial, uuid};
+use super::layout::{form, identity_of, layout, malform, serial, uuid};
 use super::orders::{BufferStatus, Order, OrderStatus, SubOrder};
 use super::route::Endpoint;
 use super::settings::CisType;
@@ -85,6 +85,41 @@ enum Wanted {
 }
 
 impl Xtrace {
+    /// Codes that the first account bought earlier and gave to a printing house: the system knows them, and no order
+    /// here holds them. Anything that is no code of a registered product is left out.
+    pub fn sold_before(&mut self, now: OffsetDateTime, codes: &[Vec<u8>]) {
+        let bought = now - time::Duration::days(30);
+        for full in codes.iter().filter_map(|code| String::from_utf8(code.clone()).ok()) {
+            let gtin = full.get(2..16).unwrap_or_default().to_owned();
+            let Some(product) = self.settings.product(&gtin) else { continue };
+            let (Some(identity), Some(account)) = (identity_of(&full), self.settings.accounts.first()) else {
+                continue;
+            };
+            let code = Code {
+                full: full.clone(),
+                issued_as: None,
+                product_group: product.product_group.clone(),
+                cis_type: product.cis_type,
+                gtin,
+                owner: account.tin.clone(),
+                order_id: String::new(),
+                order_created: bought,
+                pack_ids: Vec::new(),
+                issued: bought,
+                status: CodeStatus::Received,
+                applied_by: None,
+                applied: None,
+                documents: Vec::new(),
+                release_type: None,
+                production: None,
+                expiration: None,
+                series: None,
+                country: None,
+            };
+            self.codes.insert(identity.to_owned(), code);
+        }
+    }
+
     pub(super) fn fetch_codes(&mut self, call: &Call<'_>) -> Result<Value, ApiError> {
         let (order_id, gtin) = (call.query.need("orderId")?, call.query.need("gtin")?);
         let quantity = call.query.number("quantity")?.ok_or_else(|| ApiError::parameter("quantity"))?;
@@ -240,7 +275,7 @@ impl Maker<'_> {
             .map_or_else(|| issued[choice - earlier.len()].clone(), |code| (*code).clone());
         issued[last] = given.clone();
         self.codes.remove(&identities[last]);
-        let again = super::layout::identity_of(&given).and_then(|identity| self.codes.get_mut(identity));
+        let again = identity_of(&given).and_then(|identity| self.codes.get_mut(identity));
         if let Some(code) = again {
             code.pack_ids.push(pack_id.to_owned());
         }
