@@ -25,7 +25,7 @@ use tamga_simulators::upstream;
 pub const GTIN: &str = "04780000000014";
 
 /// The key of the simulated state system.
-const API_KEY: &str = "uz-key";
+pub const API_KEY: &str = "uz-key";
 
 /// What kind of world is wanted.
 #[derive(Clone, Debug)]
@@ -261,14 +261,14 @@ fn plant(wanted: &Wanted) -> PlantConfig {
     }
 }
 
-fn settings(wanted: &Wanted) -> Settings {
+pub fn settings(wanted: &Wanted) -> Settings {
     let mut settings = Settings::uz().at_once();
     settings.seed = wanted.seed;
     settings.limits.calls_per_min_max = 100_000;
     settings
 }
 
-fn write_private(path: &Path, text: &str) {
+pub fn write_private(path: &Path, text: &str) {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     let mut open = std::fs::OpenOptions::new();
