@@ -5,7 +5,6 @@
 #[path = "../world/mod.rs"]
 mod world;
 
-mod compare;
 mod show;
 
 use std::process::ExitCode;
@@ -18,6 +17,7 @@ use tamga_simulators::model::plant_orders::Order;
 use tamga_simulators::model::xtrace::fault as state_fault;
 use tokio::time::Instant;
 
+use world::compare;
 use world::operator::{Deeds, Operator};
 use world::{GTIN, Wanted, World, scratch, until};
 

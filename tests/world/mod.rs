@@ -4,6 +4,7 @@
 //! by a file and spoken to over its HTTP API.
 #![allow(dead_code)] // each of its users takes what it needs
 
+pub mod compare;
 pub mod operator;
 
 use std::net::{SocketAddr, TcpListener};
@@ -17,14 +18,14 @@ use tamga_simulators::model::plant::{Kind, PlantConfig};
 use tamga_simulators::model::printer::{PrintMode, PrinterConfig};
 use tamga_simulators::model::reader::ReaderConfig;
 use tamga_simulators::model::xtrace::settings::Settings;
-use tamga_simulators::serve::{self, Ports};
+use tamga_simulators::serve::{self, Ports, ReaderRole};
 use tamga_simulators::upstream;
 
 /// Water, 0.5 l: the simulated state system's own product.
 pub const GTIN: &str = "04780000000014";
 
 /// The key of the simulated state system.
-const API_KEY: &str = "uz-key";
+pub const API_KEY: &str = "uz-key";
 
 /// What kind of world is wanted.
 #[derive(Clone, Debug)]
@@ -42,6 +43,18 @@ pub struct Wanted {
     pub low_water: u32,
     pub pull: u32,
     pub report_every_s: u32,
+    pub reader: ReaderLink,
+}
+
+/// How reader and agent find each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReaderLink {
+    /// The agent connects to the reader.
+    Connect,
+    /// The reader calls the agent.
+    Listen,
+    /// The agent opens a serial line; the test joins it to the reader's socket.
+    Serial(PathBuf),
 }
 
 impl Default for Wanted {
@@ -57,6 +70,7 @@ impl Default for Wanted {
             low_water: 1000,
             pull: 500,
             report_every_s: 5,
+            reader: ReaderLink::Connect,
         }
     }
 }
@@ -76,26 +90,38 @@ pub struct World {
 impl World {
     /// Starts the simulators and writes the configuration into `dir`, which must be empty.
     pub async fn build(wanted: &Wanted, dir: &Path) -> World {
+        let called = free_port();
+        let mut ports = Ports::loopback();
+        if wanted.reader == ReaderLink::Listen {
+            ports.reader = Some(ReaderRole::Connect(called));
+        }
         let upstream =
             upstream::spawn(settings(wanted)).expect("the simulated state system starts on loopback");
         let roll = printing_house(upstream.api_addr, wanted.roll).await;
-        let plant = serve::spawn(plant(wanted, &roll), wanted.faults.clone(), Ports::loopback()).await;
+        let plant = serve::spawn(plant(wanted, &roll), wanted.faults.clone(), ports).await;
         let plant = plant.expect("the simulated plant starts on loopback");
         let api = free_port();
         let world = World { plant, upstream, dir: dir.to_owned(), config: dir.join("line.toml"), api, roll };
-        world.write(wanted);
+        world.write(wanted, called);
         world
     }
 
-    fn write(&self, wanted: &Wanted) {
+    fn write(&self, wanted: &Wanted, called: SocketAddr) {
         let key = self.dir.join("api-key");
         write_private(&key, API_KEY);
-        std::fs::write(&self.config, self.config_text(wanted, &key)).expect("the folder is ours");
+        std::fs::write(&self.config, self.config_text(wanted, called, &key)).expect("the folder is ours");
     }
 
-    fn config_text(&self, wanted: &Wanted, key: &Path) -> String {
+    fn config_text(&self, wanted: &Wanted, called: SocketAddr, key: &Path) -> String {
         let gate = self.plant.gate_addr().expect("spawned with a gate");
-        let reader = self.plant.reader_addr().expect("spawned with a reader");
+        let reader = match &wanted.reader {
+            ReaderLink::Connect => {
+                let reader = self.plant.reader_addr().expect("spawned with a reader");
+                format!("connect = \"{reader}\"")
+            }
+            ReaderLink::Listen => format!("listen = \"{called}\"\npeers = [\"127.0.0.1\"]"),
+            ReaderLink::Serial(path) => format!("serial = \"{}\"\nbaud = 115200", path.display()),
+        };
         let printer = match wanted.kind {
             Kind::PrePrinted => String::new(),
             Kind::PrintAndApply | Kind::Print => format!(
@@ -169,7 +195,7 @@ bad_rate_window = 100
 gap_max = 3
 {printer}
 [lines.l1.readers.r1.text]
-connect = "{reader}"
+{reader}
 no_read = ["NOREAD"]
 several_delimiter = "\t"
 latency_ms_min = 4
@@ -251,14 +277,14 @@ fn plant(wanted: &Wanted, roll: &[Vec<u8>]) -> PlantConfig {
     }
 }
 
-fn settings(wanted: &Wanted) -> Settings {
+pub fn settings(wanted: &Wanted) -> Settings {
     let mut settings = Settings::uz().at_once();
     settings.seed = wanted.seed;
     settings.limits.calls_per_min_max = 100_000;
     settings
 }
 
-fn write_private(path: &Path, text: &str) {
+pub fn write_private(path: &Path, text: &str) {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     let mut open = std::fs::OpenOptions::new();
