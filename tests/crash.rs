@@ -89,7 +89,7 @@ async fn killed_at_random_moments_the_agent_prints_passes_and_applies_each_code_
         dir: dir.clone(),
     };
     // Small orders and pulls, so that codes are ordered, pulled and unpacked all the time.
-    let wanted = Wanted { kind, seed, order: 60, low_water: 40, pull: 25, ..Wanted::default() };
+    let wanted = Wanted { kind, seed, order: 60, low_water: floor::POOL_MIN, pull: 25, ..Wanted::default() };
     let world = World::build(&wanted, &dir).await;
     if faults > 0 {
         world.upstream.faults(lost_answers());
@@ -111,7 +111,7 @@ async fn killed_at_random_moments_the_agent_prints_passes_and_applies_each_code_
     drop(replay);
 }
 
-/// Waits until every passed item of every run is applied and no report is open.
+/// Waits until every passed item of every run is applied, no report is open, and nothing is on order.
 async fn settled(operator: &Operator, agent: &Agent, runs: &[u64]) {
     until("the reports to be settled", SETTLE_MAX, async || {
         agent.must_live();
@@ -121,8 +121,10 @@ async fn settled(operator: &Operator, agent: &Agent, runs: &[u64]) {
                 return None;
             }
         }
-        let upstream = operator.upstream().await?;
-        (upstream["upstream"]["open_reports"] == 0).then_some(())
+        let full = operator.upstream().await?;
+        let (upstream, pool) = (&full["upstream"], &full["pool"][0]);
+        let quiet = upstream["open_reports"] == 0 && upstream["unknown"] == 0 && pool["on_order"] == 0;
+        (quiet && pool["codes"].as_u64()? >= u64::from(floor::POOL_MIN)).then_some(())
     })
     .await;
 }

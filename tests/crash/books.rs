@@ -34,7 +34,6 @@ pub struct Books {
 
 #[derive(Clone, Debug)]
 pub struct RunBook {
-    pub run: u32,
     pub state: RunState,
     pub codes: RunCodes,
     pub items: RunItems,
@@ -52,12 +51,7 @@ pub fn read(data: &Path, codes: impl IntoIterator<Item = String>) -> Books {
     };
     for line in view.runs(None, ALL).unwrap() {
         let sheet = view.run_sheet(line.run).unwrap().unwrap();
-        books.runs.push(RunBook {
-            run: line.run.0,
-            state: sheet.state,
-            codes: sheet.codes,
-            items: sheet.items,
-        });
+        books.runs.push(RunBook { state: sheet.state, codes: sheet.codes, items: sheet.items });
     }
     for order in view.orders(None, ALL).unwrap() {
         books.packs.extend(view.packs(order.order).unwrap().into_iter().map(|p| (p.pack_id, p.count)));

@@ -20,6 +20,10 @@ const MOMENT_MAX: Duration = Duration::from_secs(40);
 /// A run of four seconds, a restart or two in it, on a machine that others use too.
 const RUN_MAX: Duration = Duration::from_secs(300);
 
+/// The state system refuses a production date that is before the order of a code. So a run is opened over a pool that
+/// lasts to its end, every kill in it included; what is ordered meanwhile is for the next run.
+pub const POOL_MIN: u32 = 240;
+
 pub struct Floor<'w> {
     world: &'w World,
     operator: &'w Operator,
@@ -71,6 +75,10 @@ impl<'w> Floor<'w> {
 
     /// Opens a run. The answer may be lost with the agent: the key makes it safe to ask again.
     async fn open(&self, no: usize) -> u64 {
+        until("codes for a run", RUN_MAX, async || {
+            self.operator.pooled(GTIN).await.filter(|codes| *codes >= u64::from(POOL_MIN))
+        })
+        .await;
         let (production, expiry) = world::dates();
         let body = json!({ "key": format!("crash-{no}"), "gtin": GTIN, "quantity": self.quantity,
             "batch": format!("B-{no}"), "production": production, "expiry": expiry });

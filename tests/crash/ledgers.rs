@@ -52,8 +52,7 @@ fn applied_set(state: &StateTruth) -> BTreeSet<String> {
 /// No code printed twice, none on two passed items, no item passed without a mark.
 fn marks(plant: &Truth) -> Vec<String> {
     let twice = plant.codes_printed_twice();
-    let mut found: Vec<String> =
-        twice.iter().map(|c| format!("{} is printed twice", identity(c))).collect();
+    let mut found: Vec<String> = twice.iter().map(|c| format!("{} is printed twice", identity(c))).collect();
     let mut seen = BTreeSet::new();
     for code in passed(plant) {
         if !seen.insert(code.clone()) {
@@ -73,9 +72,12 @@ fn applied(plant: &Truth, state: &StateTruth) -> Vec<String> {
     let (passed, applied) = (BTreeSet::from_iter(passed(plant)), applied_set(state));
     let known: BTreeSet<String> = state.codes.iter().map(|c| c.code.clone()).collect();
     let mut found = Vec::new();
-    found.extend(applied.difference(&passed).map(|c| format!("{c} is applied and is on no item that passed")));
+    found
+        .extend(applied.difference(&passed).map(|c| format!("{c} is applied and is on no item that passed")));
     found.extend(passed.difference(&applied).map(|c| format!("{c} passed and is not applied")));
-    found.extend(printed(plant).difference(&known).map(|c| format!("{c} is printed and was never issued upstream")));
+    found.extend(
+        printed(plant).difference(&known).map(|c| format!("{c} is printed and was never issued upstream")),
+    );
     found
 }
 
@@ -177,7 +179,9 @@ fn items(plant: &Truth, books: &Books) -> Vec<String> {
         ("escaped", sum(|r| r.items.escaped), count(escaped)),
     ];
     let differ = kinds.iter().filter(|(_, ours, theirs)| ours != theirs);
-    differ.map(|(what, ours, theirs)| format!("items {what}: {ours} in the books, {theirs} in truth")).collect()
+    differ
+        .map(|(what, ours, theirs)| format!("items {what}: {ours} in the books, {theirs} in truth"))
+        .collect()
 }
 
 /// A closed run: issued = applied + spoiled + written off + verified (rejected), triggers = passed + the rest.
