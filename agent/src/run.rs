@@ -10,7 +10,7 @@ use std::time::Duration;
 use tamga_domain::gs1::Gtin;
 use tamga_domain::ids::LineNo;
 use tamga_domain::layout::Layout;
-use tamga_domain::line::ask::{Ask, Status};
+use tamga_domain::line::ask::Ask;
 use tamga_domain::line::{self, LineConfig};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -213,7 +213,8 @@ impl Wiring<'_> {
         let devices = devices::start(self.config, one, &events_in, &mut self.devices)?;
         self.traces.extend(devices.traces);
         let (ask, asked) = mpsc::channel(ASKS_MAX);
-        let (status, seen) = watch::channel(Arc::new(Status::default()));
+        // People may look before the line's first turn: what was recovered is shown from the beginning.
+        let (status, seen) = watch::channel(Arc::new(core.status()));
         let (port, answers) = self.writer.port();
         let wires = Wires {
             events,

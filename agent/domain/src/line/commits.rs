@@ -15,20 +15,11 @@ const POOL_RETRY: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum After {
     /// The code's item may pass.
-    Pass {
-        tag: Tag,
-        code: Identity,
-        read_at: Time,
-    },
+    Pass { tag: Tag, code: Identity, read_at: Time },
     /// The store's answer names the codes for this printer.
-    Print {
-        printer: PrinterNo,
-        asked: u32,
-    },
+    Print { printer: PrinterNo, asked: u32 },
     /// The store's answer names the run that was opened.
-    Opened {
-        ask: AskId,
-    },
+    Opened { ask: AskId },
     /// The run is running: the belt may move.
     Started {
         ask: AskId,
@@ -36,15 +27,9 @@ pub(super) enum After {
         stops: u64,
     },
     /// A person's request is carried out.
-    Reply {
-        ask: AskId,
-        reply: ask::Reply,
-    },
+    Reply { ask: AskId, reply: ask::Reply },
     /// The store's answer says how many codes of the closing run are still unseen.
-    SpoiledSlice {
-        who: String,
-    },
-    RunClosed,
+    SpoiledSlice { who: String },
 }
 
 /// The records of a turn. Urgent ones are wanted now; lazy ones may wait a little for company.
@@ -131,7 +116,6 @@ impl Line {
                 After::Started { ask, stops } => self.started(ask, stops, wall, out),
                 After::Reply { ask, reply } => out.push(Effect::Reply(ask, Ok(reply))),
                 After::SpoiledSlice { who } => self.spoiled_slice(left.unwrap_or(0), &who, wall),
-                After::RunClosed => self.run_closed(wall),
             }
         }
         for answer in &answers {
@@ -220,23 +204,18 @@ impl Line {
     }
 
     fn spoiled_slice(&mut self, left: u32, who: &str, wall: Wall) {
-        let Some(run) = &mut self.run else { return };
-        let id = run.id;
+        let Some(id) = self.run_id() else { return };
         if left > 0 {
             let limit = crate::limits::SPOIL_SLICE;
             self.urgent(Record::SpoilUnseen { run: id, limit, who: who.to_owned(), at: wall });
             self.then(After::SpoiledSlice { who: who.to_owned() });
             return;
         }
-        run.state = RunState::Closed;
-        self.urgent(Record::RunState {
-            run: id,
-            state: RunState::Closed,
-            why: "closed".to_owned(),
-            who: who.to_owned(),
-            at: wall,
-        });
-        self.then(After::RunClosed);
+        let (state, why) = (RunState::Closed, "closed".to_owned());
+        self.urgent(Record::RunState { run: id, state, why, who: who.to_owned(), at: wall });
+        // From here on nothing is written of this run: the store takes no record of a closed one. Were the record
+        // lost, the next start would find the run closing and close it.
+        self.run_over(wall);
     }
 
     /// Forgets codes whose commit every look-up still on its way was asked after.

@@ -244,7 +244,7 @@ impl Line {
         self.waiting.clear();
     }
 
-    pub(super) fn run_closed(&mut self, wall: Wall) {
+    pub(super) fn run_over(&mut self, wall: Wall) {
         self.run = None;
         for printer in &mut self.printers {
             printer.tracker = super::order::Tracker::default();

@@ -492,6 +492,29 @@ fn a_run_does_not_close_over_an_unknown_pass_and_closes_when_it_is_declared() {
 }
 
 #[test]
+fn nothing_is_written_of_a_run_once_its_close_is_written() {
+    let mut d = Desk::started(LineKind::PrintAndApply, 0);
+    d.input(Input::Ask(AskId(5), Ask::Close { clear: true }, "op".into()));
+    d.commit(); // what is unseen is spoiled: the close is on its way
+    // The gate tells of an item and the printer of a job before the close is durable.
+    d.item(1);
+    d.gate(GateEvent::Rejected(tag(1)));
+    let job = JobId { run: RunId(1), issue: IssueNo(1) };
+    d.input(Input::Printer(PrinterNo(0), PrinterEvent::Printed(job)));
+    d.wait(100);
+    d.settle();
+    let closed = d.records.iter().position(|r| matches!(r, Record::RunState { state: RunState::Closed, .. }));
+    let of_run = |r: &Record| {
+        matches!(
+            r,
+            Record::Trigger { .. } | Record::End { .. } | Record::Job { .. } | Record::RunState { .. }
+        )
+    };
+    let later: Vec<&Record> = d.records.iter().skip(closed.unwrap() + 1).filter(|r| of_run(r)).collect();
+    assert!(later.is_empty(), "{later:?}");
+}
+
+#[test]
 fn a_run_asked_for_twice_with_one_key_is_one_run() {
     let mut d = Desk::started(LineKind::PrintAndApply, 0);
     d.input(Input::Ask(AskId(9), Ask::Start(plan(0)), "op".into()));

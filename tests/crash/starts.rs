@@ -1,0 +1,120 @@
+//! Starts that are refused, a first start cut short, and the end that is asked for.
+
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::agent::{Agent, tail};
+use super::world::operator::Operator;
+use super::world::{self, GTIN, Wanted, World, until};
+
+const THERE_MAX: Duration = Duration::from_secs(60);
+
+/// The exit code of a fault of the computer or of the program.
+const INTERNAL: i32 = 7;
+
+struct Desk {
+    world: World,
+    operator: Operator,
+}
+
+async fn desk(name: &str, wanted: Wanted) -> Desk {
+    let dir = world::scratch(name);
+    let world = World::build(&wanted, &dir).await;
+    let operator = Operator::new(world.api, &world.dir.join("data"));
+    Desk { world, operator }
+}
+
+impl Desk {
+    async fn answers(&self, agent: &Agent) {
+        until("the agent's API", THERE_MAX, async || {
+            agent.must_live();
+            self.operator.status().await
+        })
+        .await;
+    }
+
+    async fn end(self) {
+        self.world.plant.shutdown().await;
+        drop(std::fs::remove_dir_all(&self.world.dir));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_start_on_the_same_data_folder_is_refused_and_says_who_has_it() {
+    let desk = desk("crash-second", Wanted::default()).await;
+    let first = Agent::start(&desk.world);
+    desk.answers(&first).await;
+    let mut second = Agent::start(&desk.world);
+    let ended = second.ended().await;
+    assert_eq!(ended.code(), Some(INTERNAL));
+    let said = tail(&desk.world.dir.join("agent.log"));
+    assert!(said.contains("is in use by process"), "{said}");
+    assert!(said.contains(&first.pid().to_string()), "it names the process: {said}");
+    first.must_live();
+    drop(first);
+    desk.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_during_the_very_first_start_leaves_a_folder_that_starts() {
+    let desk = desk("crash-first", Wanted::default()).await;
+    let data = desk.world.dir.join("data");
+    let mut random = fastrand::Rng::with_seed(3);
+    for round in 0..12 {
+        drop(std::fs::remove_dir_all(&data));
+        let mut agent = Agent::start(&desk.world);
+        // The folder, the database, the token: each seen for the first time, and a little later.
+        let seen = [data.clone(), data.join("tamga.db"), data.join("tamga.db-wal"), data.join("api.token")];
+        let seen = &seen[round % seen.len()];
+        let mut look = tokio::time::interval(Duration::from_millis(1));
+        let give_up = tokio::time::Instant::now() + THERE_MAX;
+        while !seen.exists() && tokio::time::Instant::now() < give_up {
+            look.tick().await;
+        }
+        tokio::time::sleep(Duration::from_micros(random.u64(0..15_000))).await;
+        agent.kill();
+        agent.again();
+        desk.answers(&agent).await;
+    }
+    desk.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_ends_a_running_line_within_seconds_with_exit_code_0_and_the_belt_stopped() {
+    let desk = desk("crash-term", Wanted { order: 200, low_water: 50, pull: 50, ..Wanted::default() }).await;
+    let mut agent = Agent::start(&desk.world);
+    let (production, expiry) = world::dates();
+    until("a run to be opened", THERE_MAX, async || {
+        desk.operator.start(GTIN, 0, &production, &expiry).await.ok()
+    })
+    .await;
+    desk.world.plant.wait(THERE_MAX, |s| s.passed >= 5).await.unwrap();
+    let asked = tokio::time::Instant::now();
+    assert_eq!(agent.terminate().await, Some(0), "{}", agent.log_tail());
+    assert!(asked.elapsed() < Duration::from_secs(8), "it took {:?}", asked.elapsed());
+    assert!(!desk.world.plant.summary().belt_moving, "the belt stands");
+    desk.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_data_folder_of_another_machine_is_refused() {
+    let desk = desk("crash-machine", Wanted::default()).await;
+    let mut agent = Agent::start(&desk.world);
+    desk.answers(&agent).await;
+    assert_eq!(agent.terminate().await, Some(0));
+    // As if the folder had been copied here: it bears the id of the machine that it was made on.
+    let database = desk.world.dir.join("data/tamga.db");
+    let changed = Connection::open(&database)
+        .unwrap()
+        .execute("UPDATE meta SET value = 'ffffffffffffffffffffffffffffffff' WHERE key = 'machine_id'", [])
+        .unwrap();
+    // A machine without an id cannot tell a copy; there is nothing to test then.
+    if changed == 1 {
+        agent.again();
+        assert_eq!(agent.ended().await.code(), Some(INTERNAL));
+        let said = agent.log_tail();
+        assert!(said.contains("belongs to another machine"), "{said}");
+    }
+    desk.end().await;
+}
