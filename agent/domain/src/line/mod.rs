@@ -285,6 +285,9 @@ pub struct Line {
     gate_reset: bool,
     /// Results without an item since the last good item.
     surplus: u32,
+    /// Triggers without a result that no stray result has made up for: a late result may have been taken for the next
+    /// item's, and so on. Until it is zero again no result is trusted.
+    owed: u32,
     next_txn: u64,
     batch: commits::Batch,
     in_flight: BTreeMap<TxnId, Vec<commits::After>>,
@@ -325,6 +328,7 @@ impl Line {
             gate_last: None,
             gate_reset: false,
             surplus: 0,
+            owed: 0,
             next_txn: 0,
             batch: commits::Batch::default(),
             in_flight: BTreeMap::new(),
