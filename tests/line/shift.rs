@@ -31,7 +31,7 @@ impl Shift {
         let roll = if kind == Kind::PrePrinted { 4 * items } else { 0 };
         let wanted = Wanted {
             kind,
-            items_per_min: 1200,
+            items_per_min: 600,
             roll,
             // Ordered before the run: the state refuses codes that were ordered after the production date.
             order: 400,
