@@ -205,7 +205,7 @@ fn run(store: &mut Store, n: u64) -> RunId {
         production: now(),
         expiry: None,
     };
-    let opened = Record::RunOpened { line: LineNo(0), plan, who: "bench".into(), at: now() };
+    let opened = Record::RunOpened { line: LineNo(0), plan, who: "bench".into(), at: now(), gate: None };
     let Answer::Run(run) = apply(store, vec![opened]).remove(0) else { panic!("no run") };
     state(store, run, RunState::Running);
     run

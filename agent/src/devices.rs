@@ -20,6 +20,9 @@ use crate::clock;
 use crate::config;
 use crate::line::ToPrinter;
 
+/// A line has one gate, and this is its name.
+pub const GATE: &str = "gate";
+
 /// Commands that may wait for one device. A line hands over at most its window at once; the rest is slack.
 const COMMANDS_MAX: usize = 256;
 
@@ -46,8 +49,14 @@ fn driver_clock() -> session::Time {
     session::Time(clock::now().0)
 }
 
+/// What people call a device: its name in the configuration, with its line before it where there are several lines.
+pub fn called(config: &config::Config, line: &config::line::Line, device: &str) -> String {
+    if config.lines.len() == 1 { device.to_owned() } else { format!("{}.{device}", line.name) }
+}
+
 /// Starts all devices of a line on `tasks`; what they say goes to `events`.
 pub fn start(
+    config: &config::Config,
     line: &config::line::Line,
     events: &mpsc::Sender<Input>,
     tasks: &mut JoinSet<String>,
@@ -56,16 +65,16 @@ pub fn start(
     let mut printers = Vec::new();
     for (no, one) in (0..).zip(&line.printers) {
         let trace = Trace::of_symbols();
-        traces.push((format!("{}/{}", line.name, one.name), trace.clone()));
+        traces.push((called(config, line, &one.name), trace.clone()));
         printers.push(start_printer(PrinterNo(no), one, trace, events.clone(), tasks));
     }
     for (no, one) in (0..).zip(&line.readers) {
         let trace = Trace::of_symbols();
-        traces.push((format!("{}/{}", line.name, one.name), trace.clone()));
+        traces.push((called(config, line, &one.name), trace.clone()));
         start_reader(ReaderNo(no), one, trace, events.clone(), tasks)?;
     }
     let trace = Trace::of_signals();
-    traces.push((format!("{}/gate", line.name), trace.clone()));
+    traces.push((called(config, line, GATE), trace.clone()));
     let gate = start_gate(&line.gate, trace, events.clone(), tasks)?;
     Ok(Devices { printers, gate, traces })
 }

@@ -15,6 +15,7 @@ use tamga_domain::upstream::config as step;
 
 use crate::clock;
 use crate::config::{self, Config};
+use crate::devices;
 use crate::upstream::{self, xtrace};
 
 /// The server's clock is known from its `Date` headers, to a second and the way of an answer: a production time that
@@ -40,7 +41,7 @@ pub fn line(config: &Config, no: LineNo, one: &config::line::Line) -> Result<Lin
     let name = |gtin: &Gtin| config.product(gtin).map(|p| p.name.clone()).unwrap_or_default();
     let product = |(gtin, (group, layout))| (gtin, Product { name: name(&gtin), group, layout });
     let products = layouts(config).into_iter().map(product).collect();
-    let names = |p: &config::printer::Printer| p.name.clone();
+    let called = |name: &str| devices::called(config, one, name);
     Ok(LineConfig {
         line: no,
         kind: match one.kind {
@@ -59,9 +60,9 @@ pub fn line(config: &Config, no: LineNo, one: &config::line::Line) -> Result<Lin
         substitutes: text.gs_substitutes.clone(),
         products,
         device_names: DeviceNames {
-            printers: one.printers.iter().map(names).collect(),
-            readers: one.readers.iter().map(|r| r.name.clone()).collect(),
-            gate: "gate".to_owned(),
+            printers: one.printers.iter().map(|p| called(&p.name)).collect(),
+            readers: one.readers.iter().map(|r| called(&r.name)).collect(),
+            gate: called(devices::GATE),
         },
     })
 }

@@ -210,7 +210,7 @@ impl Wiring<'_> {
         let recovered = self.writer.recover(no).await.map_err(lost)?;
         let core = line::Line::new(line_config, recovered, clock::now(), clock::wall());
         let (events_in, events) = mpsc::channel(INPUTS_MAX);
-        let devices = devices::start(one, &events_in, &mut self.devices)?;
+        let devices = devices::start(self.config, one, &events_in, &mut self.devices)?;
         self.traces.extend(devices.traces);
         let (ask, asked) = mpsc::channel(ASKS_MAX);
         // People may look before the line's first turn: what was recovered is shown from the beginning.

@@ -5,7 +5,6 @@
 #[path = "../world/mod.rs"]
 mod world;
 
-mod compare;
 mod show;
 
 use std::process::ExitCode;
@@ -18,6 +17,7 @@ use tamga_simulators::model::plant_orders::Order;
 use tamga_simulators::model::xtrace::fault as state_fault;
 use tokio::time::Instant;
 
+use world::compare;
 use world::operator::{Deeds, Operator};
 use world::{GTIN, Wanted, World, scratch, until};
 
@@ -84,14 +84,15 @@ async fn run(args: &Args, faults: FaultPlan) -> Result<bool, String> {
         items_per_min: args.rate,
         seed: args.seed,
         faults,
-        order: (args.items / 2).clamp(200, 20_000),
+        // Ordered before the run, as plants do: the state refuses codes that were ordered after the production date.
+        order: args.items + args.items / 2 + 200,
         low_water: (args.items / 4).clamp(100, 10_000),
         pull: (args.items / 8).clamp(50, 5_000),
         ..Wanted::default()
     };
     if kind == Kind::PrePrinted {
-        // A roll from a printing house: more codes than items, since some labels are spoiled.
-        wanted.codes = world::roll(args.items + args.items / 2 + 200, args.seed);
+        // More codes than items, since some items are rejected.
+        wanted.roll = args.items + args.items / 2 + 200;
     }
     let world = World::build(&wanted, &dir).await;
     if with_faults {
@@ -128,7 +129,7 @@ async fn produce(args: &Args, wanted: &Wanted, world: &World, operator: &Operato
     let mut progress = show::Progress::new(args.quiet);
     until("the agent's API", Duration::from_secs(20), async || operator.status().await).await;
     if wanted.kind == Kind::PrePrinted {
-        let taken = operator.import("roll-1", "water", &wanted.codes).await.map_err(|r| format!("{r:?}"))?;
+        let taken = operator.import("roll-1", "water", &world.roll).await.map_err(|r| format!("{r:?}"))?;
         progress.say(&format!("{taken} codes of roll-1 imported as stock"));
     } else {
         until("codes from the state system", Duration::from_secs(60), async || {
@@ -137,9 +138,19 @@ async fn produce(args: &Args, wanted: &Wanted, world: &World, operator: &Operato
         })
         .await;
     }
-    let run = until("the line to start", Duration::from_secs(20), async || {
+    let mut refusals = std::collections::BTreeSet::new();
+    let run = until("the line to start", Duration::from_secs(60), async || {
         let (production, expiry) = world::dates();
-        operator.start(GTIN, args.items, &production, &expiry).await.ok()
+        match operator.start(GTIN, args.items, &production, &expiry).await {
+            Ok(run) => Some(run),
+            Err(refused) => {
+                // A device that is not there yet: said once, tried again.
+                if refusals.insert(refused.body.to_string()) {
+                    progress.say(&format!("the line does not start yet: {}", refused.body["text"]));
+                }
+                None
+            }
+        }
     })
     .await;
     let run = run["opened"]["run"].as_u64().ok_or("the run has no number")?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::compare::Finding;
+use super::world::compare::Finding;
 use super::world::World;
 use super::world::operator::Deeds;
 

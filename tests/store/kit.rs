@@ -230,7 +230,7 @@ impl World {
 
     pub fn run(&mut self, key: &str) -> RunId {
         let at = self.at();
-        let opened = Record::RunOpened { line: LINE, plan: plan(key), who: "anna".into(), at };
+        let opened = Record::RunOpened { line: LINE, plan: plan(key), who: "anna".into(), at, gate: None };
         let Some(Answer::Run(run)) = self.apply(opened).unwrap() else { panic!("no run") };
         self.run_state(run, RunState::Running).unwrap();
         run

@@ -248,13 +248,14 @@ fn a_run_closes_only_over_codes_and_items_that_are_settled() {
 fn a_run_has_one_key_and_a_line_one_open_run() {
     let mut w = World::new();
     let at = w.at();
-    let open = |key: &str| Record::RunOpened { line: LINE, plan: plan(key), who: "anna".into(), at };
+    let open =
+        |key: &str| Record::RunOpened { line: LINE, plan: plan(key), who: "anna".into(), at, gate: None };
     let first = w.twice(open("a"));
     assert!(matches!(w.refused(open("b")), Rule::LineBusy { .. }));
     let mut other = plan("a");
     other.batch = "B2".into();
-    let rule = w.refused(Record::RunOpened { line: LINE, plan: other, who: "anna".into(), at });
-    assert!(matches!(rule, Rule::RunKeyTaken { .. }));
+    let taken = w.apply(Record::RunOpened { line: LINE, plan: other, who: "anna".into(), at, gate: None });
+    assert!(matches!(taken, Ok(Some(Answer::KeyTaken(_)))), "{taken:?}");
     assert_eq!(first, w.twice(open("a")));
 }
 

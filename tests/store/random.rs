@@ -181,9 +181,13 @@ fn record_beside(w: &mut World, ask: &Ask, run: RunId, runs: u32, reports: u32) 
             let state = all[usize::from(n)];
             Record::RunState { run, state, why: String::new(), who: "anna".into(), at }
         }
-        Ask::NewRun => {
-            Record::RunOpened { line: LINE, plan: plan(&format!("run-{}", runs + 1)), who: "anna".into(), at }
-        }
+        Ask::NewRun => Record::RunOpened {
+            line: LINE,
+            plan: plan(&format!("run-{}", runs + 1)),
+            who: "anna".into(),
+            at,
+            gate: None,
+        },
         _ => w.trigger(run, 1),
     }
 }

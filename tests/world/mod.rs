@@ -4,6 +4,7 @@
 //! by a file and spoken to over its HTTP API.
 #![allow(dead_code)] // each of its users takes what it needs
 
+pub mod compare;
 pub mod operator;
 
 use std::net::{SocketAddr, TcpListener};
@@ -17,14 +18,14 @@ use tamga_simulators::model::plant::{Kind, PlantConfig};
 use tamga_simulators::model::printer::{PrintMode, PrinterConfig};
 use tamga_simulators::model::reader::ReaderConfig;
 use tamga_simulators::model::xtrace::settings::Settings;
-use tamga_simulators::serve::{self, Ports};
+use tamga_simulators::serve::{self, Ports, ReaderRole};
 use tamga_simulators::upstream;
 
 /// Water, 0.5 l: the simulated state system's own product.
 pub const GTIN: &str = "04780000000014";
 
 /// The key of the simulated state system.
-const API_KEY: &str = "uz-key";
+pub const API_KEY: &str = "uz-key";
 
 /// What kind of world is wanted.
 #[derive(Clone, Debug)]
@@ -33,8 +34,8 @@ pub struct Wanted {
     pub items_per_min: u32,
     pub seed: u64,
     pub faults: FaultPlan,
-    /// Codes of the items of a pre-printed line.
-    pub codes: Vec<Vec<u8>>,
+    /// Items of a pre-printed line: a printing house orders so many codes of the state system and prints the roll.
+    pub roll: u32,
     /// The belt brings no more items than these.
     pub items_max: Option<u64>,
     /// Codes in one order and in one pull.
@@ -42,6 +43,18 @@ pub struct Wanted {
     pub low_water: u32,
     pub pull: u32,
     pub report_every_s: u32,
+    pub reader: ReaderLink,
+}
+
+/// How reader and agent find each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReaderLink {
+    /// The agent connects to the reader.
+    Connect,
+    /// The reader calls the agent.
+    Listen,
+    /// The agent opens a serial line; the test joins it to the reader's socket.
+    Serial(PathBuf),
 }
 
 impl Default for Wanted {
@@ -51,12 +64,13 @@ impl Default for Wanted {
             items_per_min: 600,
             seed: 1,
             faults: FaultPlan::none(),
-            codes: vec![],
+            roll: 0,
             items_max: None,
             order: 3000,
             low_water: 1000,
             pull: 500,
             report_every_s: 5,
+            reader: ReaderLink::Connect,
         }
     }
 }
@@ -69,30 +83,45 @@ pub struct World {
     pub dir: PathBuf,
     pub config: PathBuf,
     pub api: SocketAddr,
+    /// The codes of the printing house's roll, in the order of the items.
+    pub roll: Vec<Vec<u8>>,
 }
 
 impl World {
     /// Starts the simulators and writes the configuration into `dir`, which must be empty.
     pub async fn build(wanted: &Wanted, dir: &Path) -> World {
-        let plant = serve::spawn(plant(wanted), wanted.faults.clone(), Ports::loopback()).await;
-        let plant = plant.expect("the simulated plant starts on loopback");
+        let called = free_port();
+        let mut ports = Ports::loopback();
+        if wanted.reader == ReaderLink::Listen {
+            ports.reader = Some(ReaderRole::Connect(called));
+        }
         let upstream =
             upstream::spawn(settings(wanted)).expect("the simulated state system starts on loopback");
+        let roll = printing_house(upstream.api_addr, wanted.roll).await;
+        let plant = serve::spawn(plant(wanted, &roll), wanted.faults.clone(), ports).await;
+        let plant = plant.expect("the simulated plant starts on loopback");
         let api = free_port();
-        let world = World { plant, upstream, dir: dir.to_owned(), config: dir.join("line.toml"), api };
-        world.write(wanted);
+        let world = World { plant, upstream, dir: dir.to_owned(), config: dir.join("line.toml"), api, roll };
+        world.write(wanted, called);
         world
     }
 
-    fn write(&self, wanted: &Wanted) {
+    fn write(&self, wanted: &Wanted, called: SocketAddr) {
         let key = self.dir.join("api-key");
         write_private(&key, API_KEY);
-        std::fs::write(&self.config, self.config_text(wanted, &key)).expect("the folder is ours");
+        std::fs::write(&self.config, self.config_text(wanted, called, &key)).expect("the folder is ours");
     }
 
-    fn config_text(&self, wanted: &Wanted, key: &Path) -> String {
+    fn config_text(&self, wanted: &Wanted, called: SocketAddr, key: &Path) -> String {
         let gate = self.plant.gate_addr().expect("spawned with a gate");
-        let reader = self.plant.reader_addr().expect("spawned with a reader");
+        let reader = match &wanted.reader {
+            ReaderLink::Connect => {
+                let reader = self.plant.reader_addr().expect("spawned with a reader");
+                format!("connect = \"{reader}\"")
+            }
+            ReaderLink::Listen => format!("listen = \"{called}\"\npeers = [\"127.0.0.1\"]"),
+            ReaderLink::Serial(path) => format!("serial = \"{}\"\nbaud = 115200", path.display()),
+        };
         let printer = match wanted.kind {
             Kind::PrePrinted => String::new(),
             Kind::PrintAndApply | Kind::Print => format!(
@@ -109,6 +138,12 @@ texts = [{{ x = 200, y = 30, height = 24, text = "{{batch}} {{expiry}}" }}]
 "#,
                 self.plant.printer_addr().expect("spawned with a printer")
             ),
+        };
+        let ordering = match wanted.kind {
+            Kind::PrePrinted => String::new(),
+            Kind::PrintAndApply | Kind::Print => {
+                format!("order = {{ low_water = {}, quantity = {} }}", wanted.low_water, wanted.order)
+            }
         };
         let kind = match wanted.kind {
             Kind::PrintAndApply => "print-and-apply",
@@ -144,7 +179,7 @@ poll_s = 1
 gtin = "{GTIN}"
 name = "Water 0.5 l"
 group = "water"
-order = {{ low_water = {low}, quantity = {order} }}
+{ordering}
 
 [lines.l1]
 kind = "{kind}"
@@ -160,7 +195,7 @@ bad_rate_window = 100
 gap_max = 3
 {printer}
 [lines.l1.readers.r1.text]
-connect = "{reader}"
+{reader}
 no_read = ["NOREAD"]
 several_delimiter = "\t"
 latency_ms_min = 4
@@ -177,24 +212,32 @@ poll_ms = 2
             key = key.display(),
             pull = wanted.pull,
             report = wanted.report_every_s,
-            low = wanted.low_water,
-            order = wanted.order,
         )
     }
 }
 
-/// Codes of a printing house's roll: full element strings of the water layout, each once.
-pub fn roll(count: u32, seed: u64) -> Vec<Vec<u8>> {
-    const ALPHABET: &[u8] =
-        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!\"%&'()*+,-./:;<=>?_";
-    let mut random = fastrand::Rng::with_seed(seed);
-    let mut some =
-        |n: usize| -> Vec<u8> { (0..n).map(|_| ALPHABET[random.usize(..ALPHABET.len())]).collect() };
-    let code = |n: u32| {
-        let serial = [format!("R{n:06}").as_bytes(), &some(6)].concat();
-        [b"01", GTIN.as_bytes(), b"21", &serial, b"\x1d93", &some(4)].concat()
+/// Orders codes of the state system as a printing house does, and takes them all: whole codes, byte by byte.
+async fn printing_house(state: SocketAddr, count: u32) -> Vec<Vec<u8>> {
+    if count == 0 {
+        return vec![];
+    }
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let http = reqwest::Client::builder().no_proxy().build().expect("a client without special settings");
+    let call = async |request: reqwest::RequestBuilder| -> Option<serde_json::Value> {
+        request.bearer_auth(API_KEY).header("Accept", "*/*").send().await.ok()?.json().await.ok()
     };
-    (0..count).map(code).collect()
+    let product = serde_json::json!({ "gtin": GTIN, "quantity": count, "serialNumberType": "OPERATOR", "cisType": "UNIT" });
+    let order = serde_json::json!({ "productGroup": "water", "products": [product], "businessPlaceId": 1,
+        "releaseMethodType": "PRIMARY", "poNumber": "PRINTING-HOUSE-1", "isPaid": true });
+    let made = call(http.post(format!("http://{state}/api/orders")).json(&order)).await.expect("an order");
+    let id = made["orderId"].as_str().expect("the order has an id").to_owned();
+    until("the printing house's codes", Duration::from_secs(20), async || {
+        let url = format!("http://{state}/api/codes?orderId={id}&gtin={GTIN}&quantity={count}");
+        let block = call(http.get(url)).await?;
+        let codes = block["codes"].as_array()?.iter();
+        Some(codes.filter_map(|c| Some(c.as_str()?.as_bytes().to_vec())).collect())
+    })
+    .await
 }
 
 /// A production moment just past and an expiry a year later, in RFC 3339.
@@ -206,7 +249,7 @@ pub fn dates() -> (String, String) {
     (text(now), text(now + time::Duration::days(365)))
 }
 
-fn plant(wanted: &Wanted) -> PlantConfig {
+fn plant(wanted: &Wanted, roll: &[Vec<u8>]) -> PlantConfig {
     let mode = match wanted.kind {
         Kind::Print => PrintMode::Demand,
         Kind::PrintAndApply | Kind::PrePrinted => PrintMode::Stream { web_capacity: 3 },
@@ -229,19 +272,19 @@ fn plant(wanted: &Wanted) -> PlantConfig {
         belt_on: true,
         person_ms: 500,
         power_off_ms: 800,
-        codes: wanted.codes.clone(),
+        codes: roll.to_vec(),
         ..PlantConfig::default()
     }
 }
 
-fn settings(wanted: &Wanted) -> Settings {
+pub fn settings(wanted: &Wanted) -> Settings {
     let mut settings = Settings::uz().at_once();
     settings.seed = wanted.seed;
     settings.limits.calls_per_min_max = 100_000;
     settings
 }
 
-fn write_private(path: &Path, text: &str) {
+pub fn write_private(path: &Path, text: &str) {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     let mut open = std::fs::OpenOptions::new();

@@ -29,6 +29,9 @@ pub enum Record {
         plan: RunPlan,
         who: String,
         at: Wall,
+        /// The last tag that the gate gave before: items up to it are not of this run. The gate's count may have begun
+        /// again since the run before.
+        gate: Option<Tag>,
     },
     RunState {
         run: RunId,
@@ -220,6 +223,8 @@ pub enum Record {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
     Run(RunId),
+    /// The key of a run that was asked for belongs to this other run, or to one that is closed.
+    KeyTaken(RunId),
     Issued(Vec<Issued>),
     /// `Refused` came after a read: nothing moved.
     Contradicted(Identity),

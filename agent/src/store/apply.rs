@@ -38,7 +38,9 @@ impl Tx<'_> {
 
     fn apply_line(&self, record: &Record) -> Result<Option<Answer>, Fault> {
         match record {
-            Record::RunOpened { line, plan, who, at } => self.run_opened(*line, plan, who, *at).map(Some),
+            Record::RunOpened { line, plan, who, at, gate } => {
+                self.run_opened(*line, plan, who, *at, *gate).map(Some)
+            }
             Record::RunState { run, state, why, who, at } => {
                 self.run_state(*run, *state, why, who, *at).map(|()| None)
             }

@@ -68,8 +68,6 @@ pub enum StoreError {
 pub enum Rule {
     #[error("there is no run {0}")]
     NoSuchRun(RunId),
-    #[error("the key {key} belongs to run {run} with another plan")]
-    RunKeyTaken { key: String, run: RunId },
     #[error("line {line} has the open run {run}")]
     LineBusy { line: LineNo, run: RunId },
     #[error("run {0} is closed")]

@@ -1,7 +1,7 @@
 //! Runs: opened, set in states, closed when balanced.
 
 use rusqlite::params;
-use tamga_domain::ids::{LineNo, RunId};
+use tamga_domain::ids::{LineNo, RunId, Tag};
 use tamga_domain::record::{Answer, RunPlan, RunState};
 use tamga_domain::time::Wall;
 
@@ -53,15 +53,20 @@ impl Tx<'_> {
         plan: &RunPlan,
         who: &str,
         at: Wall,
+        gate: Option<Tag>,
     ) -> Result<Answer, Fault> {
-        if let Some(run) = self.run_of_key(line, plan)? {
-            return Ok(Answer::Run(run));
+        if let Some(answer) = self.run_of_key(line, plan)? {
+            return Ok(answer);
         }
         let open = self.one("SELECT run FROM runs WHERE line = ?1 AND state <> 3", [line.0], |r| r.get(0))?;
         if let Some(run) = open {
             return Err(Rule::LineBusy { line, run: RunId(run) }.into());
         }
         self.run("INSERT INTO lines(line) VALUES(?1) ON CONFLICT DO NOTHING", [line.0])?;
+        if let Some(Tag { boot, number }) = gate {
+            let sql = "UPDATE lines SET last_boot = ?2, last_tag = ?3 WHERE line = ?1";
+            self.must("a line", 1, sql, (line.0, boot, number))?;
+        }
         let gtin_id = self.gtin_id_or_new(&plan.gtin)?;
         self.run(
             "INSERT INTO runs(line, key, gtin_id, goods_group, quantity, batch, production, expiry, state, opened_at, \
@@ -85,8 +90,8 @@ impl Tx<'_> {
         Ok(Answer::Run(run))
     }
 
-    /// The run that has this key already; another plan under the same key is refused.
-    fn run_of_key(&self, line: LineNo, plan: &RunPlan) -> Result<Option<RunId>, Fault> {
+    /// The run that has this key already, if it is this very run and not closed; else that the key is taken.
+    fn run_of_key(&self, line: LineNo, plan: &RunPlan) -> Result<Option<Answer>, Fault> {
         let sql = "SELECT run, line, gtin, goods_group, quantity, batch, production, expiry FROM runs \
                    JOIN gtins USING(gtin_id) WHERE key = ?1";
         let found = self.one(sql, [&plan.key], |r| {
@@ -99,11 +104,8 @@ impl Tx<'_> {
         };
         let key = plan.key.clone();
         let there = RunPlan { key, gtin: gtin_of(&gtin)?, group, quantity, batch, production, expiry };
-        if LineNo(on) == line && there == *plan {
-            Ok(Some(run))
-        } else {
-            Err(Rule::RunKeyTaken { key: plan.key.clone(), run }.into())
-        }
+        let same = LineNo(on) == line && there == *plan && self.run_row(run)?.state != RunState::Closed;
+        Ok(Some(if same { Answer::Run(run) } else { Answer::KeyTaken(run) }))
     }
 
     pub(super) fn run_state(

@@ -129,6 +129,9 @@ const SQUARES: [(u8, usize); 15] = [
 
 const GS: u8 = 0x1d;
 
+/// The least height of font 0.
+const TEST_HEIGHT_DOTS_MIN: u32 = 10;
+
 /// Renders one job as the bytes for the printer.
 ///
 /// # Errors
@@ -150,10 +153,11 @@ pub fn render(config: &ZplConfig, job: &Job) -> Result<Vec<u8>, Fault> {
             symbol_field(&mut zpl, config, size_of(config, job));
             write_to(&mut zpl, format_args!("^FD{symbol}^FS"));
             if job.is_test() {
-                let height = config.label_length_dots / 6;
-                write_to(&mut zpl, format_args!("^FO10,10^A0N,{height},{height}^FDTEST^FS"));
+                let Word { x, y, height } = test_word(config, job);
+                write_to(&mut zpl, format_args!("^FO{x},{y}^A0N,{height},{height}^FDTEST^FS"));
             }
-            for text in &config.texts {
+            // A test print has no other text: TEST needs the room, and nothing shall make it look like a mark.
+            for text in config.texts.iter().filter(|_| !job.is_test()) {
                 let value = escape_text(&fill(&text.template, &job.fields));
                 text_field(&mut zpl, text);
                 write_to(&mut zpl, format_args!("^FH_^FD{value}^FS"));
@@ -240,6 +244,44 @@ fn symbol_field(zpl: &mut String, config: &ZplConfig, size: Option<(u8, u8)>) {
 
 fn text_field(zpl: &mut String, text: &TextField) {
     write_to(zpl, format_args!("^FO{},{}^A0N,{2},{2}", text.x, text.y, text.height_dots));
+}
+
+/// The word TEST on a label: its top left corner and the height of its letters, in dots.
+struct Word {
+    x: u32,
+    y: u32,
+    height: u32,
+}
+
+/// Finds the place of the word TEST: the strip below, above, right or left of the symbol and its quiet
+/// zone that takes the largest letters, up to a sixth of the label's length.
+///
+/// A label without room for letters of ten dots, the least of font 0, gets them all the same, at the
+/// end of the label: a symbol that is not read is a smaller harm than a test print without the word.
+fn test_word(config: &ZplConfig, job: &Job) -> Word {
+    let edge = config.module_dots;
+    let modules = square_for(codewords(&job.symbol, job.gs1)).map_or(48, |(side, _)| u32::from(side));
+    // One module of quiet zone, and one since round letters rise above their cell.
+    let side = modules.saturating_add(2).saturating_mul(edge);
+    let (right, below) = (config.x.saturating_add(side), config.y.saturating_add(side));
+    let (width, length) = (config.label_width_dots, config.label_length_dots);
+    let strips = [
+        (edge, below, width, length),
+        (edge, edge, width, config.y),
+        (right, edge, width, length),
+        (edge, edge, config.x, length),
+    ];
+    let words = strips.map(|(x, y, to_x, to_y)| {
+        let room = to_y.saturating_sub(y.saturating_add(edge));
+        // Font 0 draws the four letters a little over two heights wide.
+        let wide = to_x.saturating_sub(x.saturating_add(edge)) / 5 * 2;
+        Word { x, y, height: room.min(wide).min(length / 6) }
+    });
+    // The first of the largest: `max_by_key` takes the last.
+    let largest = words.into_iter().rev().max_by_key(|word| word.height);
+    let fallback =
+        Word { x: edge, y: length.saturating_sub(TEST_HEIGHT_DOTS_MIN), height: TEST_HEIGHT_DOTS_MIN };
+    largest.filter(|word| word.height >= TEST_HEIGHT_DOTS_MIN).unwrap_or(fallback)
 }
 
 fn size_of(config: &ZplConfig, job: &Job) -> Option<(u8, u8)> {

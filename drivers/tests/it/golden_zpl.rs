@@ -93,8 +93,39 @@ fn a_test_label_says_test_and_is_no_code() {
     assert_eq!(
         String::from_utf8(test_label(&config, "line 1 ^@~ по-русски")).unwrap(),
         "^XA^JZN^PW400^LL400^LH0,0^FO60,60^BXN,8,200,0,0,,@^FDTEST line 1  ^FS\
-         ^FO10,10^A0N,66,66^FDTEST^FS^PQ1,0,0,N^XZ"
+         ^FO8,220^A0N,66,66^FDTEST^FS^PQ1,0,0,N^XZ"
     );
+}
+
+/// Where the word TEST of a test label begins, and its height.
+fn test_word(config: &ZplConfig) -> (u32, u32, u32) {
+    let zpl = String::from_utf8(test_label(config, "TAMGA")).unwrap();
+    let word = zpl.rsplit_once("^FO").unwrap().1;
+    let (place, font) = word.split_once("^A0N,").unwrap();
+    let number = |text: &str| text.parse().unwrap();
+    let (x, y) = place.split_once(',').unwrap();
+    (number(x), number(y), number(font.split_once(',').unwrap().0))
+}
+
+#[test]
+fn the_word_test_never_lies_on_the_symbol() {
+    let label = |x, y, label_width_dots, label_length_dots| ZplConfig {
+        x,
+        y,
+        label_width_dots,
+        label_length_dots,
+        module_dots: 4,
+        texts: texts(),
+        ..ZplConfig::default()
+    };
+    // Ten codewords are 16×16: 64 dots, and two modules of 4 dots beside them.
+    assert_eq!(test_word(&label(20, 20, 200, 200)), (4, 92, 33), "below");
+    assert_eq!(test_word(&label(20, 130, 200, 200)), (4, 4, 33), "above");
+    assert_eq!(test_word(&label(4, 4, 400, 72)), (76, 4, 12), "right");
+    assert_eq!(test_word(&label(330, 4, 400, 72)), (4, 4, 12), "left");
+    assert_eq!(test_word(&label(2, 2, 70, 70)), (4, 60, 10), "no room: the word all the same");
+    let zpl = String::from_utf8(test_label(&label(20, 20, 200, 200), "TAMGA")).unwrap();
+    assert!(!zpl.contains("^A0N,24,24"), "no other text: {zpl}");
 }
 
 #[test]

@@ -4,9 +4,12 @@ use super::{AskId, Effect, GateOrder, Job, JobId, Line, ReadId, ask};
 use crate::code::Identity;
 use crate::ids::{PrinterNo, Tag, TxnId};
 use crate::limits::LAZY_MS;
-use crate::record::{Answer, Issued, Record, RunState, Txn};
+use crate::record::{Answer, Issued, JobOutcome, Record, RunState, Txn};
 use crate::time::{Time, Wall};
 use std::time::Duration;
+
+/// How long after an empty pool the store is asked again.
+const POOL_RETRY: Duration = Duration::from_secs(1);
 
 /// What is done when the records are durable.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +21,11 @@ pub(super) enum After {
     /// The store's answer names the run that was opened.
     Opened { ask: AskId },
     /// The run is running: the belt may move.
-    Started { ask: Option<AskId> },
+    Started {
+        ask: AskId,
+        /// The number of stops when it was asked for.
+        stops: u64,
+    },
     /// A person's request is carried out.
     Reply { ask: AskId, reply: ask::Reply },
     /// The store's answer says how many codes of the closing run are still unseen.
@@ -91,21 +98,22 @@ impl Line {
             _ => None,
         });
         let opened = answers.iter().find_map(|a| match a {
-            Answer::Run(run) => Some(*run),
+            Answer::Run(run) => Some(Ok(*run)),
+            Answer::KeyTaken(run) => Some(Err(*run)),
             _ => None,
         });
         for act in after {
             match act {
                 After::Pass { tag, code, read_at } => self.may_pass(tag, &code, read_at, now, wall, out),
                 After::Print { printer, asked } => {
-                    self.print(printer, asked, issued.next().unwrap_or_default(), wall, out);
+                    self.print(printer, asked, issued.next().unwrap_or_default(), now, wall, out);
                 }
                 After::Opened { ask } => {
                     if let Some(run) = opened {
                         self.opened(ask, run, wall, out);
                     }
                 }
-                After::Started { ask } => self.started(ask, wall, out),
+                After::Started { ask, stops } => self.started(ask, stops, wall, out),
                 After::Reply { ask, reply } => out.push(Effect::Reply(ask, Ok(reply))),
                 After::SpoiledSlice { who } => self.spoiled_slice(left.unwrap_or(0), &who, wall),
             }
@@ -139,9 +147,23 @@ impl Line {
     }
 
     /// The codes are durably issued: now, and not before, their bytes go to the printer.
-    fn print(&mut self, no: PrinterNo, asked: u32, issued: Vec<Issued>, wall: Wall, out: &mut Vec<Effect>) {
+    fn print(
+        &mut self,
+        no: PrinterNo,
+        asked: u32,
+        issued: Vec<Issued>,
+        now: Time,
+        wall: Wall,
+        out: &mut Vec<Effect>,
+    ) {
         let Some(run) = &self.run else { return };
         let (run_id, plan) = (run.id, run.plan.clone());
+        if !issued.is_empty() {
+            self.clear("alarm.pool_empty", wall);
+        }
+        if !self.running() {
+            return self.give_back(no, asked, &issued, wall);
+        }
         let short = u32::try_from(issued.len()).unwrap_or(u32::MAX) < asked;
         let product = self.config.products.get(&plan.gtin).cloned();
         let Some(printer) = self.printers.get_mut(usize::from(no.0)) else { return };
@@ -162,8 +184,22 @@ impl Line {
             }
         }
         if short {
-            self.pool_empty = Some(self.pooled);
+            self.pool_empty = Some(now.after(POOL_RETRY));
             self.raise("alarm.pool_empty", &plan.gtin.to_string(), wall);
+        }
+    }
+
+    /// The line stopped while codes were on their way: nothing of them was rendered, so they go back to the pool. While
+    /// a run is being closed they are spoiled with the rest.
+    fn give_back(&mut self, no: PrinterNo, asked: u32, issued: &[Issued], wall: Wall) {
+        if let Some(printer) = self.printers.get_mut(usize::from(no.0)) {
+            printer.asked = printer.asked.saturating_sub(asked);
+        }
+        let Some(run) = self.run.as_ref().filter(|r| r.state == RunState::Stopped) else { return };
+        let run = run.id;
+        for one in issued {
+            let (code, outcome) = (one.code.identity, JobOutcome::Refused);
+            self.lazy(Record::Job { run, code, outcome, at: wall });
         }
     }
 

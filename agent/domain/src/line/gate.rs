@@ -4,7 +4,7 @@ use super::items::{Item, Seen};
 use super::{Effect, GateEvent, GateOrder, Line};
 use crate::code::Identity;
 use crate::ids::Tag;
-use crate::record::{ItemEnd, Record};
+use crate::record::{ItemEnd, Record, RunState};
 use crate::time::{Time, Wall};
 use crate::verdict::Reason;
 
@@ -20,7 +20,7 @@ impl Line {
             GateEvent::Connected { last } => self.gate_connected(last, wall, out),
             GateEvent::Disconnected => {
                 self.gate.connected = false;
-                self.gate_fresh = false;
+                self.gate.faults.clear();
                 self.stop("gate_lost", "", wall, out);
             }
             GateEvent::Seen { as_of } => self.items.gate_seen(as_of),
@@ -51,20 +51,35 @@ impl Line {
 
     /// The gate is there, with its memory told. Items it numbered while nobody looked were all rejected by it.
     fn gate_connected(&mut self, last: Tag, wall: Wall, out: &mut Vec<Effect>) {
+        if self.gate.connected {
+            // It powered up anew behind an open connection.
+            self.stop("gate_lost", "", wall, out);
+        }
         self.gate.connected = true;
+        self.gate.faults.clear();
+        self.gate_last = Some(last);
         self.clear("alarm.stop.gate_lost", wall);
         let order = if self.running() { GateOrder::StartLine } else { GateOrder::StopLine };
         out.push(Effect::Gate(order));
-        let Some(run) = &self.run else { return };
-        let from = match run.last_tag {
+        let Some(run) = self.run.as_ref().filter(|r| r.state != RunState::Closing) else { return };
+        let known = run.last_tag;
+        let from = match known {
             Some(seen) if seen.boot == last.boot => seen.number,
             // Another boot: the count began again, so all of its tags are new. Before the first item of a run the
             // tags so far belong to no run.
             Some(_) => 0,
             None => last.number,
         };
+        if known.is_some_and(|known| last < known) {
+            // Its count began again: tags of this run would come a second time. The run can only be closed.
+            self.gate_reset = true;
+            self.forget_items(|_| true, wall);
+            self.stop("count_mismatch", "the gate's count of items began again", wall, out);
+            return;
+        }
         self.forgotten(last, wall);
         if last.number.saturating_sub(from) > AWAY_MAX {
+            self.gate_reset = true;
             self.stop("count_mismatch", "the gate counted items that nobody saw", wall, out);
             return;
         }
@@ -89,8 +104,11 @@ impl Line {
 
     /// Items that the gate can tell nothing of any more: of an earlier boot, or older than its memory.
     fn forgotten(&mut self, last: Tag, wall: Wall) {
-        let old = |t: &Tag| t.boot != last.boot || t.number.saturating_add(MEMORY) <= last.number;
-        let tags: Vec<Tag> = self.items.iter().map(|(t, _)| *t).filter(old).collect();
+        self.forget_items(|t| t.boot != last.boot || t.number.saturating_add(MEMORY) <= last.number, wall);
+    }
+
+    fn forget_items(&mut self, which: impl Fn(&Tag) -> bool, wall: Wall) {
+        let tags: Vec<Tag> = self.items.iter().map(|(t, _)| *t).filter(|t| which(t)).collect();
         for tag in tags {
             match self.items.get_mut(tag).map(|i| i.seen.clone()) {
                 Some(Seen::Judging { .. } | Seen::Good { .. }) => self.on_lost(tag, wall),
@@ -101,15 +119,25 @@ impl Line {
     }
 
     fn on_item(&mut self, tag: Tag, at: Time, wall: Wall, out: &mut Vec<Effect>) {
-        let Some(run) = &self.run else { return };
+        self.gate_last = Some(tag);
+        // While a run is being closed the belt is declared empty: what moves there now belongs to no run.
+        let Some(run) = self.run.as_ref().filter(|r| r.state != RunState::Closing) else { return };
+        if self.gate_reset {
+            return;
+        }
         let (id, seen) = (run.id, run.last_tag);
         if let Some(seen) = seen.filter(|s| s.boot == tag.boot) {
+            if tag.number.saturating_sub(seen.number) > AWAY_MAX {
+                self.gate_reset = true;
+                self.stop("count_mismatch", "the gate counted items that nobody saw", wall, out);
+                return;
+            }
             // The gate numbered items faster than it was looked at: nobody judged them, so it rejected them.
             self.nobody_saw(Tag { number: seen.number, ..tag }, tag.number.saturating_sub(1), wall);
         }
         self.lazy(Record::Trigger { run: id, tag, at: wall });
         self.count_trigger(tag);
-        self.items.insert(tag, Item { at, seen: Seen::Open, rejected: false });
+        self.items.insert(tag, Item::open(at));
         if !self.running() {
             self.bad(tag, Reason::NotRunning, None, wall, out);
         }
@@ -117,23 +145,23 @@ impl Line {
 
     fn on_passed(&mut self, tag: Tag, wall: Wall, out: &mut Vec<Effect>) {
         let Some(run) = self.run_id() else { return };
-        match self.items.remove(tag) {
-            Some(Item { seen: Seen::Good { code }, .. }) => {
-                let end = ItemEnd::Passed { code };
-                self.lazy(Record::End { run, tag, end, at: wall });
-                if let Some(run) = &mut self.run {
-                    run.passed += 1;
-                }
-                self.quantity_reached(wall, out);
+        // The gate tells its memory at every connect; ends that are written down already are nothing new.
+        let Some(item) = self.items.remove(tag) else { return };
+        if let Seen::Good { code } = item.seen {
+            let end = ItemEnd::Passed { code };
+            self.lazy(Record::End { run, tag, end, at: wall });
+            if let Some(run) = &mut self.run {
+                run.passed += 1;
             }
-            Some(_) => {
-                self.lazy(Record::End { run, tag, end: ItemEnd::Escaped, at: wall });
-                self.count_key("escaped");
-                self.stop("escape", &tag.to_string(), wall, out);
-            }
-            // The gate tells its memory at every connect; ends that are written down already are nothing new.
-            None => {}
+            return self.quantity_reached(wall, out);
         }
+        self.lazy(Record::End { run, tag, end: ItemEnd::Escaped, at: wall });
+        self.count_key("escaped");
+        if let Some(code) = item.verified {
+            // Its leave was withdrawn too late.
+            self.pass_unknown.insert(code, tag);
+        }
+        self.stop("escape", &tag.to_string(), wall, out);
     }
 
     fn on_rejected(&mut self, tag: Tag, wall: Wall) {
@@ -154,23 +182,21 @@ impl Line {
     pub(super) fn end_rejected(&mut self, tag: Tag, wall: Wall) {
         let Some(run) = self.run_id() else { return };
         let Some(item) = self.items.remove(tag) else { return };
-        let (reason, code): (Reason, Option<Identity>) = match item.seen {
-            Seen::Good { code } => (Reason::Late, Some(code)),
-            Seen::Bad(reason) => (reason, None),
-            Seen::Open | Seen::Judging { .. } => (Reason::NoResult, None),
+        let reason = match item.seen {
+            Seen::Good { .. } => Reason::Late,
+            Seen::Bad(reason) => reason,
+            Seen::Open | Seen::Judging { .. } => Reason::NoResult,
         };
+        let code: Option<Identity> = item.verified;
         self.lazy(Record::End { run, tag, end: ItemEnd::Rejected { reason, code }, at: wall });
         self.count_rejected(reason);
     }
 
     /// Taken off between trigger and gate. A verified code of it is pass unknown until a person or a read settles it.
-    fn on_lost(&mut self, tag: Tag, wall: Wall) {
+    pub(super) fn on_lost(&mut self, tag: Tag, wall: Wall) {
         let Some(run) = self.run_id() else { return };
         let Some(item) = self.items.remove(tag) else { return };
-        let code = match item.seen {
-            Seen::Good { code } => Some(code),
-            Seen::Open | Seen::Bad(_) | Seen::Judging { .. } => None,
-        };
+        let code = item.verified;
         if let Some(code) = &code {
             self.pass_unknown.insert(*code, tag);
             self.raise("alarm.pass_unknown", &code.to_string(), wall);

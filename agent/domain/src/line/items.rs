@@ -43,9 +43,18 @@ pub struct Item {
     pub seen: Seen,
     /// The gate has rejected it already while it was being judged.
     pub rejected: bool,
+    /// Another result came for it: whatever its own says, it gets no leave.
+    pub withdrawn: bool,
+    /// The code that is durably verified for it.
+    pub verified: Option<Identity>,
 }
 
 impl Item {
+    /// Nothing is known of it but when it came.
+    pub fn open(at: Time) -> Item {
+        Item { at, seen: Seen::Open, rejected: false, withdrawn: false, verified: None }
+    }
+
     /// Has leave to pass, or may get it.
     pub fn is_good_or_judging(&self) -> bool {
         matches!(self.seen, Seen::Judging { .. } | Seen::Good { .. })
@@ -122,6 +131,13 @@ impl Items {
         open.map(|(t, _)| *t).collect()
     }
 
+    /// Tags that have a result, and that a result that arrived at `at` could be of as well.
+    pub fn answered_within(&self, at: Time, latency: Latency) -> Vec<Tag> {
+        let (from, to) = (at.before(latency.max), at.before(latency.min));
+        let could = |i: &Item| i.is_good_or_judging() && from <= i.at && i.at <= to;
+        self.by_tag.iter().filter(|(_, i)| could(i)).map(|(t, _)| *t).collect()
+    }
+
     /// Open tags whose latency window is over: no result will come.
     pub fn overdue(&self, now: Time, latency: Latency) -> Vec<Tag> {
         let late = |i: &Item| i.seen == Seen::Open && i.at.after(latency.max) < now;
@@ -152,7 +168,10 @@ mod tests {
     fn items(at: &[u64]) -> Items {
         let mut items = Items::default();
         for (n, t) in (1..).zip(at) {
-            items.insert(tag(n), Item { at: ms(*t), seen: Seen::Open, rejected: false });
+            items.insert(
+                tag(n),
+                Item { at: ms(*t), seen: Seen::Open, rejected: false, withdrawn: false, verified: None },
+            );
         }
         items.gate_seen(ms(1_000_000));
         items

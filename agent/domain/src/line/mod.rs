@@ -233,6 +233,8 @@ struct Printer {
     /// Codes asked of the store and not yet answered.
     asked: u32,
     tracker: Tracker,
+    /// Jobs refused one after another while the printer said that it was ready.
+    refused: u32,
     faults: Vec<String>,
 }
 
@@ -267,11 +269,22 @@ pub struct Line {
     printers: Vec<Printer>,
     reader: Device,
     gate: Device,
-    gate_fresh: bool,
     items: Items,
     waiting: VecDeque<Waiting>,
     lookups: VecDeque<Lookup>,
     next_read: u64,
+    /// A run that was asked for and is not durable yet.
+    opening: Option<RunPlan>,
+    /// A start or a resume is on its way to the store: the number of stops when it was asked for.
+    starting: Option<u64>,
+    /// Grows with every reason to stand, so that a start on its way cannot undo a stop that came after it.
+    stops: u64,
+    /// The last tag that the gate is known to have given.
+    gate_last: Option<Tag>,
+    /// The gate's count began again under the open run: the run can only be closed.
+    gate_reset: bool,
+    /// Results without an item since the last good item.
+    surplus: u32,
     next_txn: u64,
     batch: commits::Batch,
     in_flight: BTreeMap<TxnId, Vec<commits::After>>,
@@ -285,8 +298,8 @@ pub struct Line {
     repeats: u32,
     jumps: u32,
     pooled: u64,
-    /// Set while the store had fewer codes than asked for: the level that was known then.
-    pool_empty: Option<u64>,
+    /// Set while the store had fewer codes than asked for: when it is asked again.
+    pool_empty: Option<Time>,
     broken: bool,
     meter: status::Meter,
 }
@@ -302,11 +315,16 @@ impl Line {
             printers,
             reader: Device::default(),
             gate: Device::default(),
-            gate_fresh: false,
             items: Items::default(),
             waiting: VecDeque::new(),
             lookups: VecDeque::new(),
             next_read: 0,
+            opening: None,
+            starting: None,
+            stops: 0,
+            gate_last: None,
+            gate_reset: false,
+            surplus: 0,
             next_txn: 0,
             batch: commits::Batch::default(),
             in_flight: BTreeMap::new(),
@@ -345,7 +363,7 @@ impl Line {
         }
         self.settle_waiting(now, wall, out);
         self.expire(now, wall, out);
-        self.issue(wall, out);
+        self.issue(now, wall, out);
     }
 
     /// Ends a turn: one commit for all that the turn's inputs want written, if any of it is wanted now.
@@ -366,7 +384,12 @@ impl Line {
 
     /// Stops the belt and the issuing of codes, and says why. Safe to repeat.
     fn stop(&mut self, why: &'static str, detail: &str, wall: Wall, out: &mut Vec<Effect>) {
+        self.stops += 1;
         if self.stopped_by.is_some() {
+            // A start on its way will find that it must not start; people see why.
+            if self.starting.is_some() && why != "asked" {
+                self.raise(&format!("alarm.stop.{why}"), detail, wall);
+            }
             return;
         }
         self.stopped_by = Some(why);

@@ -97,9 +97,18 @@ impl Tracker {
         self.behind.iter().map(|(n, c)| (*n, c)).chain(self.ahead.iter().map(|a| (a.issue, &a.code)))
     }
 
-    /// The next read may stand anywhere in the order.
+    /// Labels that are expected, the doubtful ones among them.
+    pub fn ahead(&self) -> u32 {
+        u32::try_from(self.ahead.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The next read may stand anywhere in the order. A person has looked: doubtful labels hold no room any more.
     pub fn resync(&mut self) {
         self.anywhere = true;
+        let (gone, kept) = std::mem::take(&mut self.ahead).into_iter().partition(|a: &Ahead| a.doubtful);
+        let gone: VecDeque<Ahead> = gone;
+        self.ahead = kept;
+        self.behind.extend(gone.into_iter().map(|a| (a.issue, a.code)));
     }
 
     /// The last issue number that was read, or that is known from before a restart.

@@ -46,6 +46,7 @@ impl Line {
             }
             return Err(Refusal::new("refuse.run_open").with("run", run.id));
         }
+        self.not_starting()?;
         if !self.config.products.contains_key(&plan.gtin) {
             return Err(Refusal::new("refuse.unknown_product").with("gtin", plan.gtin));
         }
@@ -53,61 +54,90 @@ impl Line {
             return Err(Refusal::new("refuse.dates"));
         }
         self.devices_there()?;
-        self.urgent(Record::RunOpened {
-            line: self.config.line,
-            plan: plan.clone(),
-            who: who.to_owned(),
-            at: wall,
-        });
+        let (line, gate) = (self.config.line, self.gate_last);
+        self.urgent(Record::RunOpened { line, plan: plan.clone(), who: who.to_owned(), at: wall, gate });
         self.then(After::Opened { ask: id });
-        // The run counts from here on; its number comes with the commit.
+        self.opening = Some(plan);
+        self.starting = Some(self.stops);
+        Ok(None)
+    }
+
+    fn not_starting(&self) -> Result<(), Refusal> {
+        if self.starting.is_some() { Err(Refusal::new("refuse.starting")) } else { Ok(()) }
+    }
+
+    /// The run is durable and has its number: now it is set running. The key may belong to another run instead.
+    pub(super) fn opened(
+        &mut self,
+        ask: AskId,
+        run: Result<RunId, RunId>,
+        wall: Wall,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(plan) = self.opening.take() else { return };
+        let id = match run {
+            Ok(id) => id,
+            Err(other) => {
+                self.starting = None;
+                let refusal = Refusal::new("refuse.key_taken").with("key", plan.key).with("run", other);
+                out.push(Effect::Reply(ask, Err(refusal)));
+                return;
+            }
+        };
         self.run = Some(Run {
-            id: RunId(0),
+            id,
             plan,
             state: RunState::Stopped,
             triggers: 0,
             passed: 0,
             rejected: std::collections::BTreeMap::new(),
-            last_tag: None,
+            last_tag: self.gate_last,
         });
         self.stopped_by = Some("starting");
-        Ok(None)
-    }
-
-    /// The run is durable and has its number: now it is set running.
-    pub(super) fn opened(&mut self, ask: AskId, id: RunId, wall: Wall, _out: &mut [Effect]) {
-        if let Some(run) = &mut self.run {
-            run.id = id;
-        }
+        self.gate_reset = false;
+        self.pooled = 0;
         for printer in &mut self.printers {
             printer.tracker = super::order::Tracker::default();
         }
-        self.set_running(Some(ask), "line", wall);
+        let stops = self.starting.unwrap_or(self.stops);
+        self.set_running(ask, stops, "line", wall);
     }
 
-    fn set_running(&mut self, ask: Option<AskId>, who: &str, wall: Wall) {
+    fn set_running(&mut self, ask: AskId, stops: u64, who: &str, wall: Wall) {
         let Some(run) = self.run_id() else { return };
         let (state, why, who) = (RunState::Running, String::new(), who.to_owned());
+        self.starting = Some(stops);
         self.urgent(Record::RunState { run, state, why, who, at: wall });
-        self.then(After::Started { ask });
+        self.then(After::Started { ask, stops });
     }
 
-    /// The run is durably running: the belt may move.
-    pub(super) fn started(&mut self, ask: Option<AskId>, wall: Wall, out: &mut Vec<Effect>) {
+    /// The run is durably running: the belt may move, unless there was a reason to stand meanwhile.
+    pub(super) fn started(&mut self, ask: AskId, stops: u64, wall: Wall, out: &mut Vec<Effect>) {
+        self.starting = None;
+        let away = self.devices_there().err();
         let Some(run) = &mut self.run else { return };
-        run.state = RunState::Running;
         let id = run.id;
+        if stops != self.stops || away.is_some() {
+            run.state = RunState::Stopped;
+            let (state, why, who) =
+                (RunState::Stopped, "stopped while starting".to_owned(), "line".to_owned());
+            self.urgent(Record::RunState { run: id, state, why, who, at: wall });
+            out.push(Effect::Gate(GateOrder::StopLine));
+            let refusal = away.unwrap_or_else(|| Refusal::new("refuse.stopped_meanwhile"));
+            out.push(Effect::Reply(ask, Err(refusal)));
+            return;
+        }
+        run.state = RunState::Running;
         self.stopped_by = None;
         self.consecutive_bad = 0;
         self.recent_bad.clear();
         self.repeats = 0;
         self.jumps = 0;
+        self.surplus = 0;
         self.pool_empty = None;
         self.clear_stops(wall);
         out.push(Effect::Gate(GateOrder::StartLine));
-        if let Some(ask) = ask {
-            out.push(Effect::Reply(ask, Ok(Reply::Opened(id))));
-        }
+        out.push(Effect::Reply(ask, Ok(Reply::Opened(id))));
     }
 
     fn devices_there(&self) -> Result<(), Refusal> {
@@ -149,6 +179,13 @@ impl Line {
             RunState::Closing | RunState::Closed => return Err(Refusal::new("refuse.closing")),
             RunState::Running | RunState::Stopped => {}
         }
+        self.not_starting()?;
+        if self.gate_reset {
+            return Err(Refusal::new("refuse.gate_reset"));
+        }
+        if !self.config.products.contains_key(&run.plan.gtin) {
+            return Err(Refusal::new("refuse.unknown_product").with("gtin", run.plan.gtin));
+        }
         if run.plan.quantity > 0 && run.passed >= run.plan.quantity {
             return Err(Refusal::new("refuse.quantity_reached").with("quantity", run.plan.quantity));
         }
@@ -157,11 +194,12 @@ impl Line {
         for printer in &mut self.printers {
             printer.tracker.resync();
         }
-        self.set_running(Some(id), who, wall);
+        self.set_running(id, self.stops, who, wall);
         Ok(None)
     }
 
     fn close(&mut self, clear: bool, who: &str, wall: Wall, out: &mut Vec<Effect>) -> Result<Reply, Refusal> {
+        self.not_starting()?;
         let Some(run) = &self.run else { return Err(Refusal::new("refuse.no_run")) };
         let closing = run.state == RunState::Closing;
         let open_tags = u32::try_from(self.items.len()).unwrap_or(u32::MAX);
@@ -221,8 +259,8 @@ impl Line {
     pub(super) fn unknown_passes(&self) -> Vec<(Identity, Tag)> {
         let gone = self.pass_unknown.iter().map(|(c, t)| (*c, *t));
         let there = self.items.iter().filter_map(|(t, i)| match &i.seen {
-            Seen::Good { code } | Seen::Judging { code, .. } => Some((*code, *t)),
-            Seen::Open | Seen::Bad(_) => None,
+            Seen::Judging { code, .. } => Some((*code, *t)),
+            Seen::Good { .. } | Seen::Open | Seen::Bad(_) => i.verified.map(|code| (code, *t)),
         });
         gone.chain(there).collect()
     }
@@ -236,7 +274,15 @@ impl Line {
         wall: Wall,
     ) -> Result<Option<Reply>, Refusal> {
         let Some(run) = &self.run else { return Err(Refusal::new("refuse.no_run")) };
+        if run.state == RunState::Closing {
+            return Err(Refusal::new("refuse.closing"));
+        }
         let run = run.id;
+        // An item whose end nobody told: a person standing at the belt knows better.
+        let standing = self.items.iter().find(|(_, i)| i.verified == Some(*code)).map(|(t, _)| *t);
+        if let Some(tag) = standing.filter(|_| !self.running()) {
+            self.on_lost(tag, wall);
+        }
         let (who, at) = (who.to_owned(), wall);
         if self.pass_unknown.contains_key(code) {
             let passed = match declared {
@@ -321,7 +367,8 @@ impl Line {
                 Some(code) => Seen::Good { code: *code },
                 None => Seen::Bad(Reason::Away),
             };
-            self.items.insert(*tag, Item { at: now, seen, rejected: false });
+            let verified = good.get(tag).copied();
+            self.items.insert(*tag, Item { seen, verified, ..Item::open(now) });
         }
         for (tag, code) in good {
             if !open.open_tags.contains(&tag) {
@@ -344,6 +391,7 @@ impl Line {
             let (state, why) = (RunState::Stopped, "restart".to_owned());
             self.urgent(Record::RunState { run: open.run, state, why, who, at: wall });
         } else if closing {
+            self.clear_belt(wall);
             // The clearance was declared and is durable: the rest of the work needs nobody.
             self.urgent(Record::SpoilUnseen {
                 run: open.run,

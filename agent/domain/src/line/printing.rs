@@ -6,7 +6,10 @@ use crate::ids::PrinterNo;
 use crate::limits::ISSUE_MAX;
 use crate::line::commits::After;
 use crate::record::{JobOutcome, Record, RunPlan};
-use crate::time::Wall;
+use crate::time::{Time, Wall};
+
+/// Jobs refused one after another by a printer that is ready, before the line stops.
+const REFUSED_MAX: u32 = 20;
 
 /// The text fields that a label may show.
 pub(super) fn fields(plan: &RunPlan, name: &str, code: &Identity) -> Vec<(String, String)> {
@@ -46,6 +49,7 @@ impl Line {
             PrinterEvent::Disconnected => {
                 printer.connected = false;
                 printer.ready = false;
+                printer.faults.clear();
                 self.raise("alarm.printer_lost", &self.printer_name(no), wall);
             }
             PrinterEvent::Printed(job) => self.outcome(no, job, JobOutcome::Printed, wall),
@@ -70,6 +74,8 @@ impl Line {
         // A second outcome of a job, or one of a job before a restart, is the driver's bug or history: either way the
         // store has what counts.
         let Some(code) = printer.jobs.remove(&job) else { return };
+        printer.refused =
+            if outcome == JobOutcome::Refused && printer.ready { printer.refused + 1 } else { 0 };
         match outcome {
             JobOutcome::Refused => printer.tracker.gone(&code),
             JobOutcome::Doubtful => printer.tracker.doubtful(job.issue),
@@ -79,8 +85,13 @@ impl Line {
     }
 
     /// Asks the store for codes, as many as the printers may have and the run still wants.
-    pub(super) fn issue(&mut self, wall: Wall, _out: &mut [Effect]) {
-        if !self.running() || self.pool_empty.is_some() {
+    pub(super) fn issue(&mut self, now: Time, wall: Wall, out: &mut Vec<Effect>) {
+        if !self.running() || self.pool_empty.is_some_and(|again| now < again) {
+            return;
+        }
+        self.pool_empty = None;
+        self.refused_for_itself(wall, out);
+        if !self.running() {
             return;
         }
         let Some(run) = &self.run else { return };
@@ -95,7 +106,8 @@ impl Line {
                 continue;
             };
             let held = u32::try_from(printer.jobs.len()).unwrap_or(u32::MAX).saturating_add(printer.asked);
-            let ahead = printer.tracker.on_the_way().saturating_add(printer.asked);
+            // Doubtful labels take room too: a printer that says nothing does not print out the pool.
+            let ahead = printer.tracker.ahead().saturating_add(printer.asked);
             let room = place.window.saturating_sub(held).min(place.ahead_max.saturating_sub(ahead));
             let count = room.min(wanted).min(ISSUE_MAX);
             // One question at a time: codes come in their order.
@@ -110,6 +122,17 @@ impl Line {
         }
     }
 
+    /// A printer that is ready and refuses job after job refuses them for themselves (a symbol that does not fit its
+    /// label): the same codes would come again for ever.
+    fn refused_for_itself(&mut self, wall: Wall, out: &mut Vec<Effect>) {
+        let stuck = self.printers.iter().position(|p| p.refused >= REFUSED_MAX);
+        if let Some(n) = stuck {
+            self.printers.iter_mut().for_each(|p| p.refused = 0);
+            let name = self.printer_name(PrinterNo(u8::try_from(n).unwrap_or(u8::MAX)));
+            self.stop("printer_lost", &name, wall, out);
+        }
+    }
+
     /// Good items still on their way: labels expected, codes asked for, items with leave to pass.
     fn coming(&self) -> u32 {
         let labels: u32 = self.printers.iter().map(|p| p.tracker.on_the_way() + p.asked).sum();
@@ -119,15 +142,6 @@ impl Line {
 
     pub(super) fn on_pool(&mut self, pooled: u64, wall: Wall) {
         self.pooled = pooled;
-        // Codes that are there and too near the end of their life do not count: only more codes than then are news.
-        match self.pool_empty {
-            Some(then) if pooled > then => {
-                self.pool_empty = None;
-                self.clear("alarm.pool_empty", wall);
-            }
-            Some(_) => self.pool_empty = Some(pooled),
-            None => {}
-        }
         let printing = !self.printers.is_empty() && self.run.is_some();
         if printing && pooled < self.config.pool_low {
             self.raise("alarm.pool_low", &pooled.to_string(), wall);

@@ -13,6 +13,9 @@ use crate::record::{Known, Record};
 use crate::time::{Time, Wall};
 use crate::verdict::Reason;
 
+/// Results without an item, none good between them, that stop the line.
+const SURPLUS_MAX: u32 = 3;
+
 /// A result before it has an item.
 #[derive(Clone, Debug)]
 pub(super) enum Outcome {
@@ -29,6 +32,7 @@ impl Line {
             }
             ReaderEvent::Disconnected => {
                 self.reader.connected = false;
+                self.reader.faults.clear();
                 self.stop("reader_lost", "", wall, out);
             }
             ReaderEvent::Read { bytes, at } => {
@@ -38,7 +42,11 @@ impl Line {
             ReaderEvent::Several { at } => self.wait(at, Outcome::Bad(Reason::Several)),
             ReaderEvent::NoRead { at } => self.wait(at, Outcome::Bad(Reason::NoRead)),
             ReaderEvent::Oversize { at } => self.wait(at, Outcome::Bad(Reason::Malformed)),
-            ReaderEvent::Fault(f) => self.reader.faults.push(f),
+            ReaderEvent::Fault(f) => {
+                if !self.reader.faults.contains(&f) {
+                    self.reader.faults.push(f);
+                }
+            }
             ReaderEvent::Cleared(f) => self.reader.faults.retain(|x| *x != f),
         }
     }
@@ -71,7 +79,7 @@ impl Line {
                 Belongs::NotKnownYet if self.gate.connected => return,
                 Belongs::NotKnownYet | Belongs::Nowhere => {
                     if let Some(w) = self.waiting.pop_front() {
-                        self.stray(&w, wall);
+                        self.stray(&w, wall, out);
                     }
                 }
                 Belongs::Several => {
@@ -90,20 +98,44 @@ impl Line {
         }
     }
 
-    /// A result of no item: counted. The same code again within its tag is nothing new.
-    fn stray(&mut self, waiting: &Waiting, wall: Wall) {
-        if let Outcome::Code { code, .. } = &waiting.result {
-            let known = |s: &Seen| match s {
-                Seen::Judging { code: c, .. } | Seen::Good { code: c } => *c == code.identity,
-                Seen::Open | Seen::Bad(_) => false,
-            };
-            if self.items.iter().any(|(_, i)| known(&i.seen)) {
-                return;
+    /// A result of no item. The same code again within its tag is nothing new. Another result for an item that has
+    /// one already says that one of the two is not its own: the leave is withdrawn. Triggers and results no longer
+    /// agree, and a few of these in a row stop the line.
+    fn stray(&mut self, waiting: &Waiting, wall: Wall, out: &mut Vec<Effect>) {
+        let same = |seen: &Seen| match (&waiting.result, seen) {
+            (Outcome::Code { code, .. }, Seen::Judging { code: c, .. } | Seen::Good { code: c }) => {
+                *c == code.identity
             }
+            _ => false,
+        };
+        if self.items.iter().any(|(_, i)| same(&i.seen)) {
+            return;
+        }
+        self.meter.strays += 1;
+        if !self.running() || matches!(waiting.result, Outcome::Bad(Reason::NoRead)) {
+            return;
+        }
+        if let Outcome::Code { code, .. } = &waiting.result {
             let identity = code.identity;
             self.incident(Some(&identity), None, "stray_read", String::new(), wall);
         }
-        self.meter.strays += 1;
+        for tag in self.items.answered_within(waiting.at, self.config.latency) {
+            self.withdraw(tag, wall, out);
+        }
+        self.surplus += 1;
+        if self.surplus >= SURPLUS_MAX {
+            self.stop("count_mismatch", "more results than triggers", wall, out);
+        }
+    }
+
+    /// The item loses its leave to pass, or will not get it.
+    fn withdraw(&mut self, tag: Tag, wall: Wall, out: &mut Vec<Effect>) {
+        let Some(item) = self.items.get_mut(tag) else { return };
+        match &item.seen {
+            Seen::Judging { .. } => item.withdrawn = true,
+            Seen::Good { .. } => self.bad(tag, Reason::Several, None, wall, out),
+            Seen::Open | Seen::Bad(_) => {}
+        }
     }
 
     fn joined(&mut self, tag: Tag, waiting: Waiting, wall: Wall, out: &mut Vec<Effect>) {
@@ -171,6 +203,9 @@ impl Line {
         self.prune_verifying();
         let Some(run) = self.run_id() else { return };
         let Some(item) = self.items.get_mut(lookup.tag) else { return };
+        if item.withdrawn {
+            return self.bad(lookup.tag, Reason::Several, Some(&code), wall, out);
+        }
         if item.rejected {
             // The gate did not wait. The code stays as it was and may be fed again.
             return self.bad(lookup.tag, Reason::Late, Some(&code), wall, out);
@@ -319,10 +354,15 @@ impl Line {
             return;
         };
         item.seen = Seen::Good { code: *code };
+        item.verified = Some(*code);
         if item.rejected {
             self.end_rejected(tag, wall);
             return;
         }
+        if item.withdrawn {
+            return self.bad(tag, Reason::Several, None, wall, out);
+        }
+        self.surplus = 0;
         out.push(Effect::Gate(GateOrder::Pass(tag)));
         let latency = now.since(read_at);
         self.meter.verdict(latency, now);

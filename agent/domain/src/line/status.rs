@@ -140,6 +140,6 @@ impl Line {
 
     pub(super) fn next_wake(&self) -> Option<Time> {
         let overdue = self.items.next_overdue(self.config.latency);
-        overdue.into_iter().chain(self.batch_due()).min()
+        overdue.into_iter().chain(self.batch_due()).chain(self.pool_empty).min()
     }
 }

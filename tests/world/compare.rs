@@ -7,7 +7,7 @@ use tamga_simulators::model::truth::{Fate, Truth};
 use tamga_simulators::model::xtrace::codes::CodeStatus;
 use tamga_simulators::model::xtrace::truth::Truth as StateTruth;
 
-use super::world::operator::Operator;
+use super::operator::Operator;
 
 /// One comparison.
 pub struct Finding {

@@ -1,0 +1,50 @@
+//! What the agent does not start with.
+
+use std::time::Duration;
+
+use tamga_simulators::model::plant::Kind;
+
+use crate::world::{Wanted, World, scratch};
+
+/// A configuration of the test world, changed.
+async fn changed(name: &str, from: &str, to: &str) -> (World, std::path::PathBuf) {
+    let dir = scratch(name);
+    let world = World::build(&Wanted { kind: Kind::Print, ..Wanted::default() }, &dir).await;
+    let text = std::fs::read_to_string(&world.config).unwrap();
+    assert!(text.contains(from), "{from} is there to be changed");
+    std::fs::write(&world.config, text.replace(from, to)).unwrap();
+    (world, dir)
+}
+
+/// Runs the binary as a person would; what it says and its exit code.
+async fn serve(world: &World) -> (Option<i32>, String) {
+    let config = world.config.clone();
+    let run = tokio::task::spawn_blocking(move || {
+        std::process::Command::new(env!("CARGO_BIN_EXE_tamga")).arg("serve").arg("--config").arg(config).output()
+    });
+    let output = tokio::time::timeout(Duration::from_secs(30), run).await.unwrap().unwrap().unwrap();
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_configuration_is_refused_with_the_place_and_nothing_is_made() {
+    let (world, dir) = changed("line-refused", "kind = \"print\"", "kind = \"prnt\"").await;
+    let (code, said) = serve(&world).await;
+    assert_ne!(code, Some(0), "{said}");
+    assert!(said.contains("line.toml") && said.contains("prnt"), "{said}");
+    assert!(!dir.join("data").exists(), "a refused start leaves no data folder");
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_start_on_the_same_data_is_refused() {
+    let dir = scratch("line-twice");
+    let world = World::build(&Wanted::default(), &dir).await;
+    let config = || tamga::config::Config::load(&world.config).unwrap_or_else(|p| panic!("{p}"));
+    let agent = tamga::run::start(config()).await.unwrap_or_else(|e| panic!("{}", tamga::run::chain(&e)));
+    let (code, said) = serve(&world).await;
+    assert_ne!(code, Some(0), "{said}");
+    assert!(said.contains("data"), "{said}");
+    agent.stop().await;
+    std::fs::remove_dir_all(dir).unwrap();
+}

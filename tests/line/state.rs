@@ -1,0 +1,37 @@
+//! Each thing that goes wrong on the way to the state system, alone and often: every report takes effect once.
+
+use tamga_simulators::model::plant::Kind;
+use tamga_simulators::model::xtrace::fault::{Fault, FaultPlan, Rule};
+
+use crate::shift::{Shift, work};
+
+/// A small run, and a rule that strikes many of its few requests, and then rests so that the run can end.
+fn shift(rule: Rule) -> Shift {
+    let mut shift = Shift::of(Kind::PrintAndApply, &format!("{:?}", rule.fault));
+    shift.items = 40;
+    shift.state = FaultPlan::of([Rule { times: Some(8), ..rule }]);
+    shift
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_requests_and_answers_end_with_every_report_in_effect_once() {
+    let often = |fault| shift(Rule::new(fault, 0.4));
+    use Fault as F;
+    work([F::DropBefore, F::DropAfter, F::ErrorBefore, F::ErrorAfter, F::TooMany, F::Cut].map(often)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_are_not_what_they_should_be_end_with_every_report_in_effect_once() {
+    let often = |fault| shift(Rule::new(fault, 0.4));
+    use Fault as F;
+    work([F::HtmlBefore, F::HtmlAfter, F::Truncated, F::OldAnswer, F::UnknownEnum, F::ExtraFields].map(often)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_answers_bad_packs_and_refused_reports_end_with_every_report_in_effect_once() {
+    use Fault as F;
+    let slow = |fault| shift(Rule::new(fault, 0.4).with_ms(100, 4_000));
+    let often = |fault| shift(Rule::new(fault, 0.6));
+    let shifts = [F::Latency, F::Hidden].map(slow).into_iter();
+    work(shifts.chain([F::MalformedCode, F::CodeTwice, F::RefuseUtilisation].map(often))).await;
+}
