@@ -92,9 +92,8 @@ async fn bench(args: &Args, dir: &Path) {
     println!("the pool was filled in {:.1} s", seconds(filling));
     let mut floor = pool::commits(&dir.join("floor"), COMMITS);
     let begun = Instant::now();
-    let roll = world::roll(u32::try_from(args.items).unwrap(), 1);
     let state = upstream::spawn(world::settings(&Wanted::default())).unwrap();
-    state.with(|state, now| state.sold_before(now, &roll));
+    let roll = world::printing_house(state.api_addr, u32::try_from(args.items).unwrap()).await;
     let each = args.items / args.lines;
     let lines: Vec<Line> =
         roll.chunks(each).take(args.lines).map(|codes| Line::new(codes.to_vec(), begun)).collect();
@@ -138,9 +137,15 @@ async fn bench(args: &Args, dir: &Path) {
         measured.rejected,
         measured.polls as f64 / run.seconds
     );
-    println!("processor: agent {:.2} cores, load and state system {:.2} cores", run.agent_cores, run.own_cores);
+    println!(
+        "processor: agent {:.2} cores, load and state system {:.2} cores",
+        run.agent_cores, run.own_cores
+    );
     println!("meanwhile upstream: {}", serde_json::to_string(&summary).unwrap());
-    println!("verdict as line 1 shows it (median, p99, max of the last thousand): {}", shown["lines"][0]["verdict_us"]);
+    println!(
+        "verdict as line 1 shows it (median, p99, max of the last thousand): {}",
+        shown["lines"][0]["verdict_us"]
+    );
     println!();
     println!("{:<34}{:>10}{:>10}{:>10}{:>10}", "ms", "p50", "p99", "p99.9", "max");
     let row = |what: &str, q: &process::Quantiles| {
@@ -199,7 +204,8 @@ async fn work(args: &Args, lines: &[Line], agent: &Agent, operator: &Operator) -
     }
     let (agent_before, own_before, started) = (agent.cpu(), own_cpu(), Instant::now());
     let (stop, belt) = load::belt(lines, args.rate, Instant::now());
-    let at_most = Duration::from_secs(60 + 2 * 60 * args.items as u64 / (args.lines as u64 * u64::from(args.rate)));
+    let at_most =
+        Duration::from_secs(60 + 2 * 60 * args.items as u64 / (args.lines as u64 * u64::from(args.rate)));
     until("all items to meet their fate", at_most, async || {
         let line = operator.status().await?;
         for (n, line) in (1..).zip(line["lines"].as_array()?) {

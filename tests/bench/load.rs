@@ -1,8 +1,8 @@
 //! Lines of a plant as lean as they can be: a reader's socket and a gate's Modbus registers each, and one belt that
 //! feeds them all. It speaks the wire, and takes the time from a read's write to the pass of its item's tag.
 
-use std::collections::{BTreeMap, BinaryHeap};
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::world::compare::Finding;
 use super::world::World;
+use super::world::compare::Finding;
 use super::world::operator::Deeds;
 
 pub struct Progress {

@@ -11,7 +11,8 @@ async fn check(kind: Kind, faults: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn labels_that_fail_end_in_true_books() {
-    check(Kind::PrintAndApply, &["ribbon-out=0.04", "media-out=0.04", "unlabelled=0.1", "label-fell=0.1"]).await;
+    check(Kind::PrintAndApply, &["ribbon-out=0.04", "media-out=0.04", "unlabelled=0.1", "label-fell=0.1"])
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

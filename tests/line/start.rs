@@ -20,7 +20,11 @@ async fn changed(name: &str, from: &str, to: &str) -> (World, std::path::PathBuf
 async fn serve(world: &World) -> (Option<i32>, String) {
     let config = world.config.clone();
     let run = tokio::task::spawn_blocking(move || {
-        std::process::Command::new(env!("CARGO_BIN_EXE_tamga")).arg("serve").arg("--config").arg(config).output()
+        std::process::Command::new(env!("CARGO_BIN_EXE_tamga"))
+            .arg("serve")
+            .arg("--config")
+            .arg(config)
+            .output()
     });
     let output = tokio::time::timeout(Duration::from_secs(30), run).await.unwrap().unwrap().unwrap();
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())

@@ -24,7 +24,10 @@ async fn lost_requests_and_answers_end_with_every_report_in_effect_once() {
 async fn answers_that_are_not_what_they_should_be_end_with_every_report_in_effect_once() {
     let often = |fault| shift(Rule::new(fault, 0.4));
     use Fault as F;
-    work([F::HtmlBefore, F::HtmlAfter, F::Truncated, F::OldAnswer, F::UnknownEnum, F::ExtraFields].map(often)).await;
+    work(
+        [F::HtmlBefore, F::HtmlAfter, F::Truncated, F::OldAnswer, F::UnknownEnum, F::ExtraFields].map(often),
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -217,7 +217,7 @@ poll_ms = 2
 }
 
 /// Orders codes of the state system as a printing house does, and takes them all: whole codes, byte by byte.
-async fn printing_house(state: SocketAddr, count: u32) -> Vec<Vec<u8>> {
+pub async fn printing_house(state: SocketAddr, count: u32) -> Vec<Vec<u8>> {
     if count == 0 {
         return vec![];
     }
