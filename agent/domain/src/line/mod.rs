@@ -285,6 +285,8 @@ pub struct Line {
     gate_reset: bool,
     /// Results without an item since the last good item.
     surplus: u32,
+    /// Bad items since the last label that was read in its order.
+    gone_by: u32,
     next_txn: u64,
     batch: commits::Batch,
     in_flight: BTreeMap<TxnId, Vec<commits::After>>,
@@ -325,6 +327,7 @@ impl Line {
             gate_last: None,
             gate_reset: false,
             surplus: 0,
+            gone_by: 0,
             next_txn: 0,
             batch: commits::Batch::default(),
             in_flight: BTreeMap::new(),

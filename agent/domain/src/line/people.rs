@@ -134,6 +134,7 @@ impl Line {
         self.repeats = 0;
         self.jumps = 0;
         self.surplus = 0;
+        self.gone_by = 0;
         self.pool_empty = None;
         self.clear_stops(wall);
         out.push(Effect::Gate(GateOrder::StartLine));
