@@ -90,8 +90,7 @@ pub fn commits(dir: &Path, count: u32) -> Vec<u64> {
     let who = "bench".to_owned();
     let opened = Record::RunOpened { line: LineNo(0), plan, who: who.clone(), at: now(), gate: None };
     let Answer::Run(run) = apply(&mut store, vec![opened])[0] else { panic!("no run") };
-    let state =
-        |state| Record::RunState { run, state, why: String::new(), who: who.clone(), at: now(), gate: None };
+    let state = |state| Record::RunState { run, state, why: String::new(), who: who.clone(), at: now() };
     apply(&mut store, vec![state(RunState::Running)]);
     let times = (1..=count).map(|n| one_commit(&mut store, run, n)).collect();
     apply(&mut store, vec![state(RunState::Closing)]);

@@ -135,6 +135,8 @@ impl Line {
         self.jumps = 0;
         self.surplus = 0;
         self.gone_by = 0;
+        // The belt stood, so whatever was late has come.
+        self.owed = 0;
         self.pool_empty = None;
         self.clear_stops(wall);
         out.push(Effect::Gate(GateOrder::StartLine));

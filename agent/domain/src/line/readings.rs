@@ -13,6 +13,10 @@ use crate::record::{Known, Record};
 use crate::time::{Time, Wall};
 use crate::verdict::Reason;
 
+/// Items judged by no result while one is owed, and bad ones before them, that stop the line: a person looks, and the
+/// results that were late have come meanwhile.
+const OWED_ITEMS_MAX: u32 = 3;
+
 /// Results without an item, none good between them, that stop the line.
 const SURPLUS_MAX: u32 = 3;
 
@@ -74,7 +78,10 @@ impl Line {
 
     /// Gives waiting results to their items as soon as the gate's view is fresh enough to be sure.
     pub(super) fn settle_waiting(&mut self, _now: Time, wall: Wall, out: &mut Vec<Effect>) {
-        while let Some(first) = self.waiting.front() {
+        while let Some(at) = self.waiting.front().map(|w| w.at) {
+            // What was due before this result came has no result: known first, so that a late result is not trusted.
+            self.overdue(at, wall, out);
+            let Some(first) = self.waiting.front() else { return };
             match self.items.belongs(first.at, self.config.latency) {
                 Belongs::NotKnownYet if self.gate.connected => return,
                 Belongs::NotKnownYet | Belongs::Nowhere => {
@@ -112,6 +119,7 @@ impl Line {
             return;
         }
         self.meter.strays += 1;
+        self.owed = self.owed.saturating_sub(1);
         if !self.running() || matches!(waiting.result, Outcome::Bad(Reason::NoRead)) {
             return;
         }
@@ -141,6 +149,14 @@ impl Line {
     fn joined(&mut self, tag: Tag, waiting: Waiting, wall: Wall, out: &mut Vec<Effect>) {
         if !self.running() {
             return self.bad(tag, Reason::NotRunning, None, wall, out);
+        }
+        if self.owed > 0 {
+            // It may be the late result of an item before.
+            self.bad(tag, Reason::NoVerdict, None, wall, out);
+            if self.consecutive_bad >= OWED_ITEMS_MAX {
+                self.stop("count_mismatch", "a trigger without a result", wall, out);
+            }
+            return;
         }
         match waiting.result {
             Outcome::Bad(reason) => self.bad(tag, reason, None, wall, out),
@@ -378,16 +394,24 @@ impl Line {
         self.tally(None, wall, out);
     }
 
+    fn overdue(&mut self, now: Time, wall: Wall, out: &mut Vec<Effect>) {
+        for tag in self.items.overdue(now, self.config.latency) {
+            if self.running() {
+                self.owed += 1;
+                self.bad(tag, Reason::NoResult, None, wall, out);
+            } else {
+                self.bad(tag, Reason::NotRunning, None, wall, out);
+            }
+        }
+    }
+
     /// Open items whose reader said nothing in time, and too many items at once.
     pub(super) fn expire(&mut self, now: Time, wall: Wall, out: &mut Vec<Effect>) {
         // A result that has arrived must be given to its item before the item is called overdue.
         if !self.waiting.is_empty() {
             return;
         }
-        for tag in self.items.overdue(now, self.config.latency) {
-            let reason = if self.running() { Reason::NoResult } else { Reason::NotRunning };
-            self.bad(tag, reason, None, wall, out);
-        }
+        self.overdue(now, wall, out);
         if self.items.len() > ITEMS_MAX {
             self.stop("count_mismatch", "items without an end", wall, out);
         }
