@@ -285,6 +285,8 @@ pub struct Line {
     gate_reset: bool,
     /// Results without an item since the last good item.
     surplus: u32,
+    /// Bad items since the last label that was read in its order.
+    gone_by: u32,
     /// Triggers without a result that no stray result has made up for: a late result may have been taken for the next
     /// item's, and so on. Until it is zero again no result is trusted.
     owed: u32,
@@ -328,6 +330,7 @@ impl Line {
             gate_last: None,
             gate_reset: false,
             surplus: 0,
+            gone_by: 0,
             owed: 0,
             next_txn: 0,
             batch: commits::Batch::default(),

@@ -46,6 +46,8 @@ struct Ahead {
     issue: IssueNo,
     code: Identity,
     doubtful: bool,
+    /// From before a resume: its item may have gone by while nobody read it.
+    earlier: bool,
 }
 
 /// The tracker of one printer's labels.
@@ -61,7 +63,7 @@ pub struct Tracker {
 impl Tracker {
     /// A code was handed to the printer. Issue numbers only grow.
     pub fn issued(&mut self, issue: IssueNo, code: Identity, doubtful: bool) {
-        self.ahead.push_back(Ahead { issue, code, doubtful });
+        self.ahead.push_back(Ahead { issue, code, doubtful, earlier: false });
     }
 
     /// The job's outcome is in doubt: the label may never come, and its absence is no gap.
@@ -77,9 +79,10 @@ impl Tracker {
         self.behind.retain(|_, c| c != code);
     }
 
-    /// Labels that are expected and neither doubtful nor left behind: what is on its way.
+    /// Labels that will surely come: expected, not doubtful, and not from before a resume.
     pub fn on_the_way(&self) -> u32 {
-        u32::try_from(self.ahead.iter().filter(|a| !a.doubtful).count()).unwrap_or(u32::MAX)
+        let sure = self.ahead.iter().filter(|a| !a.doubtful && !a.earlier).count();
+        u32::try_from(sure).unwrap_or(u32::MAX)
     }
 
     /// Codes that were issued and not read, as far as the tracker remembers them.
@@ -102,12 +105,16 @@ impl Tracker {
         u32::try_from(self.ahead.len()).unwrap_or(u32::MAX)
     }
 
-    /// The next read may stand anywhere in the order. A person has looked: doubtful labels hold no room any more.
+    /// The next read may stand anywhere in the order. A person has looked: doubtful labels, and those that did not come
+    /// since the resume before, hold no room any more. The others keep their order, and nobody waits for them: their
+    /// items may have gone by while nobody read.
     pub fn resync(&mut self) {
         self.anywhere = true;
-        let (gone, kept) = std::mem::take(&mut self.ahead).into_iter().partition(|a: &Ahead| a.doubtful);
+        let (gone, kept) =
+            std::mem::take(&mut self.ahead).into_iter().partition(|a: &Ahead| a.doubtful || a.earlier);
         let gone: VecDeque<Ahead> = gone;
         self.ahead = kept;
+        self.ahead.iter_mut().for_each(|a| a.earlier = true);
         self.behind.extend(gone.into_iter().map(|a| (a.issue, a.code)));
     }
 
@@ -224,5 +231,16 @@ mod tests {
         t.resync();
         assert!(matches!(t.read(IssueNo(8), L), Step::Gap { .. }));
         assert!(matches!(t.read(IssueNo(16), L), Step::Jump { .. }));
+    }
+
+    #[test]
+    fn labels_from_before_a_resume_are_not_waited_for_and_hold_room_until_the_next() {
+        let mut t = tracker(5);
+        t.resync();
+        assert_eq!((t.on_the_way(), t.ahead()), (0, 5));
+        assert_eq!(t.read(IssueNo(1), L), Step::InOrder);
+        t.resync();
+        assert_eq!((t.on_the_way(), t.ahead()), (0, 0));
+        assert_eq!(t.read(IssueNo(3), L), Step::Refed);
     }
 }

@@ -134,6 +134,7 @@ impl Line {
         self.repeats = 0;
         self.jumps = 0;
         self.surplus = 0;
+        self.gone_by = 0;
         // The belt stood, so whatever was late has come.
         self.owed = 0;
         self.pool_empty = None;

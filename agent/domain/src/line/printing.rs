@@ -133,9 +133,12 @@ impl Line {
         }
     }
 
-    /// Good items still on their way: labels expected, codes asked for, items with leave to pass.
+    /// Good items still on their way: labels expected, codes asked for, items with leave to pass. An item that went by
+    /// bad since the last label in order took a label with it; without it the last label of a run would be waited for.
     fn coming(&self) -> u32 {
-        let labels: u32 = self.printers.iter().map(|p| p.tracker.on_the_way() + p.asked).sum();
+        let expected: u32 = self.printers.iter().map(|p| p.tracker.on_the_way()).sum();
+        let asked: u32 = self.printers.iter().map(|p| p.asked).sum();
+        let labels = expected.saturating_sub(self.gone_by).saturating_add(asked);
         let items = self.items.iter().filter(|(_, i)| i.is_good_or_judging()).count();
         labels.saturating_add(u32::try_from(items).unwrap_or(u32::MAX))
     }

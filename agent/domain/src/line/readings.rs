@@ -187,6 +187,7 @@ impl Line {
     ) {
         let Some(item) = self.items.get_mut(tag) else { return };
         item.seen = Seen::Bad(reason);
+        self.gone_by = self.gone_by.saturating_add(1);
         let rejected = item.rejected;
         out.push(Effect::Gate(GateOrder::Reject(tag)));
         if let Some(code) = code {
@@ -318,12 +319,18 @@ impl Line {
         let limits = self.config.order;
         let step = self.printers.get_mut(usize::from(no.0))?.tracker.read(issue, limits);
         match step {
-            Step::InOrder | Step::Refed => {
+            Step::InOrder => {
+                self.jumps = 0;
+                self.gone_by = 0;
+                None
+            }
+            Step::Refed => {
                 self.jumps = 0;
                 None
             }
             Step::Gap { left_behind } => {
                 self.jumps = 0;
+                self.gone_by = 0;
                 for one in &left_behind {
                     self.incident(Some(one), None, "gap", String::new(), wall);
                 }

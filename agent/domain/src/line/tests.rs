@@ -494,6 +494,40 @@ fn a_run_does_not_close_over_an_unknown_pass_and_closes_when_it_is_declared() {
 }
 
 #[test]
+fn a_last_label_that_nobody_read_is_made_up_for() {
+    let mut d = Desk::started(LineKind::PrintAndApply, 2);
+    let prints = |acts: &[Effect]| acts.iter().filter(|e| matches!(e, Effect::Print(..))).count();
+    let job = |n| JobId { run: RunId(1), issue: IssueNo(n) };
+    for n in 1..=2 {
+        d.input(Input::Printer(PrinterNo(0), PrinterEvent::Printed(job(n))));
+    }
+    assert_eq!(passes(&d.one(1, &code(1))), vec![tag(1)]);
+    d.gate(GateEvent::Passed(tag(1)));
+    d.settle();
+    d.out.clear();
+    // The second item bears the last label, and the reader says nothing.
+    d.item(2);
+    d.wait(100);
+    d.gate(GateEvent::Rejected(tag(2)));
+    d.settle();
+    assert_eq!(prints(&d.out), 1, "one more label is printed");
+    assert_eq!(passes(&d.one(3, &code(3))), vec![tag(3)]);
+}
+
+#[test]
+fn labels_that_went_by_during_a_restart_are_not_waited_for_after_a_resume() {
+    let mut recovered = recovered(1, None);
+    let run = recovered.run.as_mut().unwrap();
+    run.plan.quantity = 11;
+    run.in_doubt[0].1 = JobOutcome::Printed;
+    let mut d = Desk::new(LineKind::PrintAndApply, recovered);
+    d.devices_at(12);
+    d.input(Input::Ask(AskId(1), Ask::Resume, "op".into()));
+    d.settle();
+    assert!(d.out.iter().any(|e| matches!(e, Effect::Print(..))), "the run wants one more item");
+}
+
+#[test]
 fn nothing_is_written_of_a_run_once_its_close_is_written() {
     let mut d = Desk::started(LineKind::PrintAndApply, 0);
     d.input(Input::Ask(AskId(5), Ask::Close { clear: true }, "op".into()));
