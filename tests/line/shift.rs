@@ -51,6 +51,11 @@ impl Shift {
 }
 
 /// Works all shifts at one time, each in its own world, and fails with all that is wrong with any of them.
+/// The long campaign is a command of its own: `TAMGA_LONG=1 cargo test --test line`.
+pub fn long() -> bool {
+    std::env::var_os("TAMGA_LONG").is_some()
+}
+
 pub async fn work(shifts: impl IntoIterator<Item = Shift>) {
     let mut problems: Vec<String> = Vec::new();
     // The agents run on the runtime's threads; the people who tend them share this one.

@@ -3,7 +3,7 @@
 use tamga_simulators::model::plant::Kind;
 use tamga_simulators::model::xtrace::fault::{Fault, FaultPlan, Rule};
 
-use crate::shift::{Shift, work};
+use crate::shift::{Shift, long, work};
 
 /// A small run, and a rule that strikes many of its few requests, and then rests so that the run can end.
 fn shift(rule: Rule) -> Shift {
@@ -15,6 +15,9 @@ fn shift(rule: Rule) -> Shift {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lost_requests_and_answers_end_with_every_report_in_effect_once() {
+    if !long() {
+        return;
+    }
     let often = |fault| shift(Rule::new(fault, 0.4));
     use Fault as F;
     work([F::DropBefore, F::DropAfter, F::ErrorBefore, F::ErrorAfter, F::TooMany, F::Cut].map(often)).await;
@@ -22,6 +25,9 @@ async fn lost_requests_and_answers_end_with_every_report_in_effect_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_that_are_not_what_they_should_be_end_with_every_report_in_effect_once() {
+    if !long() {
+        return;
+    }
     let often = |fault| shift(Rule::new(fault, 0.4));
     use Fault as F;
     work([F::HtmlBefore, F::HtmlAfter, F::Truncated, F::OldAnswer, F::ExtraFields].map(often)).await;
@@ -29,6 +35,9 @@ async fn answers_that_are_not_what_they_should_be_end_with_every_report_in_effec
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_answers_and_bad_packs_end_with_every_report_in_effect_once() {
+    if !long() {
+        return;
+    }
     use Fault as F;
     let slow = |fault| shift(Rule::new(fault, 0.4).with_ms(100, 4_000));
     let often = |fault| shift(Rule::new(fault, 0.6));
