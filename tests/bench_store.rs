@@ -275,9 +275,9 @@ fn life_of(run: RunId, code: Identity, tag: &mut u32) -> Vec<Record> {
     let tag = Tag { boot: 1, number: *tag };
     let at = now();
     records.extend([
-        Record::Job { run, code: code.clone(), outcome: JobOutcome::Printed, at },
+        Record::Job { run, code: code, outcome: JobOutcome::Printed, at },
         Record::Trigger { run, tag, at },
-        Record::Verify { run, code: code.clone(), tag, at: at.plus_ms(700) },
+        Record::Verify { run, code: code, tag, at: at.plus_ms(700) },
         Record::End { run, tag, end: ItemEnd::Passed { code }, at: at.plus_ms(900) },
     ]);
     records

@@ -127,7 +127,7 @@ fn orders(state: &StateTruth, books: &Books) -> Vec<String> {
             found.push(format!("order {po} was made twice, again as {id:?}"));
         }
     }
-    let ours = BTreeSet::from_iter(books.orders.iter().cloned().filter(|(_, id)| id.is_some()));
+    let ours = BTreeSet::from_iter(books.orders.iter().filter(|&(_, id)| id.is_some()).cloned());
     let theirs = BTreeSet::from_iter(theirs);
     found.extend(theirs.difference(&ours).map(|o| format!("order {o:?} is upstream and not in the books")));
     found.extend(ours.difference(&theirs).map(|o| format!("order {o:?} is in the books and not upstream")));

@@ -11,7 +11,7 @@ use tokio::time::{Instant, interval};
 
 use crate::world::compare;
 use crate::world::operator::{Deeds, Operator};
-use crate::world::{self, GTIN, ReaderLink, Wanted, World, scratch, until};
+use crate::world::{self, GTIN, Wanted, World, scratch, until};
 
 /// A run of a few seconds that hangs is told after this.
 const RUN_MAX: Duration = Duration::from_secs(75);
@@ -31,7 +31,7 @@ impl Shift {
         let roll = if kind == Kind::PrePrinted { 4 * items } else { 0 };
         let wanted = Wanted {
             kind,
-            items_per_min: 1200,
+            items_per_min: 600,
             roll,
             // Ordered before the run: the state refuses codes that were ordered after the production date.
             order: 400,
@@ -81,16 +81,11 @@ async fn one(shift: Shift) -> Vec<String> {
     let dir = scratch(&format!("line-{}", shift.name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")));
     let world = World::build(&shift.wanted, &dir).await;
     world.upstream.faults(shift.state.clone());
-    let serial = match &shift.wanted.reader {
-        ReaderLink::Serial(link) => Some(crate::kinds::serial_line(&world, link).await),
-        ReaderLink::Connect | ReaderLink::Listen => None,
-    };
     let config = tamga::config::Config::load(&world.config).unwrap_or_else(|p| panic!("{p}"));
     let agent = tamga::run::start(config).await.unwrap_or_else(|e| panic!("{}", tamga::run::chain(&e)));
     let operator = Operator::new(world.api, &dir.join("data"));
     let problems = produce(&shift, &world, &operator).await;
     agent.stop().await;
-    drop(serial);
     let World { plant, upstream, .. } = world;
     plant.shutdown().await;
     // Joins its thread, which must not hold up the other worlds.

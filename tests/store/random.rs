@@ -122,7 +122,7 @@ fn record_of(
         Ask::Verify(n, back) => Record::Verify { run, code: identity(pick(n)), tag: near(back), at },
         Ask::End(n, back, how) => {
             let unknown = w.store.view().pass_unknown(run).unwrap();
-            let known = unknown.iter().find(|(_, t)| *t == near(back)).map(|(c, _)| c.clone());
+            let known = unknown.iter().find(|(_, t)| *t == near(back)).map(|(c, _)| *c);
             let end = match (how, known) {
                 (0, Some(code)) => ItemEnd::Passed { code },
                 (0, None) => ItemEnd::Passed { code: identity(pick(n)) },
@@ -134,7 +134,7 @@ fn record_of(
         }
         Ask::Settle(n, passed) => {
             let unknown = w.store.view().pass_unknown(run).unwrap();
-            let code = unknown.get(usize::from(n) % unknown.len().max(1)).map(|(c, _)| c.clone());
+            let code = unknown.get(usize::from(n) % unknown.len().max(1)).map(|(c, _)| *c);
             let (how, who) = ("seen".into(), "anna".into());
             Record::Settle { run, code: code.unwrap_or(identity(pick(n))), passed, how, who, at }
         }

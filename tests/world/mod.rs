@@ -53,8 +53,6 @@ pub enum ReaderLink {
     Connect,
     /// The reader calls the agent.
     Listen,
-    /// The agent opens a serial line; the test joins it to the reader's socket.
-    Serial(PathBuf),
 }
 
 impl Default for Wanted {
@@ -120,7 +118,6 @@ impl World {
                 format!("connect = \"{reader}\"")
             }
             ReaderLink::Listen => format!("listen = \"{called}\"\npeers = [\"127.0.0.1\"]"),
-            ReaderLink::Serial(path) => format!("serial = \"{}\"\nbaud = 115200", path.display()),
         };
         let printer = match wanted.kind {
             Kind::PrePrinted => String::new(),

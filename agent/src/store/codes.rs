@@ -109,11 +109,11 @@ impl Tx<'_> {
                 // It went back already.
                 Some(_) if outcome == JobOutcome::Refused => Ok(None),
                 Some(_) => Err(no_step(code, State::Pooled, Happening::JobRefused)),
-                None => Err(Rule::UnknownCode(code.clone()).into()),
+                None => Err(Rule::UnknownCode(*code).into()),
             };
         };
         if row.run != Some(run) {
-            return Err(Rule::OtherRun { code: code.clone(), run }.into());
+            return Err(Rule::OtherRun { code: *code, run }.into());
         }
         if outcome == JobOutcome::Refused && row.state == State::Issued {
             self.back_to_pool(&key, &row, run)?;
@@ -130,7 +130,7 @@ impl Tx<'_> {
         let detail = format!("{:?}", row.state);
         let (run, tag) = (Some(run), row.tag);
         self.incident(Incident { run, code: Some(code), tag, key: "late_refusal", detail: &detail, at })?;
-        Ok(Some(Answer::Contradicted(code.clone())))
+        Ok(Some(Answer::Contradicted(*code)))
     }
 
     /// The one way back: a code that was certainly not printed.
@@ -153,12 +153,12 @@ impl Tx<'_> {
         let run_row = self.run_row(run)?.open()?;
         let key = self.key(code)?;
         if key.gtin != run_row.gtin_id {
-            return Err(Rule::OtherRun { code: code.clone(), run }.into());
+            return Err(Rule::OtherRun { code: *code, run }.into());
         }
         let row = self.code(&key)?;
         if let Some(row) = &row {
             if row.run != Some(run) {
-                return Err(Rule::OtherRun { code: code.clone(), run }.into());
+                return Err(Rule::OtherRun { code: *code, run }.into());
             }
             if row.tag == Some(tag) {
                 return Ok(());
@@ -190,7 +190,7 @@ impl Tx<'_> {
         let Some((tail, block)) = self.stocked(key)? else {
             return match self.pooled(key)? {
                 Some(_) => Err(no_step(key.identity, State::Pooled, Happening::ReadGood)),
-                None => Err(Rule::UnknownCode(key.identity.clone()).into()),
+                None => Err(Rule::UnknownCode(*key.identity).into()),
             };
         };
         let to = step(key.identity, State::Stock, Happening::ReadGood)?;
@@ -251,7 +251,7 @@ impl Tx<'_> {
                     (row.run, row.pass, row.state)
                 {
                     if self.carried_by(run, pass)?.is_some() {
-                        return Ok(Some(Answer::Carried(code.clone())));
+                        return Ok(Some(Answer::Carried(*code)));
                     }
                     self.hold(run, pass, row.block, None, "spoiled", at)?;
                 }
@@ -284,7 +284,7 @@ impl Tx<'_> {
             self.must("a code of the stock", 1, sql, (key.gtin, key.serial()))?;
             (to, tail, block)
         } else {
-            return Err(Rule::UnknownCode(key.identity.clone()).into());
+            return Err(Rule::UnknownCode(*key.identity).into());
         };
         let sql = "INSERT INTO codes(gtin_id, serial, tail, block_no, state) VALUES(?1, ?2, ?3, ?4, ?5)";
         self.run(sql, params![key.gtin, key.serial(), tail, block.0, state_number(to)])?;

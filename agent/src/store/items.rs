@@ -115,7 +115,7 @@ impl Tx<'_> {
         let how = How::Rejected(reason.key());
         // The code verified for this item shares its fate, named or not.
         let verified = match code {
-            Some(code) => Some(code.clone()),
+            Some(code) => Some(*code),
             None => self.unknown_of_tag(run.run, tag)?.map(|serial| self.named(run, &serial)).transpose()?,
         };
         if let Some(code) = verified {
@@ -139,9 +139,9 @@ impl Tx<'_> {
     ) -> Result<Option<Answer>, Fault> {
         let run_row = self.run_row(run)?;
         let key = self.key(code)?;
-        let row = self.code(&key)?.ok_or_else(|| Rule::UnknownCode(code.clone()))?;
+        let row = self.code(&key)?.ok_or_else(|| Rule::UnknownCode(*code))?;
         if row.run != Some(run) {
-            return Err(Rule::OtherRun { code: code.clone(), run }.into());
+            return Err(Rule::OtherRun { code: *code, run }.into());
         }
         match (row.state, row.pass, passed) {
             (State::Verified(Whereabouts::Passed), Some(pass), true) => {
@@ -262,9 +262,9 @@ impl Tx<'_> {
 
     /// The code, which must have been verified for this item.
     fn of_this_item(&self, run: RunId, tag: Tag, code: &Identity) -> Result<CodeRow, Fault> {
-        let row = self.code(&self.key(code)?)?.ok_or_else(|| Rule::UnknownCode(code.clone()))?;
+        let row = self.code(&self.key(code)?)?.ok_or_else(|| Rule::UnknownCode(*code))?;
         if row.run != Some(run) {
-            return Err(Rule::OtherRun { code: code.clone(), run }.into());
+            return Err(Rule::OtherRun { code: *code, run }.into());
         }
         if row.tag == Some(tag) { Ok(row) } else { Err(Rule::TagNotOpen { run, tag }.into()) }
     }

@@ -305,7 +305,7 @@ impl Tx<'_> {
         for code in codes {
             let key = Key { gtin: self.gtin_id_or_new(&code.identity.gtin)?, identity: &code.identity };
             if self.has(&key)? {
-                refused.push((code.identity.clone(), GIVEN_TWICE.to_string()));
+                refused.push((code.identity, GIVEN_TWICE.to_string()));
                 continue;
             }
             let sql = "INSERT INTO stock(gtin_id, serial, tail, block_no) VALUES(?1, ?2, ?3, ?4)";

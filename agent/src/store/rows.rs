@@ -180,7 +180,7 @@ impl Tx<'_> {
     pub(super) fn key<'i>(&self, identity: &'i Identity) -> Result<Key<'i>, Fault> {
         match self.gtin_id(&identity.gtin)? {
             Some(gtin) => Ok(Key { gtin, identity }),
-            None => Err(Rule::UnknownCode(identity.clone()).into()),
+            None => Err(Rule::UnknownCode(*identity).into()),
         }
     }
 
@@ -227,10 +227,10 @@ impl Tx<'_> {
 
 /// The table of the lives of codes, with the code's name in the refusal.
 pub(super) fn step(code: &Identity, from: State, happening: Happening) -> Result<State, Fault> {
-    next(from, happening).map_err(|step| Rule::Step { code: code.clone(), step }.into())
+    next(from, happening).map_err(|step| Rule::Step { code: *code, step }.into())
 }
 
 /// The refusal of a step that the table does not have.
 pub(super) fn no_step(code: &Identity, from: State, happening: Happening) -> Fault {
-    Rule::Step { code: code.clone(), step: NoSuchStep { from, happening } }.into()
+    Rule::Step { code: *code, step: NoSuchStep { from, happening } }.into()
 }

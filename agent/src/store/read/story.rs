@@ -83,7 +83,7 @@ impl View<'_> {
             return Ok(None);
         };
         Ok(Some(CodeStory {
-            code: code.clone(),
+            code: *code,
             state,
             received: self.received(block)?,
             issued: None,
@@ -105,7 +105,7 @@ impl View<'_> {
         let after_opening = |after: i64| Wall(opened).plus_ms(after);
         let ended = row.ended_after.zip(row.verified_after).map(|(e, v)| after_opening(v).plus_ms(e));
         Ok(CodeStory {
-            code: key.identity.clone(),
+            code: *key.identity,
             state,
             received: self.received(row.block)?,
             issued: row.run.map(|run| IssuedFacts {
