@@ -115,7 +115,7 @@ async fn killed_at_random_moments_the_agent_prints_passes_and_applies_each_code_
     drop(replay);
 }
 
-/// Waits until every passed item of every run is applied and no report is open. Codes of an order that nobody needs yet stay on order.
+/// Waits until every passed item of every run is applied, no report is open, and nothing is under way upstream.
 async fn settled(operator: &Operator, agent: &Agent, runs: &[u64]) {
     until("the reports to be settled", SETTLE_MAX, async || {
         agent.must_live();
@@ -128,6 +128,7 @@ async fn settled(operator: &Operator, agent: &Agent, runs: &[u64]) {
         let full = operator.upstream().await?;
         let (upstream, pool) = (&full["upstream"], &full["pool"][0]);
         let quiet = upstream["open_reports"] == 0 && upstream["unknown"] == 0;
+        // Over its low-water mark nothing is ordered and nothing pulled: the rest of an order waits upstream.
         (quiet && pool["codes"].as_u64()? >= u64::from(floor::POOL_MIN)).then_some(())
     })
     .await;

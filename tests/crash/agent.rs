@@ -1,6 +1,7 @@
 //! The agent as a process: started, killed, asked to end.
 
 use std::fs::{File, OpenOptions};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -27,7 +28,8 @@ impl Agent {
     pub fn kill(&mut self) {
         self.must_live();
         self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        let died_of = self.child.wait().unwrap().signal();
+        assert_eq!(died_of, Some(9), "it was killed and did not end by itself\n{}", self.log_tail());
     }
 
     /// What systemd does at once after a crash.

@@ -163,7 +163,10 @@ fn a_planted_difference_of_the_state_system_is_reported() {
     check(|l| l.state.codes[2].status = CodeStatus::Applied, "is applied and is on no item that passed");
     check(|l| l.state.codes[1].status = CodeStatus::Received, "passed and is not applied");
     check(|l| l.state.documents.push(document("report-2", &CODES[1..2])), "is reported by report-1 and by");
-    check(|l| l.state.documents.push(document("report-2", &[])), "in effect and not in the books");
+    check(
+        |l| l.state.documents.push(document("report-2", &[])),
+        "1 reports are in effect and not in the books",
+    );
     check(
         |l| {
             let again = OrderTruth { order_id: "order-2".to_owned(), ..l.state.orders[0].clone() };
@@ -183,7 +186,9 @@ fn a_planted_difference_of_the_books_is_reported() {
     check(|l| l.books.states.clear(), "is printed, passed, and is None");
     check(|l| l.books.packs.clear(), "pack pack-1 of 3 codes is None");
     check(|l| l.books.orders.clear(), "is upstream and not in the books");
-    check(|l| l.books.in_effect.push(None), "is in the books and not in effect");
+    check(|l| l.books.in_effect.push(None), "0 reports are in effect and not in the books, where 1");
+    check(|l| l.books.in_effect.push(Some("X".to_owned())), "report X is in the books and not in effect");
+    check(|l| l.books.in_effect.push(l.books.in_effect[0].clone()), "two of our reports are one upstream");
     check(|l| l.books.reports_open = 1, "reports are still open");
     check(|l| l.books.runs[0].items.passed = 3, "items passed: 3 in the books, 2 in truth");
     check(|l| l.books.runs[0].items.triggers = 2, "items triggers: 2 in the books, 3 in truth");

@@ -505,9 +505,11 @@ fn a_last_label_that_nobody_read_is_made_up_for() {
     d.gate(GateEvent::Passed(tag(1)));
     d.settle();
     d.out.clear();
-    // The second item bears the last label, and the reader says nothing.
+    // The second item bears the last label, and the reader cannot read it.
+    d.wait(50);
     d.item(2);
-    d.wait(100);
+    d.wait(10);
+    d.input(Input::Reader(ReaderNo(0), ReaderEvent::NoRead { at: d.now }));
     d.gate(GateEvent::Rejected(tag(2)));
     d.settle();
     assert_eq!(prints(&d.out), 1, "one more label is printed");
