@@ -152,9 +152,11 @@ pub enum GateEvent {
     Seen {
         as_of: Time,
     },
+    /// An item stood at the trigger at this moment, give or take `within`.
     Item {
         tag: Tag,
         at: Time,
+        within: Duration,
     },
     Passed(Tag),
     Rejected(Tag),

@@ -171,7 +171,7 @@ fn an_item_told_late_is_not_overdue_while_its_result_stands_behind_it() {
     let bytes = layout().render_full(&code(1)).expect("fits");
     let read_at = triggered.after(Duration::from_millis(10));
     let turn = [
-        Input::Gate(GateEvent::Item { tag: tag(1), at: triggered }),
+        Input::Gate(GateEvent::Item { tag: tag(1), at: triggered, within: Duration::ZERO }),
         Input::Gate(GateEvent::Seen { as_of: d.now }),
         Input::Reader(ReaderNo(0), ReaderEvent::Read { bytes, at: read_at }),
     ];
