@@ -54,6 +54,8 @@ pub struct Line {
     pub reader: SocketAddr,
     pub gate: SocketAddr,
     codes: Vec<Vec<u8>>,
+    /// The gates' clocks count from here.
+    begun: Instant,
     shared: Arc<Mutex<Gate>>,
     to_agent: Arc<Mutex<Option<TcpStream>>>,
 }
@@ -70,6 +72,7 @@ impl Line {
             reader: reader.local_addr().unwrap(),
             gate: gate.local_addr().unwrap(),
             codes,
+            begun,
             shared: Arc::default(),
             to_agent: Arc::default(),
         };
@@ -105,10 +108,12 @@ enum Act {
 }
 
 /// The belt of all lines. Ends when every code was on an item that met its fate, or when the sender goes.
-pub fn belt(lines: &[Line], items_per_min: u32, begun: Instant) -> (Sender<()>, JoinHandle<()>) {
+pub fn belt(lines: &[Line], items_per_min: u32) -> (Sender<()>, JoinHandle<()>) {
     let (stop, stopped) = channel();
-    let lines: Vec<_> =
-        lines.iter().map(|l| (l.codes.clone(), Arc::clone(&l.shared), Arc::clone(&l.to_agent))).collect();
+    let lines: Vec<_> = lines
+        .iter()
+        .map(|l| (l.codes.clone(), l.begun, Arc::clone(&l.shared), Arc::clone(&l.to_agent)))
+        .collect();
     let thread = std::thread::spawn(move || {
         let period = Duration::from_secs(60) / items_per_min;
         let mut due: BinaryHeap<Reverse<(Instant, usize, Act)>> = BinaryHeap::new();
@@ -122,10 +127,10 @@ pub fn belt(lines: &[Line], items_per_min: u32, begun: Instant) -> (Sender<()>, 
             if wait(&stopped, at) {
                 return;
             }
-            let (codes, shared, to_agent) = &lines[n];
+            let (codes, begun, shared, to_agent) = &lines[n];
             match act {
                 Act::Trigger => {
-                    let again = trigger(&mut lock(shared), codes.len(), begun);
+                    let again = trigger(&mut lock(shared), codes.len(), *begun);
                     if let Some(Some(tag)) = again {
                         due.push(Reverse((at + READ_AFTER, n, Act::Read(tag))));
                         due.push(Reverse((at + GATE_AFTER, n, Act::AtGate(tag))));

@@ -54,7 +54,14 @@ pub struct Item {
 impl Item {
     /// Nothing is known of it but when it came.
     pub fn open(at: Time) -> Item {
-        Item { at, within: Duration::ZERO, seen: Seen::Open, rejected: false, withdrawn: false, verified: None }
+        Item {
+            at,
+            within: Duration::ZERO,
+            seen: Seen::Open,
+            rejected: false,
+            withdrawn: false,
+            verified: None,
+        }
     }
 
     /// Whether its trigger may have fired in this span.
@@ -180,10 +187,7 @@ mod tests {
     fn items(at: &[u64]) -> Items {
         let mut items = Items::default();
         for (n, t) in (1..).zip(at) {
-            items.insert(
-                tag(n),
-                Item::open(ms(*t)),
-            );
+            items.insert(tag(n), Item::open(ms(*t)));
         }
         items.gate_seen(ms(1_000_000));
         items
