@@ -22,6 +22,8 @@ pub struct Measured {
     pub rejected: u32,
     /// From the write of a read to the pass, in microseconds.
     pub verdicts_us: Vec<u64>,
+    /// When each of them was, in milliseconds of the gates' clocks.
+    pub at_ms: Vec<u64>,
     pub polls: u64,
 }
 
@@ -219,7 +221,7 @@ fn answer(pdu: &[u8], gate: &mut Gate, begun: Instant) -> Vec<u8> {
             gate.write(first + n, word(6 + 2 * n));
         }
         if (2..66).contains(&first) && count == 2 {
-            gate.note_pass(two(word(6), word(8)));
+            gate.note_pass(two(word(6), word(8)), begun);
         }
         return pdu[..5].to_vec();
     }
@@ -243,10 +245,11 @@ impl Gate {
         }
     }
 
-    fn note_pass(&mut self, tag: u32) {
+    fn note_pass(&mut self, tag: u32, begun: Instant) {
         if let Some(read_at) = self.read_at.remove(&tag) {
             let us = u64::try_from(read_at.elapsed().as_micros()).unwrap();
             self.measured.verdicts_us.push(us);
+            self.measured.at_ms.push(u64::try_from(begun.elapsed().as_millis()).unwrap());
         }
     }
 
