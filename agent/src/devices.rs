@@ -321,7 +321,7 @@ fn gate_event(event: gate::GateEvent, opening: &mut Option<u16>) -> Option<GateE
             GateEvent::Disconnected
         }
         E::Seen { as_of } => GateEvent::Seen { as_of: Time(as_of.0) },
-        E::Item { tag, at } => GateEvent::Item { tag: line_tag(tag), at: Time(at.0) },
+        E::Item { tag, at, within } => GateEvent::Item { tag: line_tag(tag), at: Time(at.0), within },
         E::Passed(tag) => GateEvent::Passed(line_tag(tag)),
         E::Rejected(tag) => GateEvent::Rejected(line_tag(tag)),
         E::Lost(tag) => GateEvent::Lost(line_tag(tag)),

@@ -84,9 +84,12 @@ pub async fn run(mut line: Line, mut wires: Wires) -> End {
             Some(input) => {
                 let mut inputs = vec![input];
                 shell.drain(&mut inputs, &mut wires);
+                // The turn ends with a tick, whatever it began with.
+                inputs.retain(|input| !matches!(input, Input::Tick));
                 for input in inputs {
                     line.step(clock::now(), clock::wall(), input, &mut out);
                 }
+                line.step(clock::now(), clock::wall(), Input::Tick, &mut out);
             }
             None => {
                 let pooled = line.product().and_then(|g| wires.pooled.borrow().get(&g).copied());

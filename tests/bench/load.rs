@@ -22,6 +22,8 @@ pub struct Measured {
     pub rejected: u32,
     /// From the write of a read to the pass, in microseconds.
     pub verdicts_us: Vec<u64>,
+    /// When each of them was, in milliseconds of the gates' clocks.
+    pub at_ms: Vec<u64>,
     pub polls: u64,
 }
 
@@ -54,6 +56,8 @@ pub struct Line {
     pub reader: SocketAddr,
     pub gate: SocketAddr,
     codes: Vec<Vec<u8>>,
+    /// The gates' clocks count from here.
+    begun: Instant,
     shared: Arc<Mutex<Gate>>,
     to_agent: Arc<Mutex<Option<TcpStream>>>,
 }
@@ -70,6 +74,7 @@ impl Line {
             reader: reader.local_addr().unwrap(),
             gate: gate.local_addr().unwrap(),
             codes,
+            begun,
             shared: Arc::default(),
             to_agent: Arc::default(),
         };
@@ -105,10 +110,12 @@ enum Act {
 }
 
 /// The belt of all lines. Ends when every code was on an item that met its fate, or when the sender goes.
-pub fn belt(lines: &[Line], items_per_min: u32, begun: Instant) -> (Sender<()>, JoinHandle<()>) {
+pub fn belt(lines: &[Line], items_per_min: u32) -> (Sender<()>, JoinHandle<()>) {
     let (stop, stopped) = channel();
-    let lines: Vec<_> =
-        lines.iter().map(|l| (l.codes.clone(), Arc::clone(&l.shared), Arc::clone(&l.to_agent))).collect();
+    let lines: Vec<_> = lines
+        .iter()
+        .map(|l| (l.codes.clone(), l.begun, Arc::clone(&l.shared), Arc::clone(&l.to_agent)))
+        .collect();
     let thread = std::thread::spawn(move || {
         let period = Duration::from_secs(60) / items_per_min;
         let mut due: BinaryHeap<Reverse<(Instant, usize, Act)>> = BinaryHeap::new();
@@ -122,10 +129,10 @@ pub fn belt(lines: &[Line], items_per_min: u32, begun: Instant) -> (Sender<()>, 
             if wait(&stopped, at) {
                 return;
             }
-            let (codes, shared, to_agent) = &lines[n];
+            let (codes, begun, shared, to_agent) = &lines[n];
             match act {
                 Act::Trigger => {
-                    let again = trigger(&mut lock(shared), codes.len(), begun);
+                    let again = trigger(&mut lock(shared), codes.len(), *begun);
                     if let Some(Some(tag)) = again {
                         due.push(Reverse((at + READ_AFTER, n, Act::Read(tag))));
                         due.push(Reverse((at + GATE_AFTER, n, Act::AtGate(tag))));
@@ -214,7 +221,7 @@ fn answer(pdu: &[u8], gate: &mut Gate, begun: Instant) -> Vec<u8> {
             gate.write(first + n, word(6 + 2 * n));
         }
         if (2..66).contains(&first) && count == 2 {
-            gate.note_pass(two(word(6), word(8)));
+            gate.note_pass(two(word(6), word(8)), begun);
         }
         return pdu[..5].to_vec();
     }
@@ -238,10 +245,11 @@ impl Gate {
         }
     }
 
-    fn note_pass(&mut self, tag: u32) {
+    fn note_pass(&mut self, tag: u32, begun: Instant) {
         if let Some(read_at) = self.read_at.remove(&tag) {
             let us = u64::try_from(read_at.elapsed().as_micros()).unwrap();
             self.measured.verdicts_us.push(us);
+            self.measured.at_ms.push(u64::try_from(begun.elapsed().as_millis()).unwrap());
         }
     }
 

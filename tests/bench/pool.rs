@@ -1,7 +1,8 @@
 //! A data folder with a pool in it, and the price of one durable commit on its disk.
 
 use std::path::Path;
-use std::time::Instant;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 use tamga::store::Store;
 use tamga_domain::ids::{LineNo, RunId, Tag, TxnId};
@@ -13,6 +14,8 @@ use tamga_domain::verdict::Reason;
 
 use crate::made::{ORDER, PRODUCT, code, gtin};
 
+/// From one commit of the floor to the next.
+const EVERY: Duration = Duration::from_millis(20);
 /// Codes of one answer of upstream.
 const BLOCK: u64 = 30_000;
 
@@ -75,8 +78,9 @@ fn block(store: &mut Store, order: tamga_domain::ids::OrderNo, first: u64, end: 
     }
 }
 
-/// The times of single durable commits of one item's records, in microseconds.
-pub fn commits(dir: &Path, count: u32) -> Vec<u64> {
+/// The times of single durable commits of one item's records, in microseconds: one every 20 ms until `stop` says so,
+/// so that they meet whatever the disk and the processors do during the run.
+pub fn commits(dir: &Path, stop: &Receiver<()>) -> Vec<u64> {
     let mut store = Store::open(dir, "0a1b2c3e").unwrap();
     let plan = RunPlan {
         key: format!("floor-{}", now().0),
@@ -92,7 +96,13 @@ pub fn commits(dir: &Path, count: u32) -> Vec<u64> {
     let Answer::Run(run) = apply(&mut store, vec![opened])[0] else { panic!("no run") };
     let state = |state| Record::RunState { run, state, why: String::new(), who: who.clone(), at: now() };
     apply(&mut store, vec![state(RunState::Running)]);
-    let times = (1..=count).map(|n| one_commit(&mut store, run, n)).collect();
+    let mut times = Vec::new();
+    for n in 1.. {
+        times.push(one_commit(&mut store, run, n));
+        if stop.recv_timeout(EVERY) != Err(RecvTimeoutError::Timeout) {
+            break;
+        }
+    }
     apply(&mut store, vec![state(RunState::Closing)]);
     apply(&mut store, vec![state(RunState::Closed)]);
     times

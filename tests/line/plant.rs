@@ -3,12 +3,9 @@
 
 use tamga_simulators::model::plant::Kind;
 
-use crate::shift::{Shift, long, work};
+use crate::shift::{Shift, work};
 
 async fn check(kind: Kind, faults: &[&str]) {
-    if !long() {
-        return;
-    }
     work(faults.iter().map(|fault| Shift::with_fault(kind, fault))).await;
 }
 
@@ -35,10 +32,10 @@ async fn results_that_come_at_the_wrong_time_end_in_true_books() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_break_end_in_true_books() {
-    check(Kind::PrintAndApply, &["gate-cut=0.001"]).await;
+    check(Kind::PrintAndApply, &["printer-cut=0.02", "reader-cut=0.1", "gate-cut=0.001"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn power_that_fails_ends_in_true_books() {
-    check(Kind::PrintAndApply, &["printer-power=0.03"]).await;
+    check(Kind::PrintAndApply, &["printer-power=0.03", "gate-power=0.03"]).await;
 }

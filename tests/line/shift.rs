@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tamga_simulators::fault::FaultPlan;
+use tamga_simulators::fault::{FaultKind, FaultPlan};
 use tamga_simulators::model::plant::Kind;
 use tamga_simulators::model::plant_orders::Order;
 use tamga_simulators::model::xtrace::fault as state_fault;
@@ -11,7 +11,7 @@ use tokio::time::{Instant, interval};
 
 use crate::world::compare;
 use crate::world::operator::{Deeds, Operator};
-use crate::world::{self, GTIN, Wanted, World, scratch, until};
+use crate::world::{self, GTIN, ReaderLink, Wanted, World, scratch, until};
 
 /// A run of a few seconds that hangs is told after this.
 const RUN_MAX: Duration = Duration::from_secs(75);
@@ -27,13 +27,12 @@ pub struct Shift {
 
 impl Shift {
     pub fn of(kind: Kind, name: &str) -> Shift {
-        let items = 50;
+        let items = 40;
         let roll = if kind == Kind::PrePrinted { 4 * items } else { 0 };
         let wanted = Wanted {
             kind,
             items_per_min: 600,
             roll,
-            // Ordered before the run: the state refuses codes that were ordered after the production date.
             order: 400,
             low_water: 100,
             pull: 50,
@@ -51,17 +50,17 @@ impl Shift {
 }
 
 /// Works all shifts at one time, each in its own world, and fails with all that is wrong with any of them.
-/// The long campaign is a command of its own: `TAMGA_LONG=1 cargo test --test line`.
-pub fn long() -> bool {
-    std::env::var_os("TAMGA_LONG").is_some()
-}
-
 pub async fn work(shifts: impl IntoIterator<Item = Shift>) {
+    // RUST_LOG=debug shows what an agent does; another test may have set it up already.
+    let log = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env());
+    drop(log.with_test_writer().try_init());
+    // LINE_ONLY=name leaves out all worlds but those whose name has it.
+    let only = std::env::var("LINE_ONLY").unwrap_or_default();
+    let shifts = shifts.into_iter().filter(|shift| shift.name.contains(&only));
     let mut problems: Vec<String> = Vec::new();
     // The agents run on the runtime's threads; the people who tend them share this one.
     let local = LocalSet::new();
-    let working: Vec<_> =
-        shifts.into_iter().map(|shift| (shift.name.clone(), local.spawn_local(one(shift)))).collect();
+    let working: Vec<_> = shifts.map(|shift| (shift.name.clone(), local.spawn_local(one(shift)))).collect();
     let all = local.run_until(async {
         for (name, shift) in working {
             match shift.await {
@@ -86,11 +85,16 @@ async fn one(shift: Shift) -> Vec<String> {
     let dir = scratch(&format!("line-{}", shift.name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")));
     let world = World::build(&shift.wanted, &dir).await;
     world.upstream.faults(shift.state.clone());
+    let serial = match &shift.wanted.reader {
+        ReaderLink::Serial(link) => Some(crate::kinds::serial_line(&world, link).await),
+        ReaderLink::Connect | ReaderLink::Listen => None,
+    };
     let config = tamga::config::Config::load(&world.config).unwrap_or_else(|p| panic!("{p}"));
     let agent = tamga::run::start(config).await.unwrap_or_else(|e| panic!("{}", tamga::run::chain(&e)));
     let operator = Operator::new(world.api, &dir.join("data"));
     let problems = produce(&shift, &world, &operator).await;
     agent.stop().await;
+    drop(serial);
     let World { plant, upstream, .. } = world;
     plant.shutdown().await;
     // Joins its thread, which must not hold up the other worlds.
@@ -107,7 +111,7 @@ async fn produce(shift: &Shift, world: &World, operator: &Operator) -> Vec<Strin
     until("the agent's API", Duration::from_secs(20), async || operator.status().await).await;
     if wanted.kind == Kind::PrePrinted {
         let taken = operator.import("roll-1", "water", &world.roll).await.unwrap();
-        assert_eq!(taken, world.roll.len() as u64);
+        assert_eq!(taken, u64::from(wanted.roll));
     } else {
         until("codes from the state system", Duration::from_secs(60), async || {
             let level = operator.pooled(GTIN).await?;
@@ -141,7 +145,9 @@ async fn run_out(world: &World, operator: &Operator, deeds: &mut Deeds) -> Resul
     loop {
         look.tick().await;
         let Some(line) = operator.line().await else { continue };
-        if line["stopped_by"]["key"].as_str().is_some_and(|k| k.ends_with("quantity_reached")) {
+        // A line that stood for another reason when the last pass became known is complete all the same.
+        let (passed, wanted) = (&line["run"]["passed"], &line["run"]["plan"]["quantity"]);
+        if line["stopped_by"].is_object() && passed.as_u64() >= wanted.as_u64() && passed.is_u64() {
             return Ok(());
         }
         operator.tend(&line, &world.plant.truth(), deeds).await;
@@ -181,7 +187,14 @@ async fn differences(
     deeds: &Deeds,
 ) -> Vec<String> {
     let findings = compare::books(sheet, &world.plant.truth(), &world.upstream.truth(), operator).await;
-    let differs = findings.iter().filter(|f| !f.agrees());
+    let forgotten =
+        world.plant.faults().iter().find(|f| f.kind == FaultKind::GatePower).map_or(0, |f| f.struck);
+    // A gate that loses power at a trigger forgets the tag before anybody could ask; its item is in the bin.
+    let unknowable = |f: &compare::Finding| {
+        let (agent, truth) = (f.agent.parse::<u64>().unwrap_or(0), f.truth.parse::<u64>().unwrap_or(0));
+        f.what == "triggers" && (1..=forgotten).contains(&truth.saturating_sub(agent))
+    };
+    let differs = findings.iter().filter(|f| !f.agrees() && !unknowable(f));
     let mut problems: Vec<String> =
         differs.map(|f| format!("{}: agent {}, truth {}", f.what, f.agent, f.truth)).collect();
     if !problems.is_empty() {

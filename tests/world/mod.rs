@@ -53,6 +53,8 @@ pub enum ReaderLink {
     Connect,
     /// The reader calls the agent.
     Listen,
+    /// The agent opens a serial line; the test joins it to the reader's socket.
+    Serial(PathBuf),
 }
 
 impl Default for Wanted {
@@ -118,6 +120,7 @@ impl World {
                 format!("connect = \"{reader}\"")
             }
             ReaderLink::Listen => format!("listen = \"{called}\"\npeers = [\"127.0.0.1\"]"),
+            ReaderLink::Serial(path) => format!("serial = \"{}\"\nbaud = 115200", path.display()),
         };
         let printer = match wanted.kind {
             Kind::PrePrinted => String::new(),
@@ -196,7 +199,7 @@ gap_max = 3
 no_read = ["NOREAD"]
 several_delimiter = "\t"
 latency_ms_min = 4
-latency_ms_max = 45
+latency_ms_max = {window}
 
 [lines.l1.gate.modbus]
 address = "{gate}"
@@ -209,6 +212,8 @@ poll_ms = 2
             key = key.display(),
             pull = wanted.pull,
             report = wanted.report_every_s,
+            // As long as one item at a time can be in it: the tests' machine may be busy.
+            window = (54_000 / wanted.items_per_min.max(1)).clamp(10, 150),
         )
     }
 }

@@ -9,6 +9,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::StoreError;
@@ -107,6 +108,9 @@ fn settings_of_any(conn: &Connection) -> Result<(), NotSet> {
     set(conn, "temp_store", "MEMORY", "2")?;
     set(conn, "trusted_schema", false, "0")?;
     set(conn, "cell_size_check", true, "1")?;
+    // Plans never depend on bound values. Without this, a statement on a table with partial indexes is planned anew each
+    // time that its values change: a tenth of the agent's work.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(NotSet::Sql)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Ok(())
 }

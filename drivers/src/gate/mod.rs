@@ -10,6 +10,8 @@ pub(crate) mod pdu;
 pub(crate) mod ring;
 pub(crate) mod track;
 
+use std::time::Duration;
+
 use crate::fault::{Fault, FaultKind};
 use crate::session::Time;
 
@@ -56,8 +58,10 @@ pub enum GateEvent {
     Item {
         /// Its name.
         tag: Tag,
-        /// When the trigger saw it, on our clock, within half a round trip and the gate's millisecond.
+        /// When the trigger saw it, on our clock.
         at: Time,
+        /// How far off that may be: half a round trip and the gate's millisecond.
+        within: Duration,
     },
     /// The item went through the gate. Each outcome is told once a connection.
     Passed(Tag),

@@ -27,6 +27,9 @@ use crate::session::{Input, Output, Session, Time};
 /// After a connect the gate needs a moment to notice our heartbeat.
 const BEAT_GRACE: Duration = Duration::from_millis(500);
 
+/// The gate's clock counts milliseconds.
+const CLOCK_STEP: Duration = Duration::from_millis(1);
+
 /// Why a look can be read from its answer.
 const LOOK_IS_WHOLE: &str = "the answer has as many registers as the look asked for";
 
@@ -289,12 +292,15 @@ impl ModbusGate {
             out.events.push(GateEvent::Fault(kind.into()));
         }
         // The gate's clock was read between the question and the answer.
-        let read_at = sent + now.since(sent) / 2;
+        let half_trip = now.since(sent) / 2;
+        let read_at = sent + half_trip;
+        let within = half_trip + CLOCK_STEP;
         for (number, clock) in news.items {
             // A trigger ahead of the clock was written while the gate answered: it is new.
             let age_ms = Some(look.clock.wrapping_sub(clock)).filter(|ms| *ms < 0x8000).unwrap_or(0);
             let age = Duration::from_millis(age_ms.into());
-            out.events.push(GateEvent::Item { tag: Tag { boot: self.boot, number }, at: read_at - age });
+            let tag = Tag { boot: self.boot, number };
+            out.events.push(GateEvent::Item { tag, at: read_at - age, within });
         }
         // While the gate has counted an item and not yet written its entry, its picture is as old as before.
         if self.items.told == look.last_tag {

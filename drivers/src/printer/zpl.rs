@@ -38,6 +38,8 @@ const COUNTER_PATIENCE: u32 = 2;
 
 const ASK_STATUS: &[u8] = b"~HS";
 const ASK_COUNTER: &[u8] = b"! U1 getvar \"odometer.total_label_count\"\r\n";
+/// Ends a question that a broken connection left half sent: the printer would take all that follows for its rest.
+const END_OF_LINE: &[u8] = b"\r\n";
 const PAUSE: &[u8] = b"~PP";
 const START: &[u8] = b"~PS";
 const CLEAR: &[u8] = b"~JA";
@@ -128,6 +130,7 @@ impl Zpl {
         self.counter_asked = None;
         self.complained = false;
         self.phase = Phase::Stopping;
+        out.bytes.extend_from_slice(END_OF_LINE);
         out.bytes.extend_from_slice(PAUSE);
         self.ask_status(now, out);
     }

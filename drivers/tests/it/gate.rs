@@ -124,7 +124,8 @@ fn items_are_told_with_their_trigger_s_time_on_our_clock() {
     let asked_at = rig.bench.out.wake.unwrap();
     let events = rig.turn();
     let at = Time(asked_at.0 + 500_000) - Duration::from_millis(10);
-    assert_eq!(events, [counts(1, 0, 0, 0), GateEvent::Item { tag: tag(1), at }]);
+    let within = Duration::from_micros(500 + 1000);
+    assert_eq!(events, [counts(1, 0, 0, 0), GateEvent::Item { tag: tag(1), at, within }]);
     assert_eq!(rig.turn(), [], "once");
 }
 

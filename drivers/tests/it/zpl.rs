@@ -52,7 +52,7 @@ fn kinds(events: &[PrinterEvent]) -> Vec<FaultKind> {
 /// A session that announced its four places; the counter stands at 100.
 fn running(config: ZplConfig) -> Bench<Zpl> {
     let mut bench = Bench::new(Zpl::new(config));
-    assert_eq!(bench.connected(), ("~PP~HS".into(), vec![Connected]));
+    assert_eq!(bench.connected(), ("\r\n~PP~HS".into(), vec![Connected]));
     assert_eq!(bench.hears(PAUSED), (ASK_COUNTER.into(), vec![]));
     assert_eq!(bench.hears("\"99\""), ("~JA~PS~HS".into(), vec![Odometer { total: 99 }]));
     assert_eq!(bench.hears(IDLE), (ASK_COUNTER.into(), vec![]));
@@ -197,7 +197,7 @@ fn a_cut_leaves_what_left_in_doubt_and_refuses_the_rest() {
     );
     assert_eq!(bench.command(print(3)), (String::new(), vec![Refused(JobId(3), gone())]));
     assert_eq!(bench.out.wake, None);
-    assert_eq!(bench.connected(), ("~PP~HS".into(), vec![Connected]), "and begins anew");
+    assert_eq!(bench.connected(), ("\r\n~PP~HS".into(), vec![Connected]), "and begins anew");
 }
 
 #[test]
@@ -268,7 +268,7 @@ fn a_reset_drops_all_and_begins_anew() {
     let mut bench = running(ZplConfig::default());
     bench.command(print(1));
     let (sent, events) = bench.command(PrinterCommand::Reset);
-    assert_eq!(sent, "~PP~HS");
+    assert_eq!(sent, "\r\n~PP~HS");
     assert_eq!(events, [Doubtful(JobId(1), FaultKind::Reset.into()), Ready { free: 0 }]);
 }
 

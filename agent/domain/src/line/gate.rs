@@ -24,7 +24,10 @@ impl Line {
                 self.stop("gate_lost", "", wall, out);
             }
             GateEvent::Seen { as_of } => self.items.gate_seen(as_of),
-            GateEvent::Item { tag, at } => self.on_item(tag, at, wall, out),
+            GateEvent::Item { tag, at, within } => {
+                let item = Item { within, ..Item::open(at) };
+                self.on_item(tag, item, wall, out);
+            }
             GateEvent::Passed(tag) => self.on_passed(tag, wall, out),
             GateEvent::Rejected(tag) => self.on_rejected(tag, wall),
             GateEvent::Lost(tag) => self.on_lost(tag, wall),
@@ -118,7 +121,7 @@ impl Line {
         }
     }
 
-    fn on_item(&mut self, tag: Tag, at: Time, wall: Wall, out: &mut Vec<Effect>) {
+    fn on_item(&mut self, tag: Tag, item: Item, wall: Wall, out: &mut Vec<Effect>) {
         self.gate_last = Some(tag);
         // While a run is being closed the belt is declared empty: what moves there now belongs to no run.
         let Some(run) = self.run.as_ref().filter(|r| r.state != RunState::Closing) else { return };
@@ -137,7 +140,7 @@ impl Line {
         }
         self.lazy(Record::Trigger { run: id, tag, at: wall });
         self.count_trigger(tag);
-        self.items.insert(tag, Item::open(at));
+        self.items.insert(tag, item);
         if !self.running() {
             self.bad(tag, Reason::NotRunning, None, wall, out);
         }

@@ -40,6 +40,8 @@ pub enum Seen {
 pub struct Item {
     /// When its trigger fired, on our clock.
     pub at: Time,
+    /// How far off that may be: a gate that was slow to answer knows less well.
+    pub within: Duration,
     pub seen: Seen,
     /// The gate has rejected it already while it was being judged.
     pub rejected: bool,
@@ -52,7 +54,24 @@ pub struct Item {
 impl Item {
     /// Nothing is known of it but when it came.
     pub fn open(at: Time) -> Item {
-        Item { at, seen: Seen::Open, rejected: false, withdrawn: false, verified: None }
+        Item {
+            at,
+            within: Duration::ZERO,
+            seen: Seen::Open,
+            rejected: false,
+            withdrawn: false,
+            verified: None,
+        }
+    }
+
+    /// Whether its trigger may have fired in this span.
+    fn in_span(&self, from: Time, to: Time) -> bool {
+        from <= self.at.after(self.within) && self.at.before(self.within) <= to
+    }
+
+    /// After this no result of it is in time.
+    fn due(&self, latency: Latency) -> Time {
+        self.at.after(self.within).after(latency.max)
     }
 
     /// Has leave to pass, or may get it.
@@ -116,7 +135,7 @@ impl Items {
         if self.seen_to < to {
             return Belongs::NotKnownYet;
         }
-        let mut open = self.by_tag.iter().filter(|(_, i)| i.seen == Seen::Open && from <= i.at && i.at <= to);
+        let mut open = self.by_tag.iter().filter(|(_, i)| i.seen == Seen::Open && i.in_span(from, to));
         match (open.next(), open.next()) {
             (None, _) => Belongs::Nowhere,
             (Some((tag, _)), None) => Belongs::To(*tag),
@@ -127,27 +146,27 @@ impl Items {
     /// All open tags that a result that arrived at `at` might belong to.
     pub fn might_belong(&self, at: Time, latency: Latency) -> Vec<Tag> {
         let (from, to) = (at.before(latency.max), at.before(latency.min));
-        let open = self.by_tag.iter().filter(|(_, i)| i.seen == Seen::Open && from <= i.at && i.at <= to);
+        let open = self.by_tag.iter().filter(|(_, i)| i.seen == Seen::Open && i.in_span(from, to));
         open.map(|(t, _)| *t).collect()
     }
 
     /// Tags that have a result, and that a result that arrived at `at` could be of as well.
     pub fn answered_within(&self, at: Time, latency: Latency) -> Vec<Tag> {
         let (from, to) = (at.before(latency.max), at.before(latency.min));
-        let could = |i: &Item| i.is_good_or_judging() && from <= i.at && i.at <= to;
+        let could = |i: &Item| i.is_good_or_judging() && i.in_span(from, to);
         self.by_tag.iter().filter(|(_, i)| could(i)).map(|(t, _)| *t).collect()
     }
 
     /// Open tags whose latency window is over: no result will come.
     pub fn overdue(&self, now: Time, latency: Latency) -> Vec<Tag> {
-        let late = |i: &Item| i.seen == Seen::Open && i.at.after(latency.max) < now;
+        let late = |i: &Item| i.seen == Seen::Open && i.due(latency) < now;
         self.by_tag.iter().filter(|(_, i)| late(i)).map(|(t, _)| *t).collect()
     }
 
     /// When the next open tag will be overdue.
     pub fn next_overdue(&self, latency: Latency) -> Option<Time> {
         let open = self.by_tag.values().filter(|i| i.seen == Seen::Open);
-        open.map(|i| i.at.after(latency.max).after(Duration::from_nanos(1))).min()
+        open.map(|i| i.due(latency).after(Duration::from_nanos(1))).min()
     }
 }
 
@@ -168,10 +187,7 @@ mod tests {
     fn items(at: &[u64]) -> Items {
         let mut items = Items::default();
         for (n, t) in (1..).zip(at) {
-            items.insert(
-                tag(n),
-                Item { at: ms(*t), seen: Seen::Open, rejected: false, withdrawn: false, verified: None },
-            );
+            items.insert(tag(n), Item::open(ms(*t)));
         }
         items.gate_seen(ms(1_000_000));
         items
@@ -185,6 +201,15 @@ mod tests {
         assert_eq!(items.belongs(ms(104), L), Belongs::Nowhere);
         assert_eq!(items.belongs(ms(131), L), Belongs::Nowhere);
         assert_eq!(items.belongs(ms(170), L), Belongs::To(tag(2)));
+    }
+
+    #[test]
+    fn an_item_whose_moment_is_not_known_well_leaves_a_read_to_nobody() {
+        let mut items = items(&[100, 160]);
+        assert_eq!(items.belongs(ms(170), L), Belongs::To(tag(2)));
+        items.get_mut(tag(1)).expect("inserted above").within = Duration::from_millis(45);
+        assert_eq!(items.belongs(ms(170), L), Belongs::Several);
+        assert!(items.overdue(ms(170), L).is_empty(), "it may have come at 145");
     }
 
     #[test]

@@ -152,9 +152,11 @@ pub enum GateEvent {
     Seen {
         as_of: Time,
     },
+    /// An item stood at the trigger at this moment, give or take `within`.
     Item {
         tag: Tag,
         at: Time,
+        within: Duration,
     },
     Passed(Tag),
     Rejected(Tag),
@@ -191,6 +193,8 @@ pub enum Input {
     Ask(AskId, Ask, String),
     /// How many codes of the run's product are pooled.
     Pool(u64),
+    /// The end of a turn: all that had arrived was given. What is overdue is judged now and not before, since its
+    /// result may stand behind it in the same turn.
     Tick,
 }
 
@@ -357,6 +361,7 @@ impl Line {
             self.refuse_broken(input, out);
             return;
         }
+        let mut turn_ends = false;
         match input {
             Input::Printer(no, event) => self.on_printer(no, event, wall, out),
             Input::Reader(_, event) => self.on_reader(event, wall, out),
@@ -366,10 +371,12 @@ impl Line {
             Input::CommitFailed(txn, why) => self.on_commit_failed(txn, &why, wall, out),
             Input::Ask(id, ask, who) => self.on_ask(id, ask, &who, now, wall, out),
             Input::Pool(pooled) => self.on_pool(pooled, wall),
-            Input::Tick => {}
+            Input::Tick => turn_ends = true,
         }
         self.settle_waiting(now, wall, out);
-        self.expire(now, wall, out);
+        if turn_ends {
+            self.expire(now, wall, out);
+        }
         self.issue(now, wall, out);
     }
 

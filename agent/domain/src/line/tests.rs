@@ -135,7 +135,7 @@ impl Desk {
 
     fn item(&mut self, n: u32) -> Vec<Effect> {
         let tag = Tag { boot: BOOT, number: n };
-        self.gate(GateEvent::Item { tag, at: self.now })
+        self.gate(GateEvent::Item { tag, at: self.now, within: Duration::ZERO })
     }
 
     /// Answers the oldest commit as a store would.

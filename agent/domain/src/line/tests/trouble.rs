@@ -162,3 +162,22 @@ fn results_that_stay_late_stop_the_line_before_anything_passes() {
     assert!(passes(&d.out).is_empty());
     assert_eq!(d.line.status().stopped_by.as_deref(), Some("stop.count_mismatch"));
 }
+
+#[test]
+fn an_item_told_late_is_not_overdue_while_its_result_stands_behind_it() {
+    let mut d = Desk::started(LineKind::PrintAndApply, 0);
+    let triggered = d.now;
+    d.now = d.now.after(Duration::from_millis(100));
+    let bytes = layout().render_full(&code(1)).expect("fits");
+    let read_at = triggered.after(Duration::from_millis(10));
+    let turn = [
+        Input::Gate(GateEvent::Item { tag: tag(1), at: triggered, within: Duration::ZERO }),
+        Input::Gate(GateEvent::Seen { as_of: d.now }),
+        Input::Reader(ReaderNo(0), ReaderEvent::Read { bytes, at: read_at }),
+    ];
+    for input in turn {
+        d.input(input);
+    }
+    d.input(Input::Tick);
+    assert_eq!(passes(&d.settle()), vec![tag(1)]);
+}
