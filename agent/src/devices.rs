@@ -1,7 +1,7 @@
 //! From configuration to running devices: one task each, its events told to the line in the line's words.
 
 use tamga_domain::ids::{PrinterNo, ReaderNo, Tag};
-use tamga_domain::line::{GateEvent, GateOrder, Input, JobId, PrinterEvent, ReaderEvent};
+use tamga_domain::line::{GateEvent, Input, JobId, PrinterEvent, ReaderEvent};
 use tamga_domain::time::Time;
 use tamga_drivers::gate::modbus::ModbusGate;
 use tamga_drivers::gate::{self, GateCommand};
@@ -13,12 +13,12 @@ use tamga_drivers::run::Pace;
 use tamga_drivers::session;
 use tamga_drivers::trace::Trace;
 use tamga_drivers::transport::{SerialLine, Transport};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::clock;
 use crate::config;
-use crate::line::ToPrinter;
+use crate::line::{ForItem, ToPrinter};
 
 /// A line has one gate, and this is its name.
 pub const GATE: &str = "gate";
@@ -41,7 +41,9 @@ pub enum DeviceError {
 /// The channels from a line to its devices, and the traces by device name.
 pub struct Devices {
     pub printers: Vec<mpsc::Sender<ToPrinter>>,
-    pub gate: mpsc::Sender<GateOrder>,
+    pub gate: mpsc::Sender<ForItem>,
+    /// Whether the belt may run.
+    pub belt: watch::Sender<bool>,
     pub traces: Vec<(String, Trace)>,
 }
 
@@ -75,8 +77,8 @@ pub fn start(
     }
     let trace = Trace::of_signals();
     traces.push((called(config, line, GATE), trace.clone()));
-    let gate = start_gate(&line.gate, trace, events.clone(), tasks)?;
-    Ok(Devices { printers, gate, traces })
+    let (gate, belt) = start_gate(&line.gate, trace, events.clone(), tasks)?;
+    Ok(Devices { printers, gate, belt, traces })
 }
 
 fn pace(seed: u64) -> Pace {
@@ -256,11 +258,12 @@ fn start_gate(
     trace: Trace,
     line: mpsc::Sender<Input>,
     tasks: &mut JoinSet<String>,
-) -> Result<mpsc::Sender<GateOrder>, DeviceError> {
+) -> Result<(mpsc::Sender<ForItem>, watch::Sender<bool>), DeviceError> {
     let config::gate::Gate::Modbus(modbus) = one;
     let (commands, commands_in) = mpsc::channel(COMMANDS_MAX);
     let (events, mut said) = mpsc::channel(EVENTS_MAX);
     let (orders, mut ordered) = mpsc::channel(COMMANDS_MAX);
+    let (belt, mut may_run) = watch::channel(false);
     let transport = Transport::tcp(modbus.address.to_string());
     let session = ModbusGate::new(modbus.config.clone())?;
     tasks.spawn(async move {
@@ -269,12 +272,18 @@ fn start_gate(
         "gate".to_owned()
     });
     tasks.spawn(async move {
-        while let Some(order) = ordered.recv().await {
-            let command = match order {
-                GateOrder::Pass(tag) => GateCommand::Pass(driver_tag(tag)),
-                GateOrder::Reject(tag) => GateCommand::Reject(driver_tag(tag)),
-                GateOrder::StopLine => GateCommand::StopLine,
-                GateOrder::StartLine => GateCommand::StartLine,
+        loop {
+            let command = tokio::select! {
+                biased;
+                Ok(()) = may_run.changed() => match *may_run.borrow_and_update() {
+                    true => GateCommand::StartLine,
+                    false => GateCommand::StopLine,
+                },
+                order = ordered.recv() => match order {
+                    Some(ForItem::Pass(tag)) => GateCommand::Pass(driver_tag(tag)),
+                    Some(ForItem::Reject(tag)) => GateCommand::Reject(driver_tag(tag)),
+                    None => break,
+                },
             };
             if commands.send(command).await.is_err() {
                 break;
@@ -293,7 +302,7 @@ fn start_gate(
         }
         "events of the gate".to_owned()
     });
-    Ok(orders)
+    Ok((orders, belt))
 }
 
 fn driver_tag(tag: Tag) -> gate::Tag {

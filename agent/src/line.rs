@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tamga_domain::gs1::Gtin;
-use tamga_domain::ids::PrinterNo;
+use tamga_domain::ids::{PrinterNo, Tag};
 use tamga_domain::line::ask::{Refusal, Reply, Status};
 use tamga_domain::line::{AskId, Effect, GateOrder, Input, Job, Line, PrinterEvent, ReadId};
 use tamga_domain::time::Time;
@@ -31,6 +31,13 @@ pub enum ToPrinter {
     Test,
 }
 
+/// What a line's task says to the gate of one item.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ForItem {
+    Pass(Tag),
+    Reject(Tag),
+}
+
 /// The channels of one line.
 pub struct Wires {
     /// What devices say, already in the words of the line.
@@ -39,7 +46,9 @@ pub struct Wires {
     pub writer: Port<ReadId>,
     pub answers: Answers<ReadId>,
     pub printers: Vec<mpsc::Sender<ToPrinter>>,
-    pub gate: mpsc::Sender<GateOrder>,
+    pub gate: mpsc::Sender<ForItem>,
+    /// Whether the belt may run. A level, not a message: the last word counts, and none is ever lost.
+    pub belt: watch::Sender<bool>,
     pub status: watch::Sender<Arc<Status>>,
     /// How many codes are pooled for the run's product.
     pub pooled: watch::Receiver<BTreeMap<Gtin, u64>>,
@@ -192,11 +201,10 @@ impl Shell {
                     drop(printer.try_send(ToPrinter::Test));
                 }
             }
-            Effect::Gate(order) => {
-                if wires.gate.try_send(order).is_err() {
-                    tracing::warn!(?order, "the gate's channel is full: the item will be rejected");
-                }
-            }
+            Effect::Gate(GateOrder::StopLine) => drop(wires.belt.send_replace(false)),
+            Effect::Gate(GateOrder::StartLine) => drop(wires.belt.send_replace(true)),
+            Effect::Gate(GateOrder::Pass(tag)) => for_item(ForItem::Pass(tag), wires),
+            Effect::Gate(GateOrder::Reject(tag)) => for_item(ForItem::Reject(tag), wires),
             Effect::Reply(id, answer) => {
                 if let Some(reply) = self.asks.remove(&id) {
                     // The person may have gone away meanwhile.
@@ -227,6 +235,13 @@ fn words(error: &dyn std::error::Error) -> String {
         source = one.source();
     }
     text
+}
+
+/// The gate rests at reject: what its channel does not take is a false reject.
+fn for_item(order: ForItem, wires: &Wires) {
+    if wires.gate.try_send(order).is_err() {
+        tracing::warn!(?order, "the gate's channel is full: the item will be rejected");
+    }
 }
 
 /// A job that the printer's channel does not take was certainly not printed.

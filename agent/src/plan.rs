@@ -51,7 +51,11 @@ pub fn line(config: &Config, no: LineNo, one: &config::line::Line) -> Result<Lin
         },
         printers: one.printers.iter().map(|p| place(p, &one.geometry)).collect(),
         latency: Latency { min: text.latency_min, max: text.latency_max },
-        order: OrderLimits { gap_max: one.limits.gap_max, refeed_max: one.limits.refeed_max },
+        order: OrderLimits {
+            gap_max: one.limits.gap_max,
+            refeed_max: one.limits.refeed_max,
+            gaps_per_100_max: one.limits.gaps_per_100_max,
+        },
         consecutive_bad_max: one.limits.consecutive_bad_max,
         bad_rate_max: one.limits.bad_rate_window * one.limits.bad_rate_max_percent / 100,
         bad_rate_window: one.limits.bad_rate_window,

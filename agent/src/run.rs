@@ -223,6 +223,7 @@ impl Wiring<'_> {
             answers,
             printers: devices.printers,
             gate: devices.gate,
+            belt: devices.belt,
             status,
             pooled: self.pooled.clone(),
             stop: self.stopped.clone(),

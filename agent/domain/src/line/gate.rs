@@ -11,6 +11,13 @@ use crate::verdict::Reason;
 /// Items that a gate may have numbered while the agent was away, told one by one; more than these is a fault.
 const AWAY_MAX: u32 = 10_000;
 
+/// An end, other than a reject, that the gate told of an item.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Told {
+    Passed,
+    Lost,
+}
+
 /// How many tags back the gate remembers what became of them (the register map's outcome ring).
 const MEMORY: u32 = 64;
 
@@ -86,7 +93,45 @@ impl Line {
             self.stop("count_mismatch", "the gate counted items that nobody saw", wall, out);
             return;
         }
-        self.nobody_saw(Tag { number: from, ..last }, last.number, wall);
+        self.while_away(Tag { number: from, ..last }, last.number, wall, out);
+    }
+
+    /// Items after `seen`, up to number `to`, came while nobody looked. The gate rejected them, but for those of which
+    /// it told another end: these went by without leave.
+    fn while_away(&mut self, seen: Tag, to: u32, wall: Wall, out: &mut Vec<Effect>) {
+        let last = Tag { number: to, ..seen };
+        if last < seen {
+            return;
+        }
+        let told: Vec<(Tag, Told)> = self.told.range(seen..=last).map(|(t, end)| (*t, *end)).collect();
+        let mut from = seen;
+        for (tag, end) in told {
+            self.nobody_saw(from, tag.number.saturating_sub(1), wall);
+            self.came(tag, Item { seen: Seen::Bad(Reason::Away), ..Item::open(Time(0)) }, wall);
+            match end {
+                Told::Passed => self.on_passed(tag, wall, out),
+                Told::Lost => self.on_lost(tag, wall),
+            }
+            from = tag;
+        }
+        self.nobody_saw(from, to, wall);
+        self.told.retain(|tag, _| *tag > last);
+    }
+
+    /// The gate told an end of a tag that nobody has heard of yet.
+    fn told_early(&mut self, tag: Tag, end: Told) {
+        let Some(run) = self.run.as_ref().filter(|r| r.state != RunState::Closing) else { return };
+        // Of tags up to the last one known everything is written; before the first of a run they belong to none.
+        if run.last_tag.is_some_and(|seen| seen < tag) && self.told.len() < MEMORY as usize {
+            self.told.insert(tag, end);
+        }
+    }
+
+    fn came(&mut self, tag: Tag, item: Item, wall: Wall) {
+        let Some(run) = self.run_id() else { return };
+        self.lazy(Record::Trigger { run, tag, at: wall });
+        self.count_trigger(tag);
+        self.items.insert(tag, item);
     }
 
     /// Writes down items after `seen`, up to number `to`, that came while nobody looked: the gate rejected them.
@@ -128,7 +173,7 @@ impl Line {
         if self.gate_reset {
             return;
         }
-        let (id, seen) = (run.id, run.last_tag);
+        let seen = run.last_tag;
         if let Some(seen) = seen.filter(|s| s.boot == tag.boot) {
             if tag.number.saturating_sub(seen.number) > AWAY_MAX {
                 self.gate_reset = true;
@@ -136,11 +181,16 @@ impl Line {
                 return;
             }
             // The gate numbered items faster than it was looked at: nobody judged them, so it rejected them.
-            self.nobody_saw(Tag { number: seen.number, ..tag }, tag.number.saturating_sub(1), wall);
+            self.while_away(Tag { number: seen.number, ..tag }, tag.number.saturating_sub(1), wall, out);
         }
-        self.lazy(Record::Trigger { run: id, tag, at: wall });
-        self.count_trigger(tag);
-        self.items.insert(tag, item);
+        self.came(tag, item, wall);
+        if let Some(end) = self.told.remove(&tag) {
+            // It is gone already: nobody gave it leave.
+            return match end {
+                Told::Passed => self.on_passed(tag, wall, out),
+                Told::Lost => self.on_lost(tag, wall),
+            };
+        }
         if !self.running() {
             self.bad(tag, Reason::NotRunning, None, wall, out);
         }
@@ -149,7 +199,7 @@ impl Line {
     fn on_passed(&mut self, tag: Tag, wall: Wall, out: &mut Vec<Effect>) {
         let Some(run) = self.run_id() else { return };
         // The gate tells its memory at every connect; ends that are written down already are nothing new.
-        let Some(item) = self.items.remove(tag) else { return };
+        let Some(item) = self.items.remove(tag) else { return self.told_early(tag, Told::Passed) };
         if let Seen::Good { code } = item.seen {
             let end = ItemEnd::Passed { code };
             self.lazy(Record::End { run, tag, end, at: wall });
@@ -198,7 +248,7 @@ impl Line {
     /// Taken off between trigger and gate. A verified code of it is pass unknown until a person or a read settles it.
     pub(super) fn on_lost(&mut self, tag: Tag, wall: Wall) {
         let Some(run) = self.run_id() else { return };
-        let Some(item) = self.items.remove(tag) else { return };
+        let Some(item) = self.items.remove(tag) else { return self.told_early(tag, Told::Lost) };
         let code = item.verified;
         if let Some(code) = &code {
             self.pass_unknown.insert(*code, tag);

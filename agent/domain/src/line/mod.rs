@@ -285,6 +285,8 @@ pub struct Line {
     stops: u64,
     /// The last tag that the gate is known to have given.
     gate_last: Option<Tag>,
+    /// Ends that the gate told of tags of the run before it told that they came: its memory, at a connect.
+    told: BTreeMap<Tag, gate::Told>,
     /// The gate's count began again under the open run: the run can only be closed.
     gate_reset: bool,
     /// Results without an item since the last good item.
@@ -306,6 +308,8 @@ pub struct Line {
     recent_bad: VecDeque<bool>,
     repeats: u32,
     jumps: u32,
+    /// Of the last reads in their order, which were gaps.
+    recent_gaps: VecDeque<bool>,
     pooled: u64,
     /// Set while the store had fewer codes than asked for: when it is asked again.
     pool_empty: Option<Time>,
@@ -332,6 +336,7 @@ impl Line {
             starting: None,
             stops: 0,
             gate_last: None,
+            told: BTreeMap::new(),
             gate_reset: false,
             surplus: 0,
             gone_by: 0,
@@ -346,6 +351,7 @@ impl Line {
             recent_bad: VecDeque::new(),
             repeats: 0,
             jumps: 0,
+            recent_gaps: VecDeque::new(),
             pooled: 0,
             pool_empty: None,
             broken: false,
@@ -400,8 +406,10 @@ impl Line {
     fn stop(&mut self, why: &'static str, detail: &str, wall: Wall, out: &mut Vec<Effect>) {
         self.stops += 1;
         if self.stopped_by.is_some() {
-            // A start on its way will find that it must not start; people see why.
-            if self.starting.is_some() && why != "asked" {
+            // A start on its way will find that it must not start. What was seen while the line stood must be seen by
+            // the person who sets it going.
+            let grave = matches!(why, "escape" | "not_rejected" | "count_mismatch" | "disk");
+            if grave || (self.starting.is_some() && why != "asked") {
                 self.raise(&format!("alarm.stop.{why}"), detail, wall);
             }
             return;

@@ -16,11 +16,17 @@ pub struct OrderLimits {
     pub gap_max: u32,
     /// How many issue numbers back a code that was left behind may still be read: an item taken off and put back.
     pub refeed_max: u32,
+    /// More gaps than these among the last [`GAP_WINDOW`] reads in their order stop the line: labels are being lost,
+    /// not single items taken off.
+    pub gaps_per_100_max: u32,
 }
+
+/// Reads over which gaps are counted.
+pub const GAP_WINDOW: usize = 100;
 
 impl Default for OrderLimits {
     fn default() -> Self {
-        OrderLimits { gap_max: 3, refeed_max: 64 }
+        OrderLimits { gap_max: 3, refeed_max: 64, gaps_per_100_max: 5 }
     }
 }
 
@@ -177,7 +183,7 @@ mod tests {
         t
     }
 
-    const L: OrderLimits = OrderLimits { gap_max: 2, refeed_max: 10 };
+    const L: OrderLimits = OrderLimits { gap_max: 2, refeed_max: 10, gaps_per_100_max: 5 };
 
     #[test]
     fn labels_read_as_issued_are_in_order() {

@@ -95,6 +95,7 @@ impl Line {
         });
         self.stopped_by = Some("starting");
         self.gate_reset = false;
+        self.told.clear();
         self.pooled = 0;
         for printer in &mut self.printers {
             printer.tracker = super::order::Tracker::default();
@@ -133,6 +134,7 @@ impl Line {
         self.recent_bad.clear();
         self.repeats = 0;
         self.jumps = 0;
+        self.recent_gaps.clear();
         self.surplus = 0;
         self.gone_by = 0;
         // The belt stood, so whatever was late has come.
@@ -249,6 +251,7 @@ impl Line {
 
     pub(super) fn run_over(&mut self, wall: Wall) {
         self.run = None;
+        self.told.clear();
         for printer in &mut self.printers {
             printer.tracker = super::order::Tracker::default();
             printer.jobs.clear();

@@ -2,10 +2,10 @@
 
 use super::items::{Belongs, Seen};
 use super::judge::{Context, Judgement, judge};
-use super::order::Step;
+use super::order::{GAP_WINDOW, Step};
 use super::{Effect, GateOrder, Line, LineKind, Lookup, ReadId, ReaderEvent, Waiting};
 use crate::code::{Code, Identity};
-use crate::ids::{IssueNo, PrinterNo, Tag};
+use crate::ids::{IssueNo, PrinterNo, RunId, Tag};
 use crate::lifecycle::{State, Whereabouts};
 use crate::limits::{ITEMS_MAX, WAITING_READS_MAX};
 use crate::line::commits::After;
@@ -216,7 +216,14 @@ impl Line {
         }
         let Some(lookup) = self.lookups.pop_front() else { return };
         let code = lookup.code.identity;
-        let judgement = self.judged(&lookup, known);
+        let found_before_the_gate = self.items.get_mut(lookup.tag).is_some()
+            && self.pass_unknown.contains_key(&code)
+            && self.is_of_this_run(&lookup, known);
+        let judgement = if found_before_the_gate {
+            Judgement::Candidate { printed: None, refed: true }
+        } else {
+            self.judged(&lookup, known)
+        };
         self.prune_verifying();
         let Some(run) = self.run_id() else { return };
         let Some(item) = self.items.get_mut(lookup.tag) else { return };
@@ -243,6 +250,9 @@ impl Line {
                 if let Some(reason) = self.order_refuses(&code, printed, wall, out) {
                     return self.bad(lookup.tag, reason, Some(&code), wall, out);
                 }
+                if found_before_the_gate {
+                    self.settled_as_rejected(run, &code, wall);
+                }
                 if refed {
                     self.incident(Some(&code), Some(lookup.tag), "refed", String::new(), wall);
                 }
@@ -253,6 +263,24 @@ impl Line {
             }
         }
         let _ = now;
+    }
+
+    /// The read is of the very code of this run, tail included, that was verified and whose pass nobody confirmed.
+    fn is_of_this_run(&self, lookup: &Lookup, known: &Known) -> bool {
+        matches!(known, Known::Coded(facts)
+            if facts.tail == lookup.code.tail.as_bytes()
+                && Some(facts.run) == self.run_id()
+                && facts.state == State::Verified(Whereabouts::Unknown))
+    }
+
+    /// An item whose pass was unknown stands before the gate again: it did not pass (behaviour, section 2).
+    fn settled_as_rejected(&mut self, run: RunId, code: &Identity, wall: Wall) {
+        self.pass_unknown.remove(code);
+        if self.pass_unknown.is_empty() {
+            self.clear("alarm.pass_unknown", wall);
+        }
+        let (how, who) = ("read before the gate".to_owned(), "line".to_owned());
+        self.urgent(Record::Settle { run, code: *code, passed: false, how, who, at: wall });
     }
 
     /// As many items as the run wants have passed or have leave to.
@@ -322,6 +350,7 @@ impl Line {
             Step::InOrder => {
                 self.jumps = 0;
                 self.gone_by = 0;
+                self.gap_or_not(false, wall, out);
                 None
             }
             Step::Refed => {
@@ -334,6 +363,7 @@ impl Line {
                 for one in &left_behind {
                     self.incident(Some(one), None, "gap", String::new(), wall);
                 }
+                self.gap_or_not(true, wall, out);
                 None
             }
             Step::Unexpected => {
@@ -356,6 +386,19 @@ impl Line {
                 }
                 Some(Reason::OutOfOrder)
             }
+        }
+    }
+
+    /// One read in its order more: with a gap before it, or without. Too many gaps stop the line.
+    fn gap_or_not(&mut self, gap: bool, wall: Wall, out: &mut Vec<Effect>) {
+        self.recent_gaps.push_back(gap);
+        if self.recent_gaps.len() > GAP_WINDOW {
+            self.recent_gaps.pop_front();
+        }
+        let (gaps, max) =
+            (self.recent_gaps.iter().filter(|g| **g).count(), self.config.order.gaps_per_100_max);
+        if gap && gaps > max as usize {
+            self.stop("gaps", &gaps.to_string(), wall, out);
         }
     }
 

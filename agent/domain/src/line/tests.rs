@@ -42,7 +42,7 @@ fn config(kind: LineKind) -> LineConfig {
         kind,
         printers,
         latency: Latency { min: Duration::from_millis(5), max: Duration::from_millis(30) },
-        order: OrderLimits { gap_max: 2, refeed_max: 20 },
+        order: OrderLimits { gap_max: 2, refeed_max: 20, gaps_per_100_max: 5 },
         consecutive_bad_max: 5,
         bad_rate_max: 0,
         bad_rate_window: 0,
@@ -178,6 +178,12 @@ impl Desk {
             }
             Record::End { end: ItemEnd::Rejected { code: Some(code), .. }, .. } => {
                 self.known.get_mut(code).expect("known").state = State::Verified(Whereabouts::Rejected);
+            }
+            Record::Settle { code, passed, .. } => {
+                let went = if *passed { Whereabouts::Passed } else { Whereabouts::Rejected };
+                let f = self.known.get_mut(code).expect("known");
+                assert_eq!(f.state, State::Verified(Whereabouts::Unknown), "settled twice: {code}");
+                f.state = State::Verified(went);
             }
             Record::SpoilUnseen { .. } => answers.push(Answer::Unseen { left: 0 }),
             _ => {}

@@ -27,6 +27,7 @@ pub const WORDS: super::super::Table = &[
     ("alarm.stop.disk", "The line stopped: a write to disk failed. {detail} Call the engineer: disk full or broken. Nothing passes until the agent is restarted."),
     ("alarm.stop.duplicate", "The line stopped: a code came a second time on another item. {detail} Find both items; check whether the printer reprints."),
     ("alarm.stop.escape", "The line stopped: an item passed that had no leave to. {detail} Take back and scan the last items behind the gate; check ejector and sensors."),
+    ("alarm.stop.gaps", "The line stopped: gaps among the last 100 labels: {detail}, more than allowed. Labels are being lost, not single items taken off: check print, web and applicator, set the items with incident «gap» aside; then resume."),
     ("alarm.stop.gate_lost", "The line stopped: there is no connection to the gate. {detail} It rejects everything. Check the PLC's power and cable; then resume."),
     ("alarm.stop.jump", "The line stopped: codes came out of their order by more than a gap. {detail} Labels were lost, mixed or printed twice: clear the web, set the named items aside; then resume."),
     ("alarm.stop.never_issued", "The line stopped: a code was read that was never printed. {detail} Find out who else prints these codes; then resume."),

@@ -105,6 +105,7 @@ pub const WORDS: super::super::Table = &[
     ("stop.disk", "Stopped: a write to disk failed."),
     ("stop.duplicate", "Stopped: a code came twice."),
     ("stop.escape", "Stopped: an item passed that had no leave to."),
+    ("stop.gaps", "Stopped: too many labels are missing."),
     ("stop.gate_lost", "Stopped: no connection to the gate."),
     ("stop.jump", "Stopped: codes came out of their order."),
     ("stop.never_issued", "Stopped: a code was read that was never printed."),

@@ -1,6 +1,7 @@
 //! The line when several things happen at once: what a review found, and what bursts and late results do.
 
 use super::*;
+use crate::limits::LAZY_MS;
 
 #[test]
 fn a_stop_is_not_undone_by_a_resume_that_was_on_its_way() {
@@ -180,4 +181,81 @@ fn an_item_told_late_is_not_overdue_while_its_result_stands_behind_it() {
     }
     d.input(Input::Tick);
     assert_eq!(passes(&d.settle()), vec![tag(1)]);
+}
+
+fn resumed_after(recovered: Recovered, memory: &[GateEvent], last: u32) -> Desk {
+    let mut d = Desk::new(LineKind::PrintAndApply, recovered);
+    memory.iter().for_each(|event| drop(d.gate(event.clone())));
+    d.devices_at(last);
+    d.wait(LAZY_MS);
+    d.settle();
+    d
+}
+
+#[test]
+fn an_item_that_went_by_while_the_agent_was_away_is_an_escape_and_not_a_reject() {
+    let memory = [GateEvent::Rejected(tag(13)), GateEvent::Passed(tag(14)), GateEvent::Lost(tag(15))];
+    let d = resumed_after(recovered(0, None), &memory, 16);
+    let run = d.line.status().run.expect("it is open");
+    let count = |key: &str| run.rejected.iter().find(|(k, _)| k == key).map_or(0, |(_, n)| *n);
+    assert_eq!((count("escaped"), count("lost"), count("away")), (1, 1, 2));
+    assert_eq!(
+        d.count(|r| matches!(r, Record::End { tag: t, end: ItemEnd::Escaped, .. } if *t == tag(14))),
+        1
+    );
+    assert!(d.line.status().alarms.iter().any(|a| a.key == "alarm.stop.escape"));
+}
+
+#[test]
+fn an_escape_of_the_gates_memory_is_told_once() {
+    let memory = [GateEvent::Passed(tag(14))];
+    let mut d = resumed_after(recovered(0, None), &memory, 16);
+    d.gate(GateEvent::Disconnected);
+    memory.iter().for_each(|event| drop(d.gate(event.clone())));
+    d.gate(GateEvent::Connected { last: tag(16) });
+    d.wait(LAZY_MS);
+    d.settle();
+    assert_eq!(d.count(|r| matches!(r, Record::End { end: ItemEnd::Escaped, .. })), 1);
+}
+
+#[test]
+fn more_gaps_than_the_limit_stop_the_line_and_fewer_do_not() {
+    let mut d = Desk::started(LineKind::PrintAndApply, 0);
+    let mut label = 0;
+    for item in 1..=5 {
+        label += 2;
+        for issue in [label - 1, label] {
+            let id = JobId { run: RunId(1), issue: IssueNo(issue) };
+            d.input(Input::Printer(PrinterNo(0), PrinterEvent::Printed(id)));
+            d.settle();
+        }
+        assert_eq!(passes(&d.one(item, &code(label))), vec![tag(item)], "one label of two is missing");
+        assert!(d.line.running(), "{item} gaps");
+    }
+    d.one(6, &code(label + 2));
+    assert_eq!(d.line.status().stopped_by.as_deref(), Some("stop.gaps"));
+}
+
+#[test]
+fn an_item_taken_off_behind_the_reader_and_put_back_before_it_is_a_candidate_again() {
+    let mut d = Desk::started(LineKind::PrintAndApply, 0);
+    d.one(1, &code(1));
+    d.gate(GateEvent::Lost(tag(1)));
+    d.one(2, &code(2));
+    assert_eq!(d.line.status().run.expect("open").pass_unknown.len(), 2, "one lost, one on its way");
+    assert_eq!(passes(&d.one(3, &code(1))), vec![tag(3)]);
+    assert_eq!(d.count(|r| matches!(r, Record::Settle { passed: false, .. })), 1);
+    assert!(d.line.running());
+    d.gate(GateEvent::Passed(tag(3)));
+    assert!(passes(&d.one(4, &code(1))).is_empty(), "it passed meanwhile: this is a copy");
+}
+
+#[test]
+fn a_copy_of_a_code_whose_pass_is_unknown_settles_nothing() {
+    let mut d = Desk::started(LineKind::PrintAndApply, 0);
+    d.one(1, &code(1));
+    d.gate(GateEvent::Lost(tag(1)));
+    let other_tail = Code { tail: Tail::new(b"Zz1=").expect("4 characters"), ..code(1) };
+    assert!(passes(&d.one(2, &other_tail)).is_empty());
+    assert_eq!(d.count(|r| matches!(r, Record::Settle { .. })), 0);
 }
