@@ -66,6 +66,7 @@ fn the_recommended_gs1_form_gives_the_element_string() {
         gs1: true,
         damaged: false,
         reprint: false,
+        at_panel: false,
     };
     assert_eq!(printer.log(), &[expected]);
     assert_eq!(printer.odometer(), 1);

@@ -30,7 +30,15 @@ fn symbol(code: &str) -> Vec<u8> {
 
 fn label(no: u64, code: &str) -> PrintedLabel {
     let symbol = Some(symbol(code));
-    PrintedLabel { label_no: no, at_ns: no, symbol, gs1: true, damaged: false, reprint: false }
+    PrintedLabel {
+        label_no: no,
+        at_ns: no,
+        symbol,
+        gs1: true,
+        damaged: false,
+        reprint: false,
+        at_panel: false,
+    }
 }
 
 fn item(no: u64, code: &str, fate: Fate) -> Item {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tamga_simulators::fault::{FaultKind, FaultPlan};
+use tamga_simulators::fault::FaultPlan;
 use tamga_simulators::model::plant::Kind;
 use tamga_simulators::model::plant_orders::Order;
 use tamga_simulators::model::xtrace::fault as state_fault;
@@ -187,14 +187,7 @@ async fn differences(
     deeds: &Deeds,
 ) -> Vec<String> {
     let findings = compare::books(sheet, &world.plant.truth(), &world.upstream.truth(), operator).await;
-    let forgotten =
-        world.plant.faults().iter().find(|f| f.kind == FaultKind::GatePower).map_or(0, |f| f.struck);
-    // A gate that loses power at a trigger forgets the tag before anybody could ask; its item is in the bin.
-    let unknowable = |f: &compare::Finding| {
-        let (agent, truth) = (f.agent.parse::<u64>().unwrap_or(0), f.truth.parse::<u64>().unwrap_or(0));
-        f.what == "triggers" && (1..=forgotten).contains(&truth.saturating_sub(agent))
-    };
-    let differs = findings.iter().filter(|f| !f.agrees() && !unknowable(f));
+    let differs = findings.iter().filter(|f| !f.agrees());
     let mut problems: Vec<String> =
         differs.map(|f| format!("{}: agent {}, truth {}", f.what, f.agent, f.truth)).collect();
     if !problems.is_empty() {

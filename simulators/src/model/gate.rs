@@ -72,6 +72,8 @@ pub struct Gate {
     boot: u16,
     booted_ns: u64,
     last_tag: u32,
+    /// The newest tag that somebody certainly heard of.
+    heard_tag: u32,
     counts: [u32; 3],
     items: BTreeMap<u32, (u32, u16)>,
     outcomes: BTreeMap<u32, (u32, u16)>,
@@ -98,6 +100,7 @@ impl Gate {
             boot: 1,
             booted_ns: 0,
             last_tag: 0,
+            heard_tag: 0,
             counts: [0; 3],
             items: BTreeMap::new(),
             outcomes: BTreeMap::new(),
@@ -237,6 +240,16 @@ impl Gate {
     /// The agent commands the belt to run and its heart beats.
     pub fn belt_may_run(&self, now_ns: u64) -> bool {
         self.powered && self.command == 1 && self.agent_alive(now_ns)
+    }
+
+    /// An answer that told of tags up to this one has certainly arrived.
+    pub fn heard(&mut self, tag: u32) {
+        self.heard_tag = self.heard_tag.max(tag);
+    }
+
+    /// Tags that perhaps nobody heard of.
+    pub fn unheard(&self) -> u32 {
+        self.last_tag - self.heard_tag
     }
 
     /// Nothing is tracked and every sensor has spoken.

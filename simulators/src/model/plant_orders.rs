@@ -80,6 +80,9 @@ impl Plant {
     }
 
     pub(super) fn gate_power_off(&mut self, comes_back: bool) {
+        if self.gate.is_up() {
+            self.truth.triggers_forgotten += u64::from(self.gate.unheard());
+        }
         self.gate.power_off();
         if comes_back {
             self.later(self.now_ns + self.config.power_off_ms * MS, Act::GateOn);

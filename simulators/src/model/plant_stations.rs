@@ -100,7 +100,7 @@ impl Plant {
         match kind {
             FaultKind::Removed => {
                 self.belt.remove(item_no);
-                self.meet(item_no, Fate::Removed);
+                self.meet(item_no, Fate::Removed, false);
             }
             FaultKind::PutBack => {
                 self.belt.remove(item_no);
@@ -122,7 +122,7 @@ impl Plant {
         if let Some((fate @ (Fate::Passed | Fate::Rejected), escaped)) = leaders {
             // Two items without a gap are one to the gate.
             self.item_mut(item_no, |item| item.escaped = escaped);
-            return self.meet(item_no, fate);
+            return self.meet(item_no, fate, false);
         }
         let standing = self.gate.look(self.now_ns, self.belt.travel_nm(), self.belt.window_nm());
         const REJECTING: [FaultKind; 3] =
@@ -140,14 +140,14 @@ impl Plant {
             item.escaped = fate == Fate::Passed && !standing.allowed;
             item.faults.extend(fault);
         });
-        self.meet(item_no, fate);
+        self.meet(item_no, fate, standing.tag.is_some());
     }
 
-    fn meet(&mut self, item_no: u64, fate: Fate) {
+    fn meet(&mut self, item_no: u64, fate: Fate, known: bool) {
         let now_ns = self.now_ns;
         self.item_mut(item_no, |item| {
             item.fate = Some(fate);
-            item.met.push(Met { tag: item.tags.last().copied(), fate, at_ns: now_ns });
+            item.met.push(Met { tag: item.tags.last().copied(), known, fate, at_ns: now_ns });
         });
         if fate == Fate::Passed {
             self.truth.passed.push(item_no);

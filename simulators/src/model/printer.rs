@@ -222,7 +222,7 @@ impl Printer {
     pub fn reprint_last(&mut self, now_ns: u64) {
         self.step(now_ns);
         if let Some(last) = &self.last {
-            self.queue.push_front(Job { reprint: true, bytes: 0, ..last.clone() });
+            self.queue.push_front(Job { reprint: true, at_panel: true, bytes: 0, ..last.clone() });
             self.begin_by_itself(now_ns);
         }
     }
@@ -333,6 +333,7 @@ impl Printer {
             gs1: symbol.is_some_and(|s| s.gs1),
             damaged,
             reprint: printing.job.reprint,
+            at_panel: printing.job.at_panel,
         };
         self.log.push(label.clone());
         self.web.push_back(label);

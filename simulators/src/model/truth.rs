@@ -19,6 +19,8 @@ pub struct PrintedLabel {
     pub damaged: bool,
     /// The printer or its panel repeated this label on its own.
     pub reprint: bool,
+    /// Somebody printed it again at the panel: no host can keep that from happening.
+    pub at_panel: bool,
 }
 
 /// A symbol on an item.
@@ -72,6 +74,8 @@ pub enum Fate {
 pub struct Met {
     /// The item's last tag then.
     pub tag: Option<TagRef>,
+    /// The gate knew which item stood there; not so for one that was pushed along the belt or had no tag.
+    pub known: bool,
     pub fate: Fate,
     pub at_ns: u64,
 }
@@ -110,6 +114,8 @@ pub struct Truth {
     pub readings: Vec<Reading>,
     /// Items behind the gate, in order.
     pub passed: Vec<u64>,
+    /// Triggers that the gate forgot with its power, and perhaps nobody had heard of: at most so many are in no books.
+    pub triggers_forgotten: u64,
     /// Labels that were lost between web and item.
     pub labels_fallen: Vec<u64>,
 }

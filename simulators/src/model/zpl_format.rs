@@ -17,6 +17,8 @@ pub struct Job {
     pub reprint_after_error: bool,
     /// This job is itself a repeat by the printer or its panel.
     pub reprint: bool,
+    /// Somebody asked for it at the panel.
+    pub at_panel: bool,
     /// What it takes of the receive buffer.
     pub bytes: usize,
 }
@@ -155,6 +157,7 @@ impl Composer {
             copies: draft.copies,
             reprint_after_error: self.reprint_after_error,
             reprint: false,
+            at_panel: false,
             bytes: 0,
         })
     }

@@ -124,6 +124,7 @@ async fn gate_connection(mut live: Live, mut stream: TcpStream) {
     let mut frames = Frames::default();
     let mut buffer = [0; 1024];
     let boot = live.with(|plant| plant.gate.boot());
+    let mut shown = None;
     while live.with(|plant| plant.gate.is_up() && plant.gate.boot() == boot) {
         let read = tokio::select! {
             biased;
@@ -139,7 +140,14 @@ async fn gate_connection(mut live: Live, mut stream: TcpStream) {
                 Ok(None) => break,
                 Err(_not_modbus) => return,
             };
-            let answer = live.with(|plant| plant.gate_request(&frame)).unwrap_or_default();
+            // Who asks again has had the answer before.
+            let heard = shown.take();
+            let answer = live.with(|plant| {
+                heard.into_iter().for_each(|tag| plant.gate.heard(tag));
+                let answer = plant.gate_request(&frame).filter(|_| plant.gate.boot() == boot);
+                shown = answer.as_ref().filter(|_| asks_last_tag(&frame)).map(|_| plant.gate.last_tag());
+                answer.unwrap_or_default()
+            });
             if send(&live, &mut stream, FaultKind::GateCut, &answer).await.is_err() {
                 return;
             }
@@ -147,6 +155,15 @@ async fn gate_connection(mut live: Live, mut stream: TcpStream) {
         if cut.is_some() {
             return;
         }
+    }
+}
+
+/// The frame reads the registers of the last tag.
+fn asks_last_tag(frame: &[u8]) -> bool {
+    let word = |at: usize| Some(u16::from_be_bytes([*frame.get(at)?, *frame.get(at + 1)?]));
+    match (frame.get(7), word(8), word(10)) {
+        (Some(4), Some(first), Some(count)) => first <= 4 && u32::from(first) + u32::from(count) > 5,
+        _ => false,
     }
 }
 

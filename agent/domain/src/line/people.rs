@@ -27,7 +27,7 @@ impl Line {
             Ask::Stop => self.stop_asked(id, who, wall, out),
             Ask::Resume => self.resume(id, who, wall),
             Ask::Close { clear } => self.close(clear, who, wall, out).map(Some),
-            Ask::Declare { code, declared } => self.declare(id, &code, declared, who, wall),
+            Ask::Declare { code, declared } => self.declare(id, &code, declared, who, wall, out),
             Ask::TestPrint { printer } => self.test_print(printer, out).map(Some),
             Ask::Acknowledge { key } => self.acknowledge(id, &key, who, wall),
         };
@@ -278,6 +278,7 @@ impl Line {
         declared: Declared,
         who: &str,
         wall: Wall,
+        out: &mut Vec<Effect>,
     ) -> Result<Option<Reply>, Refusal> {
         let Some(run) = &self.run else { return Err(Refusal::new("refuse.no_run")) };
         if run.state == RunState::Closing {
@@ -301,6 +302,7 @@ impl Line {
             }
             if passed && let Some(run) = &mut self.run {
                 run.passed += 1;
+                self.quantity_reached(wall, out);
             }
             self.urgent(Record::Settle {
                 run,
@@ -356,6 +358,8 @@ impl Line {
         let reached = self.run.as_ref().is_some_and(|r| r.plan.quantity > 0 && r.passed >= r.plan.quantity);
         if reached {
             self.stop("quantity_reached", "", wall, out);
+            // A line that stood for another reason when its last pass became known is complete all the same.
+            self.stopped_by = Some("quantity_reached");
         }
     }
 
