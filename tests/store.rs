@@ -8,6 +8,8 @@ mod kit;
 mod blocks;
 #[path = "store/checks.rs"]
 mod checks;
+#[path = "store/closing.rs"]
+mod closing;
 #[path = "store/lives.rs"]
 mod lives;
 #[path = "store/opening.rs"]

@@ -22,6 +22,10 @@ const DAMAGES: &[(&str, &str)] = &[
     ("UPDATE orders SET left_n = left_n + 1", "orders: codes in the pool"),
     ("UPDATE orders SET received_n = 1", "orders: received"),
     ("UPDATE runs SET in_doubt = in_doubt + 1, issued = issued + 1", "runs: codes issued, in doubt, spoiled"),
+    (
+        "UPDATE runs SET state = 3",
+        "runs: a closed run has no code issued, of unknown pass or of a rejected item",
+    ),
     ("UPDATE runs SET applied = applied + 1", "runs: applied is what reports in effect carry"),
     ("DELETE FROM passes WHERE pass_no = 1", "runs: passed items are passed codes"),
     ("DELETE FROM open_tags", "runs: open items"),

@@ -219,7 +219,7 @@ fn a_run_closes_only_over_codes_and_items_that_are_settled() {
         w.issue(run, 100);
     }
     w.pass_item(run, 1, 1);
-    let unseen = |w: &mut World| Record::SpoilUnseen { run, limit: 150, who: "anna".into(), at: w.at() };
+    let unseen = |w: &mut World| Record::SpoilLeft { run, limit: 150, who: "anna".into(), at: w.at() };
     let record = unseen(&mut w);
     assert!(matches!(w.refused(record), Rule::RunRunning(_)));
     w.run_state(run, RunState::Closing).unwrap();
@@ -227,10 +227,10 @@ fn a_run_closes_only_over_codes_and_items_that_are_settled() {
     let issue = Record::Issue { run, printer: PRINTER, count: 1, life_left_min_ms: 0, at };
     assert!(matches!(w.refused(issue), Rule::RunClosing(_)));
     let record = unseen(&mut w);
-    assert_eq!(w.apply(record).unwrap(), Some(Answer::Unseen { left: 99 }));
+    assert_eq!(w.apply(record).unwrap(), Some(Answer::Left { codes: 99 }));
     assert!(w.run_state(run, RunState::Closed).is_err());
     let record = unseen(&mut w);
-    assert_eq!(w.apply(record).unwrap(), Some(Answer::Unseen { left: 0 }));
+    assert_eq!(w.apply(record).unwrap(), Some(Answer::Left { codes: 0 }));
     w.run_state(run, RunState::Closed).unwrap();
     w.verified();
     assert_eq!(w.state(2), Some(State::Spoiled(SpoilReason::Unseen)));

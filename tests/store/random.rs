@@ -20,7 +20,7 @@ enum Ask {
     End(u8, u8, u8),
     Settle(u8, bool),
     Spoil(u8),
-    SpoilUnseen(u8),
+    SpoilLeft(u8),
     Import(u8),
     Draft(u8, u8),
     Report(u8, u8),
@@ -39,7 +39,7 @@ fn ask() -> impl Strategy<Value = Ask> {
         10 => (any::<u8>(), 0..4_u8, 0..3_u8).prop_map(|(a, b, c)| Ask::End(a, b, c)),
         3 => (any::<u8>(), any::<bool>()).prop_map(|(a, b)| Ask::Settle(a, b)),
         2 => any::<u8>().prop_map(Ask::Spoil),
-        1 => (1..4_u8).prop_map(Ask::SpoilUnseen),
+        1 => (1..4_u8).prop_map(Ask::SpoilLeft),
         1 => any::<u8>().prop_map(Ask::Import),
         3 => (any::<u8>(), 0..5_u8).prop_map(|(a, b)| Ask::Draft(a, b)),
         4 => (any::<u8>(), 0..5_u8).prop_map(|(a, b)| Ask::Report(a, b)),
@@ -142,7 +142,7 @@ fn record_of(
             let (reason, who) = (SpoilReason::Declared, "anna".into());
             Record::Spoil { code: identity(pick(n)), reason, who, at }
         }
-        Ask::SpoilUnseen(limit) => Record::SpoilUnseen { run, limit: limit.into(), who: "anna".into(), at },
+        Ask::SpoilLeft(limit) => Record::SpoilLeft { run, limit: limit.into(), who: "anna".into(), at },
         Ask::Import(n) => {
             let codes = (0..3).map(|i| code(pick(n.wrapping_add(i * 9)))).collect();
             Record::Import { roll: format!("roll-{}", n % 2), codes, group: "water".into(), at }

@@ -100,8 +100,9 @@ pub enum Record {
         who: String,
         at: Wall,
     },
-    /// Spoils as `Unseen` up to `limit` codes of the run that are still `Issued`. Answered with [`Answer::Unseen`].
-    SpoilUnseen {
+    /// Spoils up to `limit` codes of the run that a line clearance leaves over: those still `Issued` as `Unseen`, then
+    /// those whose item was rejected as `Rejected`. Answered with [`Answer::Left`].
+    SpoilLeft {
         run: RunId,
         limit: u32,
         who: String,
@@ -231,9 +232,9 @@ pub enum Answer {
     Passed(PassNo),
     /// A report that is open or in effect carries the code: it was not spoiled.
     Carried(Identity),
-    /// How many codes of the run are still `Issued`.
-    Unseen {
-        left: u32,
+    /// How many codes of the run are still to be spoiled: `Issued`, or of rejected items.
+    Left {
+        codes: u32,
     },
     Imported {
         taken: u32,

@@ -18,7 +18,7 @@ impl Tx<'_> {
             | Record::End { .. }
             | Record::Settle { .. }
             | Record::Spoil { .. }
-            | Record::SpoilUnseen { .. } => self.apply_line(record),
+            | Record::SpoilLeft { .. } => self.apply_line(record),
             Record::Import { .. }
             | Record::OrderWanted { .. }
             | Record::OrderState { .. }
@@ -55,9 +55,7 @@ impl Tx<'_> {
                 self.settle(*run, code, *passed, &format!("{how} by {who}"), *at)
             }
             Record::Spoil { code, reason, who, at } => self.spoil(code, *reason, who, *at),
-            Record::SpoilUnseen { run, limit, who, at } => {
-                self.spoil_unseen(*run, *limit, who, *at).map(Some)
-            }
+            Record::SpoilLeft { run, limit, who, at } => self.spoil_left(*run, *limit, who, *at).map(Some),
             _ => Ok(None),
         }
     }

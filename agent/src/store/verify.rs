@@ -74,6 +74,11 @@ const CHECKS: &[(&str, &str)] = &[
          LEFT JOIN c USING(run) WHERE issued <> ifnull(n, 0) OR in_doubt <> ifnull(i, 0) OR spoiled <> ifnull(s, 0)",
     ),
     (
+        "runs: a closed run has no code issued, of unknown pass or of a rejected item",
+        "SELECT r.run, 0, count(*) FROM runs r JOIN codes c ON c.run = r.run AND c.state IN (0, 2, 3) \
+         WHERE r.state = 3 GROUP BY r.run",
+    ),
+    (
         "runs: applied is what reports in effect carry",
         "WITH c AS (SELECT run, sum(passes) n FROM reports WHERE state = 4 GROUP BY run) \
          SELECT r.run, applied, ifnull(n, 0) FROM runs r LEFT JOIN c USING(run) WHERE applied <> ifnull(n, 0)",

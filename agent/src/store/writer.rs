@@ -233,7 +233,7 @@ fn weight(request: &Request) -> usize {
         Record::Issue { count, .. } => *count as usize,
         Record::Import { codes, .. } => codes.len(),
         Record::Unpack { slice, .. } => slice.len(),
-        Record::SpoilUnseen { limit, .. } => *limit as usize,
+        Record::SpoilLeft { limit, .. } => *limit as usize,
         Record::Block { body, .. } | Record::AnswerKept { body, .. } => 1 + body.len() / 4096,
         Record::RunOpened { .. }
         | Record::RunState { .. }

@@ -185,7 +185,7 @@ impl Desk {
                 assert_eq!(f.state, State::Verified(Whereabouts::Unknown), "settled twice: {code}");
                 f.state = State::Verified(went);
             }
-            Record::SpoilUnseen { .. } => answers.push(Answer::Unseen { left: 0 }),
+            Record::SpoilLeft { .. } => answers.push(Answer::Left { codes: 0 }),
             _ => {}
         }
     }
