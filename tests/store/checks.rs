@@ -31,6 +31,12 @@ const DAMAGES: &[(&str, &str)] = &[
     ("DELETE FROM open_tags", "runs: open items"),
     ("DELETE FROM run_rejects", "runs: rejected by reason"),
     ("DELETE FROM ends", "runs: ends of items that did not pass"),
+    ("DELETE FROM away", "runs: ends of items that did not pass"),
+    ("UPDATE away SET last = last + 1 WHERE first = 10", "runs: ends of items that did not pass"),
+    (
+        "UPDATE away SET last = last + 5 WHERE first = 10",
+        "runs: items that nobody saw are in one range, and in no other place",
+    ),
     ("UPDATE runs SET carried = carried + 1", "runs: passes carried"),
     ("DELETE FROM held", "runs: passes held"),
     ("UPDATE run_blocks SET n = n + 1", "runs: codes by block"),
@@ -62,6 +68,9 @@ fn busy() -> World {
         w.pass_item(run, n, n);
     }
     for record in [w.trigger(run, 5), w.rejected(run, None, 5), w.trigger(run, 6), w.spoil(4), w.spoil(8)] {
+        w.apply(record).unwrap();
+    }
+    for record in [w.away(run, 10, 12), w.away(run, 14, 20)] {
         w.apply(record).unwrap();
     }
     for range in [(1, 2), (3, 3)] {

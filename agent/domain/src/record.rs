@@ -75,6 +75,15 @@ pub enum Record {
         tag: Tag,
         at: Wall,
     },
+    /// The gate numbered the items `from ..= to` of one boot while nobody looked, and rejected them: so many triggers,
+    /// and so many items rejected as `Away`. Kept as one range. Tags up to the last one recorded change nothing, so a
+    /// range told twice, or over a part of another, counts each item once.
+    Away {
+        run: RunId,
+        from: Tag,
+        to: Tag,
+        at: Wall,
+    },
     /// What became of an item. Closes the open tag. Counts `passed`, or `rejected` by reason. With a code:
     /// `Passed` gives the code the run's next pass number; `Rejected` makes it `Verified(Rejected)`.
     End {

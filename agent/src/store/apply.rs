@@ -15,6 +15,7 @@ impl Tx<'_> {
             | Record::Job { .. }
             | Record::Verify { .. }
             | Record::Trigger { .. }
+            | Record::Away { .. }
             | Record::End { .. }
             | Record::Settle { .. }
             | Record::Spoil { .. }
@@ -50,6 +51,7 @@ impl Tx<'_> {
             Record::Job { run, code, outcome, at } => self.job(*run, code, *outcome, *at),
             Record::Verify { run, code, tag, at } => self.verify(*run, code, *tag, *at).map(|()| None),
             Record::Trigger { run, tag, at } => self.trigger(*run, *tag, *at).map(|()| None),
+            Record::Away { run, from, to, at } => self.away(*run, *from, *to, *at).map(|()| None),
             Record::End { run, tag, end, at } => self.end(*run, *tag, end, *at),
             Record::Settle { run, code, passed, how, who, at } => {
                 self.settle(*run, code, *passed, &format!("{how} by {who}"), *at)

@@ -96,6 +96,8 @@ pub enum Rule {
     Miss { what: &'static str, changed: usize, wanted: usize },
     #[error("the item {tag} of run {run} is not open")]
     TagNotOpen { run: RunId, tag: Tag },
+    #[error("{from} to {to} is no range of items")]
+    Tags { from: Tag, to: Tag },
     #[error("the item {tag} is open in run {run}")]
     TagTaken { run: RunId, tag: Tag },
     #[error("the item {tag} of run {run} ended as {how}")]

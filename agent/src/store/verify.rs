@@ -101,8 +101,18 @@ const CHECKS: &[(&str, &str)] = &[
     ),
     (
         "runs: ends of items that did not pass",
-        "SELECT run, rejected + lost + escaped, (SELECT count(*) FROM ends t WHERE t.run = r.run) FROM runs r \
-         WHERE rejected + lost + escaped <> (SELECT count(*) FROM ends t WHERE t.run = r.run)",
+        "WITH e AS (SELECT run, count(*) n FROM ends GROUP BY run), \
+         a AS (SELECT run, sum(last - first + 1) n FROM away GROUP BY run) \
+         SELECT run, rejected + lost + escaped, ifnull(e.n, 0) + ifnull(a.n, 0) FROM runs r \
+         LEFT JOIN e USING(run) LEFT JOIN a USING(run) \
+         WHERE rejected + lost + escaped <> ifnull(e.n, 0) + ifnull(a.n, 0)",
+    ),
+    (
+        "runs: items that nobody saw are in one range, and in no other place",
+        "SELECT a.run || '/' || a.boot || '.' || a.first, 1, 2 FROM away a WHERE \
+         EXISTS(SELECT 1 FROM away b WHERE b.run = a.run AND b.boot = a.boot AND b.first > a.first AND b.first <= a.last) \
+         OR EXISTS(SELECT 1 FROM ends e WHERE e.run = a.run AND e.boot = a.boot AND e.tag BETWEEN a.first AND a.last) \
+         OR EXISTS(SELECT 1 FROM open_tags o WHERE o.run = a.run AND o.boot = a.boot AND o.tag BETWEEN a.first AND a.last)",
     ),
     (
         "runs: passes carried",

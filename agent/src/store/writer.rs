@@ -240,6 +240,7 @@ fn weight(request: &Request) -> usize {
         | Record::Job { .. }
         | Record::Verify { .. }
         | Record::Trigger { .. }
+        | Record::Away { .. }
         | Record::End { .. }
         | Record::Settle { .. }
         | Record::Spoil { .. }

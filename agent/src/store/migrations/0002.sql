@@ -11,3 +11,14 @@ UPDATE blocks SET verified = verified - o.n, spoiled = spoiled + o.n
 UPDATE runs SET verified = verified - o.n, spoiled = spoiled + o.n
     FROM (SELECT run, count(*) n FROM left_over GROUP BY run) o WHERE o.run = runs.run;
 DROP TABLE left_over;
+
+-- Items that the gate numbered and rejected while nobody looked: first ..= last of one boot, each rejected as 'away'.
+-- Ranges of one run and boot do not overlap, and none of their items is in ends or open_tags.
+CREATE TABLE away(
+    run INTEGER NOT NULL REFERENCES runs,
+    boot INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL CHECK(last >= first),
+    at INTEGER NOT NULL,
+    PRIMARY KEY(run, boot, first)
+) STRICT, WITHOUT ROWID;
