@@ -141,6 +141,12 @@ impl View<'_> {
         self.with_ranges(self.all(&sql, (run.map(|r| r.0), before, limit.min(ROWS_MAX)), report)?)
     }
 
+    /// The newest report of all, if there is one.
+    pub fn newest_report(&self) -> Result<Option<ReportNo>, StoreError> {
+        let sql = "SELECT max(report_no) FROM reports";
+        Ok(self.one(sql, [], |r| Ok(r.get::<_, Option<u32>>(0)?.map(ReportNo)))?.flatten())
+    }
+
     fn with_ranges(&self, mut reports: Vec<ReportRow>) -> Result<Vec<ReportRow>, StoreError> {
         for report in &mut reports {
             let sql = "SELECT first, last FROM report_ranges WHERE report_no = ?1 ORDER BY first";
