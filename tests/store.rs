@@ -6,6 +6,8 @@ mod kit;
 
 #[path = "store/blocks.rs"]
 mod blocks;
+#[path = "store/bodies.rs"]
+mod bodies;
 #[path = "store/checks.rs"]
 mod checks;
 #[path = "store/closing.rs"]

@@ -19,6 +19,14 @@ const DAMAGES: &[(&str, &str)] = &[
     ),
     ("UPDATE blocks SET applied = applied + 1, verified = verified - 1", "blocks: applied"),
     ("UPDATE blocks SET received = received + 1", "blocks: a body exactly while codes wait in it"),
+    (
+        "DELETE FROM pieces",
+        "bodies: the pieces of a body that is not spent are its bytes, and there are no others",
+    ),
+    (
+        "DELETE FROM bodies",
+        "bodies: the pieces of a body that is not spent are its bytes, and there are no others",
+    ),
     ("UPDATE orders SET left_n = left_n + 1", "orders: codes in the pool"),
     ("UPDATE orders SET received_n = 1", "orders: received"),
     ("UPDATE runs SET in_doubt = in_doubt + 1, issued = issued + 1", "runs: codes issued, in doubt, spoiled"),
@@ -60,7 +68,8 @@ const DAMAGES: &[(&str, &str)] = &[
 
 fn busy() -> World {
     let mut w = World::new();
-    w.pool(20);
+    let order = w.pool(20);
+    w.block(order, "waiting", 5);
     w.order("PO-2");
     let run = w.run("r");
     w.issue(run, 8);

@@ -168,7 +168,7 @@ fn settings_are_kept_and_the_agents_id_is_not_changed() {
 
 /// A database as schema 1 left it: a closed run and an open one, each with a code whose item was rejected.
 #[test]
-fn runs_closed_before_schema_2_have_their_rejected_codes_rejected_for_good() {
+fn schema_2_rejects_for_good_what_closed_runs_left_and_keeps_bodies() {
     let folder = Folder::new();
     std::fs::create_dir(folder.path()).unwrap();
     let conn = rusqlite::Connection::open(database_path(folder.path())).unwrap();
@@ -178,6 +178,11 @@ fn runs_closed_before_schema_2_have_their_rejected_codes_rejected_for_good() {
          INSERT INTO blocks(block_no, pack_id, goods_group, received_at, received, unpacked, pooled, verified)
              VALUES(1, 'roll', 'water', 0, 4, 4, 1, 3);
          INSERT INTO stock VALUES(1, X'53303030303030303030303034', X'6447567A', 1);
+         INSERT INTO orders(order_no, po_number, gtin_id, goods_group, kind, quantity, release_method, state, why,
+             wanted_at, changed_at, received_n) VALUES(5, 'PO', 1, 'water', 0, 9, 'P', 4, '', 0, 0, 2);
+         INSERT INTO blocks(block_no, order_no, pack_id, goods_group, received_at, received)
+             VALUES(2, 5, 'pack', 'water', 0, 2);
+         INSERT INTO bodies VALUES(2, X'0102030405');
          INSERT INTO lines(line) VALUES(0);
          INSERT INTO runs(run, line, key, gtin_id, goods_group, quantity, batch, production, state, opened_at,
              opened_by, last_issue, last_pass, issued, verified, triggers, passed, rejected) VALUES
@@ -204,4 +209,6 @@ fn runs_closed_before_schema_2_have_their_rejected_codes_rejected_for_good() {
     assert_eq!(w.state(2), Some(State::Spoiled(SpoilReason::Rejected)));
     assert_eq!(w.state(3), Some(State::Verified(Whereabouts::Rejected)));
     assert_eq!(w.store.view().run_codes(tamga_domain::ids::RunId(1)).unwrap().spoiled, 1);
+    let body = w.store.view().block_body(tamga_domain::ids::BlockNo(2)).unwrap();
+    assert_eq!(body, Some(vec![1, 2, 3, 4, 5]), "bodies are kept");
 }

@@ -51,8 +51,16 @@ const CHECKS: &[(&str, &str)] = &[
     ),
     (
         "blocks: a body exactly while codes wait in it",
-        "SELECT b.block_no, received - unpacked, EXISTS(SELECT 1 FROM bodies x WHERE x.block_no = b.block_no) \
-         FROM blocks b WHERE (received > unpacked) <> EXISTS(SELECT 1 FROM bodies x WHERE x.block_no = b.block_no)",
+        "SELECT b.block_no, received - unpacked, \
+         EXISTS(SELECT 1 FROM bodies x WHERE x.block_no = b.block_no AND x.spent = 0) FROM blocks b \
+         WHERE (received > unpacked) <> EXISTS(SELECT 1 FROM bodies x WHERE x.block_no = b.block_no AND x.spent = 0)",
+    ),
+    (
+        "bodies: the pieces of a body that is not spent are its bytes, and there are no others",
+        "WITH p AS (SELECT piece >> 20 body, sum(length(bytes)) n FROM pieces GROUP BY 1) \
+         SELECT body, size, ifnull(n, 0) FROM bodies LEFT JOIN p USING(body) \
+         WHERE spent = 0 AND block_no IS NOT NULL AND size <> ifnull(n, 0) \
+         UNION ALL SELECT body, 0, n FROM p WHERE body NOT IN (SELECT body FROM bodies)",
     ),
     (
         "orders: codes in the pool",

@@ -22,3 +22,24 @@ CREATE TABLE away(
     at INTEGER NOT NULL,
     PRIMARY KEY(run, boot, first)
 ) STRICT, WITHOUT ROWID;
+
+-- The bytes of a block until its last slice is unpacked, in pieces: piece = body * 2^20 + place. A body without a block
+-- is arriving; a spent one is let go, some pieces at a time.
+ALTER TABLE bodies RENAME TO bodies_1;
+CREATE TABLE bodies(
+    body INTEGER PRIMARY KEY,
+    order_no INTEGER NOT NULL REFERENCES orders,
+    pack_id TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    kept INTEGER NOT NULL DEFAULT 0,
+    block_no INTEGER UNIQUE REFERENCES blocks,
+    spent INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE pieces(
+    piece INTEGER PRIMARY KEY,
+    bytes BLOB NOT NULL
+) STRICT;
+INSERT INTO bodies(body, order_no, pack_id, size, kept, block_no)
+    SELECT block_no, order_no, pack_id, length(body), 1, block_no FROM bodies_1 JOIN blocks USING(block_no);
+INSERT INTO pieces SELECT block_no << 20, body FROM bodies_1;
+DROP TABLE bodies_1;

@@ -117,7 +117,7 @@ impl View<'_> {
 
     /// The bytes of a block as received, while it is not wholly unpacked.
     pub fn block_body(&self, block: BlockNo) -> Result<Option<Vec<u8>>, StoreError> {
-        self.one("SELECT body FROM bodies WHERE block_no = ?1", [block.0], |r| Ok(r.get(0)?))
+        self.tx().body(block).map_err(Fault::reading)
     }
 
     /// Reports not finally answered, oldest first.
