@@ -23,10 +23,12 @@ use tamga_domain::time::Wall;
 use tamga_domain::verdict::Reason;
 
 use made::{ORDER, PRODUCT, code, gtin};
-use measure::{file_bytes, fsync_alone, micros, quantiles, table_bytes};
+use measure::{Cost, file_bytes, fsync_alone, micros, table_bytes};
 
 /// Codes of one answer of upstream.
 const BLOCK: u64 = 30_000;
+/// Codes of one slice of it.
+const SLICE: u64 = 100;
 /// Codes of one report.
 const REPORT: u32 = 30_000;
 
@@ -89,14 +91,14 @@ fn apply(store: &mut Store, records: Vec<Record>) -> Vec<Answer> {
 
 fn load(store: &mut Store, codes: u64) {
     let started = Instant::now();
-    let (mut slices, mut blocks) = (Vec::new(), Vec::new());
+    let (mut slices, mut blocks, mut checkpoints) = (Cost::default(), Cost::default(), Cost::default());
     let mut next = 0;
     while next < codes {
         let order = order(store, next / ORDER, ORDER.min(codes - next));
         let end = codes.min(next + ORDER);
         while next < end {
             let count = BLOCK.min(end - next);
-            load_block(store, order, next, count, &mut slices, &mut blocks);
+            load_block(store, order, next, count, [&mut blocks, &mut slices, &mut checkpoints]);
             next += count;
             if next % (10 * BLOCK) == 0 || next == codes {
                 println!("  {next} codes, {:.0} s", started.elapsed().as_secs_f64());
@@ -105,8 +107,10 @@ fn load(store: &mut Store, codes: u64) {
     }
     let rate = codes as f64 / started.elapsed().as_secs_f64();
     println!("received and unpacked {rate:.0} codes/s");
-    println!("receiving a block of {BLOCK} (one commit): {}", quantiles(&mut blocks));
-    println!("unpacking 100 codes (one commit): {}", quantiles(&mut slices));
+    println!("receiving a block of {BLOCK}: {blocks}");
+    println!("unpacking {SLICE} codes: {slices}");
+    checkpoints.only_above(20);
+    println!("a checkpoint after it: {checkpoints}");
 }
 
 fn order(store: &mut Store, n: u64, quantity: u64) -> OrderNo {
@@ -133,32 +137,35 @@ fn load_block(
     order: OrderNo,
     first: u64,
     count: u64,
-    slices: &mut Vec<u64>,
-    blocks: &mut Vec<u64>,
+    [blocks, slices, checkpoints]: [&mut Cost; 3],
 ) {
     // As xTrace gives it: 38 characters and JSON around each.
     let body = vec![b'x'; usize::try_from(count).unwrap() * 50];
     let n = u32::try_from(count).unwrap();
     let record =
         Record::Block { order, pack_id: first.to_string(), previous: None, body, count: n, at: now() };
-    let started = Instant::now();
-    let Answer::Block(block) = apply(store, vec![record]).remove(0) else { panic!("no block") };
-    blocks.push(micros(started));
+    let txn = Txn { id: TxnId(0), records: vec![record] };
+    let Answer::Block(block) = blocks.of(store, |s| s.apply(&[txn]).unwrap().remove(0).remove(0)) else {
+        panic!("no block")
+    };
+    store.maintain(true).unwrap();
+    let codes: Vec<_> = (first..first + count).map(code).collect();
     // The first ten slices alone, as the agent does it; the rest ten at a time, to come to an end.
     let slice = |from: u64| Record::Unpack {
         block,
         from: u32::try_from(from).unwrap(),
-        slice: (from..count.min(from + 100)).map(|n| Unpacked::Code(code(first + n))).collect(),
+        slice: codes[from as usize..count.min(from + SLICE) as usize]
+            .iter()
+            .map(|c| Unpacked::Code(c.clone()))
+            .collect(),
         at: now(),
     };
-    let starts: Vec<u64> = (0..count).step_by(100).collect();
+    let starts: Vec<u64> = (0..count).step_by(SLICE as usize).collect();
     let (alone, rest) = starts.split_at(starts.len().min(10));
     for from in alone {
-        let record = slice(*from);
-        let started = Instant::now();
-        store.apply(&[Txn { id: TxnId(0), records: vec![record] }]).unwrap();
-        slices.push(micros(started));
-        store.maintain(true).unwrap();
+        let txn = Txn { id: TxnId(0), records: vec![slice(*from)] };
+        slices.of(store, |s| s.apply(&[txn]).unwrap());
+        checkpoints.of(store, |s| s.maintain(true).unwrap());
     }
     for group in rest.chunks(10) {
         apply(store, group.iter().map(|from| slice(*from)).collect());
@@ -222,7 +229,7 @@ fn lives(store: &mut Store, dir: &Path, lives: u64, codes: u64) {
     let lives = lives.min(codes.min(PRODUCT)) / 100 * 100;
     let before = table_bytes(dir);
     let mut tag = 0_u32;
-    let (mut done, mut runs, mut drafts, mut accepts) = (0_u64, 0_u64, Vec::new(), Vec::new());
+    let (mut done, mut runs, mut drafts, mut accepts) = (0_u64, 0_u64, Cost::default(), Cost::default());
     while done < lives {
         runs += 1;
         let of_run = (lives - done).min(100_000);
@@ -259,8 +266,8 @@ fn lives(store: &mut Store, dir: &Path, lives: u64, codes: u64) {
         }
     }
     println!("after a whole life: {:.1} bytes a code", total as f64 / lives as f64);
-    println!("drafting a report of {REPORT}: {}", quantiles(&mut drafts));
-    println!("accepting it: {}", quantiles(&mut accepts));
+    println!("drafting a report of {REPORT}: {drafts}");
+    println!("accepting it: {accepts}");
 }
 
 fn life_of(run: RunId, code: Identity, tag: &mut u32) -> Vec<Record> {
@@ -283,21 +290,19 @@ fn life_of(run: RunId, code: Identity, tag: &mut u32) -> Vec<Record> {
     records
 }
 
-fn report(store: &mut Store, run: RunId, passes: u32, drafts: &mut Vec<u64>, accepts: &mut Vec<u64>) {
+fn report(store: &mut Store, run: RunId, passes: u32, drafts: &mut Cost, accepts: &mut Cost) {
     for from in (1..=passes).step_by(REPORT as usize) {
         let to = passes.min(from + REPORT - 1);
         let range = PassRange { from: PassNo(from), to: PassNo(to) };
         let kind = ReportKind::Application;
         let draft = Record::ReportDrafted { run, kind, passes: vec![range], replaces: None, at: now() };
-        let started = Instant::now();
-        let Answer::Report(report) = apply(store, vec![draft]).remove(0) else { panic!("no report") };
-        drafts.push(micros(started));
+        let Answer::Report(report) = drafts.of(store, |s| apply(s, vec![draft]).remove(0)) else {
+            panic!("no report")
+        };
         let of =
             |report: ReportNo, state| Record::ReportState { report, state, why: String::new(), at: now() };
         apply(store, vec![of(report, ReportState::Sent)]);
-        let started = Instant::now();
-        apply(store, vec![of(report, ReportState::Accepted)]);
-        accepts.push(micros(started));
+        accepts.of(store, |s| apply(s, vec![of(report, ReportState::Accepted)]));
     }
 }
 
@@ -306,7 +311,7 @@ fn commits(store: &mut Store) {
     let id = run(store, 1_000_000);
     let mut tag = 1_000_000_000_u32;
     for group in [1_usize, 64] {
-        let (mut times, mut checkpoints) = (Vec::new(), Vec::new());
+        let (mut times, mut checkpoints) = (Cost::default(), Cost::default());
         for _ in 0..300 {
             let issue =
                 Record::Issue { run: id, printer: PrinterNo(0), count: 64, life_left_min_ms: 0, at: now() };
@@ -321,16 +326,12 @@ fn commits(store: &mut Store) {
                     Txn { id: TxnId(0), records: life_of(id, i.code.identity, &mut tag) }
                 })
                 .collect();
-            let started = Instant::now();
-            store.apply(&txns).unwrap();
-            times.push(micros(started));
-            let started = Instant::now();
-            store.maintain(true).unwrap();
-            checkpoints.push(micros(started));
+            times.of(store, |s| s.apply(&txns).unwrap());
+            checkpoints.of(store, |s| s.maintain(true).unwrap());
         }
-        println!("a commit of {group} whole verdicts (four records each): {}", quantiles(&mut times));
-        checkpoints.retain(|c| *c > 20);
-        println!("    checkpoints after them: {} of 300, {}", checkpoints.len(), quantiles(&mut checkpoints));
+        println!("a commit of {group} whole verdicts (four records each): {times}");
+        checkpoints.only_above(20);
+        println!("    a checkpoint after it: {checkpoints}");
     }
 }
 

@@ -6,8 +6,12 @@ mod kit;
 
 #[path = "store/blocks.rs"]
 mod blocks;
+#[path = "store/bodies.rs"]
+mod bodies;
 #[path = "store/checks.rs"]
 mod checks;
+#[path = "store/closing.rs"]
+mod closing;
 #[path = "store/lives.rs"]
 mod lives;
 #[path = "store/opening.rs"]

@@ -158,19 +158,14 @@ fn reports(view: &View<'_>) -> Result<Vec<ReportFacts>, StoreError> {
     Ok(reports)
 }
 
-/// Runs with passes that no report carries: how far they are, and from where on nothing is reported.
+/// Runs with passes that no report carries, closed ones too, and all of these passes.
 fn progress(view: &View<'_>) -> Result<Vec<Progress>, StoreError> {
+    let newest = view.newest_report()?;
     let mut all = Vec::new();
     for (run, _) in view.runs_unreported()? {
         let Some((plan, state)) = view.run_plan(run)? else { continue };
-        let Some(last) = view.passes_unreported(run)?.last().copied() else { continue };
-        all.push(Progress {
-            run,
-            head: head(plan),
-            passed_to: last.to,
-            reported_to: PassNo(last.from.0.saturating_sub(1)),
-            closed: state == RunState::Closed,
-        });
+        let free = view.passes_unreported(run)?;
+        all.push(Progress { run, head: head(plan), free, newest, closed: state == RunState::Closed });
     }
     Ok(all)
 }

@@ -191,7 +191,7 @@ fn items(plant: &Truth, books: &Books) -> Vec<String> {
         .collect()
 }
 
-/// A closed run: issued = applied + spoiled + written off + verified (rejected), triggers = passed + the rest.
+/// A closed run: issued = applied + spoiled + written off + verified (refused upstream), triggers = passed + the rest.
 fn balances(run: &RunBook) -> Vec<String> {
     let (c, i) = (run.codes, run.items);
     let codes = c.issued == c.in_doubt + c.verified + c.applied + c.written_off + c.spoiled;

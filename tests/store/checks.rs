@@ -19,14 +19,32 @@ const DAMAGES: &[(&str, &str)] = &[
     ),
     ("UPDATE blocks SET applied = applied + 1, verified = verified - 1", "blocks: applied"),
     ("UPDATE blocks SET received = received + 1", "blocks: a body exactly while codes wait in it"),
+    (
+        "DELETE FROM pieces",
+        "bodies: the pieces of a body that is not spent are its bytes, and there are no others",
+    ),
+    (
+        "DELETE FROM bodies",
+        "bodies: the pieces of a body that is not spent are its bytes, and there are no others",
+    ),
     ("UPDATE orders SET left_n = left_n + 1", "orders: codes in the pool"),
     ("UPDATE orders SET received_n = 1", "orders: received"),
     ("UPDATE runs SET in_doubt = in_doubt + 1, issued = issued + 1", "runs: codes issued, in doubt, spoiled"),
+    (
+        "UPDATE runs SET state = 3",
+        "runs: a closed run has no code issued, of unknown pass or of a rejected item",
+    ),
     ("UPDATE runs SET applied = applied + 1", "runs: applied is what reports in effect carry"),
     ("DELETE FROM passes WHERE pass_no = 1", "runs: passed items are passed codes"),
     ("DELETE FROM open_tags", "runs: open items"),
     ("DELETE FROM run_rejects", "runs: rejected by reason"),
     ("DELETE FROM ends", "runs: ends of items that did not pass"),
+    ("DELETE FROM away", "runs: ends of items that did not pass"),
+    ("UPDATE away SET last = last + 1 WHERE first = 10", "runs: ends of items that did not pass"),
+    (
+        "UPDATE away SET last = last + 5 WHERE first = 10",
+        "runs: items that nobody saw are in one range, and in no other place",
+    ),
     ("UPDATE runs SET carried = carried + 1", "runs: passes carried"),
     ("DELETE FROM held", "runs: passes held"),
     ("UPDATE run_blocks SET n = n + 1", "runs: codes by block"),
@@ -50,7 +68,8 @@ const DAMAGES: &[(&str, &str)] = &[
 
 fn busy() -> World {
     let mut w = World::new();
-    w.pool(20);
+    let order = w.pool(20);
+    w.block(order, "waiting", 5);
     w.order("PO-2");
     let run = w.run("r");
     w.issue(run, 8);
@@ -58,6 +77,9 @@ fn busy() -> World {
         w.pass_item(run, n, n);
     }
     for record in [w.trigger(run, 5), w.rejected(run, None, 5), w.trigger(run, 6), w.spoil(4), w.spoil(8)] {
+        w.apply(record).unwrap();
+    }
+    for record in [w.away(run, 10, 12), w.away(run, 14, 20)] {
         w.apply(record).unwrap();
     }
     for range in [(1, 2), (3, 3)] {

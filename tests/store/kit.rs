@@ -259,6 +259,10 @@ impl World {
         Record::Trigger { run, tag: tag(t), at: self.at() }
     }
 
+    pub fn away(&mut self, run: RunId, from: u32, to: u32) -> Record {
+        Record::Away { run, from: tag(from), to: tag(to), at: self.at() }
+    }
+
     pub fn verify(&mut self, run: RunId, n: u32, t: u32) -> Record {
         Record::Verify { run, code: identity(n), tag: tag(t), at: self.at() }
     }

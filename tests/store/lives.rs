@@ -192,6 +192,62 @@ fn an_escaped_item_is_counted_on_its_own() {
 }
 
 #[test]
+fn items_that_nobody_saw_are_one_range_and_each_is_counted_once() {
+    let mut w = World::new();
+    let run = w.run("r");
+    for record in [w.trigger(run, 1), w.trigger(run, 2), w.rejected(run, None, 1)] {
+        w.apply(record).unwrap();
+    }
+    let rows = |w: &World| w.picture().lines().filter(|l| l.starts_with("away: ")).count();
+    // (from, to) told; items counted after it, ranges kept after it. Item 2 is open.
+    let told = [
+        ((3, 50_002), 50_000, 1),
+        ((1, 2), 50_000, 1),
+        ((40_000, 50_002), 50_000, 1),
+        ((50_000, 50_010), 50_008, 2),
+        ((1, 50_011), 50_009, 3),
+    ];
+    for ((from, to), items, ranges) in told {
+        let record = w.away(run, from, to);
+        w.twice(record);
+        let now = w.store.view().run_items(run).unwrap();
+        assert_eq!((now.triggers, now.rejected, now.open), (items + 2, items + 1, 1), "{from} to {to}");
+        assert_eq!(rows(&w), ranges);
+        w.verified();
+    }
+    let open = w.store.recover(LINE).unwrap().run.unwrap();
+    assert_eq!((open.last_tag, open.triggers, open.open_tags), (Some(tag(50_011)), 50_011, vec![tag(2)]));
+    assert_eq!(open.rejected, [("away".to_string(), 50_009), ("no_read".to_string(), 1)]);
+    // Told one by one as well: known. Another end of one of them is not.
+    let record = w.trigger(run, 777);
+    w.twice(record);
+    let record = w.end(run, 777, ItemEnd::Rejected { reason: Reason::Away, code: None });
+    w.twice(record);
+    let record = w.end(run, 777, ItemEnd::Escaped);
+    assert!(matches!(w.refused(record), Rule::EndedOtherwise { .. }));
+    // Another boot of the gate counts anew; an earlier one has nothing new.
+    let boot = |w: &mut World, boot: u16, to: u32| {
+        let tag = |number| tamga_domain::ids::Tag { boot, number };
+        Record::Away { run, from: tag(1), to: tag(to), at: w.at() }
+    };
+    let record = boot(&mut w, 2, 3);
+    w.twice(record);
+    let record = boot(&mut w, 1, 60_000);
+    w.twice(record);
+    assert_eq!(w.store.view().run_items(run).unwrap().rejected, 50_013);
+    let rule = w.away(run, 9, 8);
+    assert!(matches!(w.refused(rule), Rule::Tags { .. }));
+    // The range is of this run: the next one begins after it.
+    let record = w.rejected(run, None, 2);
+    w.apply(record).unwrap();
+    w.run_state(run, RunState::Stopped).unwrap();
+    w.run_state(run, RunState::Closed).unwrap();
+    let sheet = w.store.view().run_sheet(run).unwrap().unwrap();
+    assert_eq!((sheet.items.triggers, sheet.items.rejected), (50_014, 50_014));
+    w.verified();
+}
+
+#[test]
 fn stock_is_verified_at_once_and_never_issued() {
     let mut w = World::new();
     assert_eq!(w.stock("roll-1", 1..=3), (3, 0));
@@ -219,7 +275,7 @@ fn a_run_closes_only_over_codes_and_items_that_are_settled() {
         w.issue(run, 100);
     }
     w.pass_item(run, 1, 1);
-    let unseen = |w: &mut World| Record::SpoilUnseen { run, limit: 150, who: "anna".into(), at: w.at() };
+    let unseen = |w: &mut World| Record::SpoilLeft { run, limit: 150, who: "anna".into(), at: w.at() };
     let record = unseen(&mut w);
     assert!(matches!(w.refused(record), Rule::RunRunning(_)));
     w.run_state(run, RunState::Closing).unwrap();
@@ -227,10 +283,10 @@ fn a_run_closes_only_over_codes_and_items_that_are_settled() {
     let issue = Record::Issue { run, printer: PRINTER, count: 1, life_left_min_ms: 0, at };
     assert!(matches!(w.refused(issue), Rule::RunClosing(_)));
     let record = unseen(&mut w);
-    assert_eq!(w.apply(record).unwrap(), Some(Answer::Unseen { left: 99 }));
+    assert_eq!(w.apply(record).unwrap(), Some(Answer::Left { codes: 99 }));
     assert!(w.run_state(run, RunState::Closed).is_err());
     let record = unseen(&mut w);
-    assert_eq!(w.apply(record).unwrap(), Some(Answer::Unseen { left: 0 }));
+    assert_eq!(w.apply(record).unwrap(), Some(Answer::Left { codes: 0 }));
     w.run_state(run, RunState::Closed).unwrap();
     w.verified();
     assert_eq!(w.state(2), Some(State::Spoiled(SpoilReason::Unseen)));

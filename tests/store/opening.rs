@@ -7,6 +7,7 @@ use tamga::store::error::StoreError;
 use tamga::store::limits::{ANSWER_BYTES_MAX, ANSWERS_MAX};
 use tamga::store::open::{database_path, schema_known};
 use tamga::store::read::Reader;
+use tamga_domain::lifecycle::{SpoilReason, State, Whereabouts};
 use tamga_domain::record::Record;
 use tamga_domain::time::Wall;
 
@@ -163,4 +164,51 @@ fn settings_are_kept_and_the_agents_id_is_not_changed() {
     w.store.set_meta("agent_id", "evil").unwrap();
     assert_eq!(w.store.meta("machine").unwrap().as_deref(), Some("m1"));
     assert_eq!(w.store.meta("agent_id").unwrap().as_deref(), Some("0a1b2c3d"));
+}
+
+/// A database as schema 1 left it: a closed run and an open one, each with a code whose item was rejected.
+#[test]
+fn schema_2_rejects_for_good_what_closed_runs_left_and_keeps_bodies() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path()).unwrap();
+    let conn = rusqlite::Connection::open(database_path(folder.path())).unwrap();
+    conn.execute_batch(include_str!("../../agent/src/store/migrations/0001.sql")).unwrap();
+    conn.execute_batch(
+        "INSERT INTO gtins VALUES(1, '04780012345677');
+         INSERT INTO blocks(block_no, pack_id, goods_group, received_at, received, unpacked, pooled, verified)
+             VALUES(1, 'roll', 'water', 0, 4, 4, 1, 3);
+         INSERT INTO stock VALUES(1, X'53303030303030303030303034', X'6447567A', 1);
+         INSERT INTO orders(order_no, po_number, gtin_id, goods_group, kind, quantity, release_method, state, why,
+             wanted_at, changed_at, received_n) VALUES(5, 'PO', 1, 'water', 0, 9, 'P', 4, '', 0, 0, 2);
+         INSERT INTO blocks(block_no, order_no, pack_id, goods_group, received_at, received)
+             VALUES(2, 5, 'pack', 'water', 0, 2);
+         INSERT INTO bodies VALUES(2, X'0102030405');
+         INSERT INTO lines(line) VALUES(0);
+         INSERT INTO runs(run, line, key, gtin_id, goods_group, quantity, batch, production, state, opened_at,
+             opened_by, last_issue, last_pass, issued, verified, triggers, passed, rejected) VALUES
+             (1, 0, 'a', 1, 'water', 0, 'B', 0, 3, 0, 'anna', 2, 1, 2, 2, 2, 1, 1),
+             (2, 0, 'b', 1, 'water', 0, 'B', 0, 1, 0, 'anna', 1, 0, 1, 1, 1, 0, 1);
+         INSERT INTO codes(gtin_id, serial, tail, block_no, state, run, issue_no, boot, tag, pass_no) VALUES
+             (1, X'53303030303030303030303031', X'6447567A', 1, 1, 1, 1, 1, 1, 1),
+             (1, X'53303030303030303030303032', X'6447567A', 1, 3, 1, 2, 1, 2, NULL),
+             (1, X'53303030303030303030303033', X'6447567A', 1, 3, 2, 1, 1, 3, NULL);
+         INSERT INTO passes VALUES(1, 1, X'53303030303030303030303031');
+         INSERT INTO pass_blocks VALUES(1, 0, 1, 1);
+         INSERT INTO run_blocks VALUES(1, 1, 2), (2, 1, 1);
+         INSERT INTO run_rejects VALUES(1, 'late', 1), (2, 'late', 1);
+         INSERT INTO ends VALUES(1, 1, 2, 'late', 0), (2, 1, 3, 'late', 0);
+         PRAGMA application_id = 0x546D6761;
+         PRAGMA user_version = 1;",
+    )
+    .unwrap();
+    drop(conn);
+    let store = Store::open(folder.path(), "x").unwrap();
+    let w = World { store, folder, now: 0 };
+    w.verified();
+    assert_eq!(w.state(1), Some(State::Verified(Whereabouts::Passed)));
+    assert_eq!(w.state(2), Some(State::Spoiled(SpoilReason::Rejected)));
+    assert_eq!(w.state(3), Some(State::Verified(Whereabouts::Rejected)));
+    assert_eq!(w.store.view().run_codes(tamga_domain::ids::RunId(1)).unwrap().spoiled, 1);
+    let body = w.store.view().block_body(tamga_domain::ids::BlockNo(2)).unwrap();
+    assert_eq!(body, Some(vec![1, 2, 3, 4, 5]), "bodies are kept");
 }

@@ -16,11 +16,12 @@ enum Ask {
     Issue(u8),
     Job(u8, u8),
     Trigger,
+    Away(u8, u8),
     Verify(u8, u8),
     End(u8, u8, u8),
     Settle(u8, bool),
     Spoil(u8),
-    SpoilUnseen(u8),
+    SpoilLeft(u8),
     Import(u8),
     Draft(u8, u8),
     Report(u8, u8),
@@ -35,11 +36,12 @@ fn ask() -> impl Strategy<Value = Ask> {
         4 => (1..6_u8).prop_map(Ask::Issue),
         2 => (any::<u8>(), any::<u8>()).prop_map(|(a, b)| Ask::Job(a, b)),
         8 => Just(Ask::Trigger),
+        2 => (0..4_u8, 0..5_u8).prop_map(|(a, b)| Ask::Away(a, b)),
         10 => (any::<u8>(), 0..3_u8).prop_map(|(a, b)| Ask::Verify(a, b)),
         10 => (any::<u8>(), 0..4_u8, 0..3_u8).prop_map(|(a, b, c)| Ask::End(a, b, c)),
         3 => (any::<u8>(), any::<bool>()).prop_map(|(a, b)| Ask::Settle(a, b)),
         2 => any::<u8>().prop_map(Ask::Spoil),
-        1 => (1..4_u8).prop_map(Ask::SpoilUnseen),
+        1 => (1..4_u8).prop_map(Ask::SpoilLeft),
         1 => any::<u8>().prop_map(Ask::Import),
         3 => (any::<u8>(), 0..5_u8).prop_map(|(a, b)| Ask::Draft(a, b)),
         4 => (any::<u8>(), 0..5_u8).prop_map(|(a, b)| Ask::Report(a, b)),
@@ -71,6 +73,7 @@ fn play(w: &mut World, asks: &[Ask]) -> Vec<Record> {
             Ok(answer) => {
                 match (&record, &answer) {
                     (Record::Trigger { .. }, _) => tags += 1,
+                    (Record::Away { to, .. }, _) => tags = tags.max(to.number),
                     (Record::Unpack { slice, .. }, _) => unpacked += u32::try_from(slice.len()).unwrap(),
                     (_, Some(tamga_domain::record::Answer::Report(report))) => {
                         reports = reports.max(report.0)
@@ -119,6 +122,11 @@ fn record_of(
             Record::Job { run, code: identity(pick(n)), outcome: all[usize::from(o % 4)], at }
         }
         Ask::Trigger => Record::Trigger { run, tag: tag(tags + 1), at },
+        Ask::Away(back, len) => {
+            // From a few tags back, so that it may overlap what is there.
+            let from = near(back);
+            Record::Away { run, from, to: tag(from.number + u32::from(len)), at }
+        }
         Ask::Verify(n, back) => Record::Verify { run, code: identity(pick(n)), tag: near(back), at },
         Ask::End(n, back, how) => {
             let unknown = w.store.view().pass_unknown(run).unwrap();
@@ -142,7 +150,7 @@ fn record_of(
             let (reason, who) = (SpoilReason::Declared, "anna".into());
             Record::Spoil { code: identity(pick(n)), reason, who, at }
         }
-        Ask::SpoilUnseen(limit) => Record::SpoilUnseen { run, limit: limit.into(), who: "anna".into(), at },
+        Ask::SpoilLeft(limit) => Record::SpoilLeft { run, limit: limit.into(), who: "anna".into(), at },
         Ask::Import(n) => {
             let codes = (0..3).map(|i| code(pick(n.wrapping_add(i * 9)))).collect();
             Record::Import { roll: format!("roll-{}", n % 2), codes, group: "water".into(), at }

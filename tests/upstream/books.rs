@@ -97,16 +97,17 @@ impl Books for Fake {
         let gtin = Gtin::parse(super::GTIN.as_bytes()).unwrap();
         let level = Level { gtin, pooled: pages.pooled.len() as u64, per_hour: 0 };
         let levels = if pages.hold_levels { vec![] } else { vec![level] };
-        let reported = pages.reports.iter().flat_map(|r| &r.passes).map(|r| r.to).max().unwrap_or_default();
+        let reported = pages.reports.iter().flat_map(|r| &r.passes).map(|r| r.to.0).max().unwrap_or(0);
         let head = RunHead {
             group: "water".into(),
             batch: "L1".into(),
             production: Wall(1_700_000_000_000),
             expiry: None,
         };
-        let passed_to = PassNo(pages.passed_to);
-        let run = Progress { run: RunId(1), head, passed_to, reported_to: reported, closed: false };
-        Ok((levels, if passed_to > reported { vec![run] } else { vec![] }))
+        let free = vec![PassRange { from: PassNo(reported + 1), to: PassNo(pages.passed_to) }];
+        let newest = (pages.reports.len() as u32).checked_sub(1).map(ReportNo);
+        let run = Progress { run: RunId(1), head, free, newest, closed: false };
+        Ok((levels, if pages.passed_to > reported { vec![run] } else { vec![] }))
     }
 }
 

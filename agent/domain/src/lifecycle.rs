@@ -27,6 +27,8 @@ pub enum SpoilReason {
     Restored,
     /// Its life ended before it was issued.
     Expired,
+    /// Its item was rejected, and its run closed over it: the item is not on the belt and will not be fed again.
+    Rejected,
 }
 
 /// The state of a code.
@@ -105,6 +107,9 @@ pub fn next(from: State, happening: Happening) -> Result<State, NoSuchStep> {
         (S::Verified(W::Unknown), H::ItemRejected) => Ok(S::Verified(W::Rejected)),
         (S::Verified(W::Passed), H::ReportAccepted) => Ok(S::Applied),
         (S::Applied, H::WriteOffAccepted) => Ok(S::WrittenOff),
+        // Rejected for good is only what the gate, a later read or a person said was rejected.
+        (S::Verified(W::Rejected), H::Spoil(r @ SpoilReason::Rejected)) => Ok(S::Spoiled(r)),
+        (_, H::Spoil(SpoilReason::Rejected)) => Err(NoSuchStep { from, happening }),
         (S::Issued | S::Verified(_), H::Spoil(r)) => Ok(S::Spoiled(r)),
         (S::Pooled | S::Stock, H::Spoil(r @ (SpoilReason::Restored | SpoilReason::Declared))) => {
             Ok(S::Spoiled(r))
@@ -191,6 +196,13 @@ I------SR
                 }
             }
         }
+    }
+
+    #[test]
+    fn only_a_code_whose_item_was_rejected_is_rejected_for_good() {
+        let happening = Happening::Spoil(SpoilReason::Rejected);
+        let may = STATES.into_iter().filter(|s| next(*s, happening).is_ok());
+        assert_eq!(may.collect::<Vec<_>>(), [State::Verified(Whereabouts::Rejected)]);
     }
 
     #[test]

@@ -75,6 +75,15 @@ pub enum Record {
         tag: Tag,
         at: Wall,
     },
+    /// The gate numbered the items `from ..= to` of one boot while nobody looked, and rejected them: so many triggers,
+    /// and so many items rejected as `Away`. Kept as one range. Tags up to the last one recorded change nothing, so a
+    /// range told twice, or over a part of another, counts each item once.
+    Away {
+        run: RunId,
+        from: Tag,
+        to: Tag,
+        at: Wall,
+    },
     /// What became of an item. Closes the open tag. Counts `passed`, or `rejected` by reason. With a code:
     /// `Passed` gives the code the run's next pass number; `Rejected` makes it `Verified(Rejected)`.
     End {
@@ -100,8 +109,9 @@ pub enum Record {
         who: String,
         at: Wall,
     },
-    /// Spoils as `Unseen` up to `limit` codes of the run that are still `Issued`. Answered with [`Answer::Unseen`].
-    SpoilUnseen {
+    /// Spoils up to `limit` codes of the run that a line clearance leaves over: those still `Issued` as `Unseen`, then
+    /// those whose item was rejected as `Rejected`. Answered with [`Answer::Left`].
+    SpoilLeft {
         run: RunId,
         limit: u32,
         who: String,
@@ -231,9 +241,9 @@ pub enum Answer {
     Passed(PassNo),
     /// A report that is open or in effect carries the code: it was not spoiled.
     Carried(Identity),
-    /// How many codes of the run are still `Issued`.
-    Unseen {
-        left: u32,
+    /// How many codes of the run are still to be spoiled: `Issued`, or of rejected items.
+    Left {
+        codes: u32,
     },
     Imported {
         taken: u32,

@@ -43,7 +43,7 @@ struct OneLine {
     line: String,
 }
 
-/// End the run: no more codes are issued, the belt runs out, what is unseen is spoiled
+/// End the run: no more codes are issued, the belt runs out, what is unseen or rejected is spoiled
 #[derive(Args)]
 #[command(after_help = "Example:
   tamga run close line1            # says what is missing

@@ -15,10 +15,11 @@ impl Tx<'_> {
             | Record::Job { .. }
             | Record::Verify { .. }
             | Record::Trigger { .. }
+            | Record::Away { .. }
             | Record::End { .. }
             | Record::Settle { .. }
             | Record::Spoil { .. }
-            | Record::SpoilUnseen { .. } => self.apply_line(record),
+            | Record::SpoilLeft { .. } => self.apply_line(record),
             Record::Import { .. }
             | Record::OrderWanted { .. }
             | Record::OrderState { .. }
@@ -50,14 +51,13 @@ impl Tx<'_> {
             Record::Job { run, code, outcome, at } => self.job(*run, code, *outcome, *at),
             Record::Verify { run, code, tag, at } => self.verify(*run, code, *tag, *at).map(|()| None),
             Record::Trigger { run, tag, at } => self.trigger(*run, *tag, *at).map(|()| None),
+            Record::Away { run, from, to, at } => self.away(*run, *from, *to, *at).map(|()| None),
             Record::End { run, tag, end, at } => self.end(*run, *tag, end, *at),
             Record::Settle { run, code, passed, how, who, at } => {
                 self.settle(*run, code, *passed, &format!("{how} by {who}"), *at)
             }
             Record::Spoil { code, reason, who, at } => self.spoil(code, *reason, who, *at),
-            Record::SpoilUnseen { run, limit, who, at } => {
-                self.spoil_unseen(*run, *limit, who, *at).map(Some)
-            }
+            Record::SpoilLeft { run, limit, who, at } => self.spoil_left(*run, *limit, who, *at).map(Some),
             _ => Ok(None),
         }
     }

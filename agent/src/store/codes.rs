@@ -12,7 +12,7 @@ use tamga_domain::time::Wall;
 use super::error::{Fault, Rule};
 use super::limits::ISSUE_MAX;
 use super::people::Incident;
-use super::rows::{CodeRow, Key, code_of, no_step, outcome_number, state_number, step};
+use super::rows::{CodeRow, Key, code_of, no_step, outcome_number, serial_of, state_number, step};
 use super::runs::RunRow;
 use super::tx::{Heap, Tx};
 
@@ -291,32 +291,57 @@ impl Tx<'_> {
         self.move_in_block(block, Heap::Pooled, Heap::Spoiled, 1)
     }
 
-    pub(super) fn spoil_unseen(&self, run: RunId, limit: u32, who: &str, at: Wall) -> Result<Answer, Fault> {
+    pub(super) fn spoil_left(&self, run: RunId, limit: u32, who: &str, at: Wall) -> Result<Answer, Fault> {
         let row = self.run_row(run)?.open()?;
         if row.state == RunState::Running {
             return Err(Rule::RunRunning(run).into());
         }
-        let sql = "SELECT gtin_id, serial, block_no FROM codes WHERE run = ?1 AND state = 0 \
-                   ORDER BY issue_no LIMIT ?2";
-        let unseen: Vec<(i64, Vec<u8>, u32)> =
-            self.all(sql, (run.0, limit.min(ISSUE_MAX)), |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
-        let to = state_number(State::Spoiled(SpoilReason::Unseen));
+        let limit = limit.min(ISSUE_MAX);
+        // Two statements, so that each is answered by its own partial index. A passed code, carried by a report or
+        // not, is in neither.
+        let sql =
+            "SELECT serial, block_no FROM codes WHERE run = ?1 AND state = 0 ORDER BY issue_no LIMIT ?2";
+        let unseen = self.spoil_each(&row, (State::Issued, SpoilReason::Unseen), sql, limit)?;
+        let sql =
+            "SELECT serial, block_no FROM codes WHERE run = ?1 AND state = 3 ORDER BY issue_no LIMIT ?2";
+        let from = State::Verified(Whereabouts::Rejected);
+        let rejected = self.spoil_each(&row, (from, SpoilReason::Rejected), sql, limit - unseen)?;
+        for (n, key) in [(unseen, "spoiled_unseen"), (rejected, "spoiled_rejected")] {
+            if n > 0 {
+                let (run, detail) = (Some(run), format!("{n} by {who}"));
+                self.incident(Incident { run, code: None, tag: None, key, detail: &detail, at })?;
+            }
+        }
+        let sql = "SELECT in_doubt + (SELECT count(*) FROM codes WHERE codes.run = ?1 AND state = 3) \
+                   FROM runs WHERE run = ?1";
+        let left = self.one(sql, [run.0], |r| r.get(0))?;
+        Ok(Answer::Left { codes: left.ok_or(Rule::NoSuchRun(run))? })
+    }
+
+    /// Spoils the codes that a query names; answers how many.
+    fn spoil_each(
+        &self,
+        run: &RunRow,
+        (from, reason): (State, SpoilReason),
+        sql: &str,
+        limit: u32,
+    ) -> Result<u32, Fault> {
+        let codes: Vec<(Vec<u8>, u32)> = self.all(sql, (run.run.0, limit), |r| Ok((r.get(0)?, r.get(1)?)))?;
+        let gtin = self.gtin_of_id(run.gtin_id)?;
         let mut by_block: BTreeMap<BlockNo, u32> = BTreeMap::new();
-        for (gtin, serial, block) in &unseen {
-            let sql = "UPDATE codes SET state = ?3 WHERE gtin_id = ?1 AND serial = ?2 AND state = 0";
-            self.must("an unseen code", 1, sql, (gtin, serial, to))?;
+        for (serial, block) in &codes {
+            let identity = Identity { gtin, serial: serial_of(serial)? };
+            let to = step(&identity, from, Happening::Spoil(reason))?;
+            let sql = "UPDATE codes SET state = ?4 WHERE gtin_id = ?1 AND serial = ?2 AND state = ?3";
+            let (from, to) = (state_number(from), state_number(to));
+            self.must("a code left over", 1, sql, (run.gtin_id, serial, from, to))?;
             *by_block.entry(BlockNo(*block)).or_default() += 1;
         }
         for (block, n) in by_block {
-            self.move_in_block(block, Heap::Issued, Heap::Spoiled, n)?;
+            self.move_in_block(block, Heap::of(from), Heap::Spoiled, n)?;
         }
-        self.move_in_run(run, Heap::Issued, Heap::Spoiled, u32::try_from(unseen.len()).unwrap_or(u32::MAX))?;
-        if !unseen.is_empty() {
-            let detail = format!("{} by {who}", unseen.len());
-            let (run, key) = (Some(run), "spoiled_unseen");
-            self.incident(Incident { run, code: None, tag: None, key, detail: &detail, at })?;
-        }
-        let left = self.one("SELECT in_doubt FROM runs WHERE run = ?1", [run.0], |r| r.get(0))?;
-        Ok(Answer::Unseen { left: left.ok_or(Rule::NoSuchRun(run))? })
+        let n = u32::try_from(codes.len()).unwrap_or(u32::MAX);
+        self.move_in_run(run.run, Heap::of(from), Heap::Spoiled, n)?;
+        Ok(n)
     }
 }

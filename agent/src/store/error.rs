@@ -74,12 +74,13 @@ pub enum Rule {
     RunClosed(RunId),
     #[error("run {0} gives out no codes any more")]
     RunClosing(RunId),
-    #[error("run {0} is running: codes unseen are spoiled only at its close")]
+    #[error("run {0} is running: codes left over are spoiled only at its close")]
     RunRunning(RunId),
     #[error(
-        "run {run} cannot close over {in_doubt} codes in doubt, {unknown} of unknown pass, {open_tags} open items"
+        "run {run} cannot close over {in_doubt} codes in doubt, {unknown} of unknown pass, {rejected} of rejected \
+         items, {open_tags} open items"
     )]
-    NotBalanced { run: RunId, in_doubt: u32, unknown: u32, open_tags: u32 },
+    NotBalanced { run: RunId, in_doubt: u32, unknown: u32, rejected: u32, open_tags: u32 },
     #[error("{} {}", code.gtin, String::from_utf8_lossy(code.serial.as_bytes()))]
     Step {
         code: Identity,
@@ -95,6 +96,8 @@ pub enum Rule {
     Miss { what: &'static str, changed: usize, wanted: usize },
     #[error("the item {tag} of run {run} is not open")]
     TagNotOpen { run: RunId, tag: Tag },
+    #[error("{from} to {to} is no range of items")]
+    Tags { from: Tag, to: Tag },
     #[error("the item {tag} is open in run {run}")]
     TagTaken { run: RunId, tag: Tag },
     #[error("the item {tag} of run {run} ended as {how}")]

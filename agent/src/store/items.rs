@@ -54,22 +54,56 @@ impl Tx<'_> {
             Some(of) => return Err(Rule::TagTaken { run: of, tag }.into()),
             None => {}
         }
-        let sql = "SELECT last_boot, last_tag FROM lines WHERE line = ?1";
-        let last: Option<(Option<u16>, Option<u32>)> =
-            self.one(sql, [row.line.0], |r| Ok((r.get(0)?, r.get(1)?)))?;
-        if let Some((Some(boot), Some(number))) = last
-            && tag <= (Tag { boot, number })
-        {
+        if self.last_tag(row.line)?.is_some_and(|last| tag <= last) {
             // Tags only grow: this item was numbered, and ended, before.
             return Ok(());
         }
         let row = row.open()?;
-        let sql = "UPDATE lines SET last_boot = ?2, last_tag = ?3 WHERE line = ?1";
-        self.must("a line", 1, sql, (row.line.0, tag.boot, tag.number))?;
+        self.set_last_tag(row.line, tag)?;
         let sql = "INSERT INTO open_tags(line, boot, tag, run, at) VALUES(?1, ?2, ?3, ?4, ?5)";
         self.run(sql, (row.line.0, tag.boot, tag.number, run.0, at.0))?;
         let sql = "UPDATE runs SET triggers = triggers + 1, open_tags = open_tags + 1 WHERE run = ?1";
         self.must("a run", 1, sql, [run.0])
+    }
+
+    pub(super) fn away(&self, run: RunId, from: Tag, to: Tag, at: Wall) -> Result<(), Fault> {
+        if from.boot != to.boot || from > to {
+            return Err(Rule::Tags { from, to }.into());
+        }
+        let row = self.run_row(run)?;
+        // Tags only grow, and those that are open were recorded: what is after the last one is new, all of it.
+        let first = match self.last_tag(row.line)? {
+            Some(last) if to <= last => return Ok(()),
+            Some(last) if from <= last => last.number + 1,
+            Some(_) | None => from.number,
+        };
+        let row = row.open()?;
+        self.set_last_tag(row.line, to)?;
+        let sql = "INSERT INTO away(run, boot, first, last, at) VALUES(?1, ?2, ?3, ?4, ?5)";
+        self.run(sql, (run.0, to.boot, first, to.number, at.0))?;
+        let n = u64::from(to.number) + 1 - u64::from(first);
+        let n = i64::try_from(n).unwrap_or(i64::MAX);
+        let sql = "UPDATE runs SET triggers = triggers + ?2, rejected = rejected + ?2 WHERE run = ?1";
+        self.must("the items of a run", 1, sql, (run.0, n))?;
+        self.count_rejects(run, Reason::Away.key(), n)
+    }
+
+    /// The last tag of a line that was recorded, open or ended.
+    fn last_tag(&self, line: LineNo) -> Result<Option<Tag>, Fault> {
+        let sql = "SELECT last_boot, last_tag FROM lines WHERE line = ?1 AND last_boot IS NOT NULL";
+        self.one(sql, [line.0], |r| Ok(Tag { boot: r.get(0)?, number: r.get(1)? }))
+    }
+
+    fn set_last_tag(&self, line: LineNo, tag: Tag) -> Result<(), Fault> {
+        let sql = "UPDATE lines SET last_boot = ?2, last_tag = ?3 WHERE line = ?1";
+        self.must("a line", 1, sql, (line.0, tag.boot, tag.number))
+    }
+
+    fn count_rejects(&self, run: RunId, reason: &str, n: i64) -> Result<(), Fault> {
+        let sql = "INSERT INTO run_rejects(run, reason, n) VALUES(?1, ?2, ?3) \
+                   ON CONFLICT DO UPDATE SET n = n + ?3";
+        self.run(sql, (run.0, reason, n))?;
+        Ok(())
     }
 
     pub(super) fn end(&self, run: RunId, tag: Tag, end: &ItemEnd, at: Wall) -> Result<Option<Answer>, Fault> {
@@ -175,9 +209,7 @@ impl Tx<'_> {
         let from = if open {
             "open_tags"
         } else {
-            let sql = "SELECT how FROM ends WHERE run = ?1 AND boot = ?2 AND tag = ?3";
-            let before: Option<String> = self.one(sql, (run.run.0, tag.boot, tag.number), |r| r.get(0))?;
-            match before.as_deref() {
+            match self.ended(run.run, tag)?.as_deref() {
                 Some(before) if before == how.key() => return Ok(()),
                 Some("lost") if how != How::Escaped => "lost",
                 Some("escaped") if how != How::Lost => "escaped",
@@ -192,9 +224,7 @@ impl Tx<'_> {
         let sql = format!("UPDATE runs SET {from} = {from} - 1, {to} = {to} + 1 WHERE run = ?1");
         self.must("the items of a run", 1, &sql, [run.run.0])?;
         if let How::Rejected(reason) = how {
-            let sql = "INSERT INTO run_rejects(run, reason, n) VALUES(?1, ?2, 1) \
-                       ON CONFLICT DO UPDATE SET n = n + 1";
-            self.run(sql, (run.run.0, reason))?;
+            self.count_rejects(run.run, reason, 1)?;
         }
         if how == How::Passed {
             if !open {
@@ -207,6 +237,20 @@ impl Tx<'_> {
                    ON CONFLICT DO UPDATE SET how = excluded.how, at = excluded.at";
         self.run(sql, (run.run.0, tag.boot, tag.number, how.key(), at.0))?;
         Ok(())
+    }
+
+    /// How an item that did not pass ended, by itself or in a range.
+    fn ended(&self, run: RunId, tag: Tag) -> Result<Option<String>, Fault> {
+        let sql = "SELECT how FROM ends WHERE run = ?1 AND boot = ?2 AND tag = ?3";
+        let how = self.one(sql, (run.0, tag.boot, tag.number), |r| r.get(0))?;
+        if how.is_some() {
+            return Ok(how);
+        }
+        // Ranges do not overlap: the last one that begins at or before the tag tells.
+        let sql =
+            "SELECT last FROM away WHERE run = ?1 AND boot = ?2 AND first <= ?3 ORDER BY first DESC LIMIT 1";
+        let last: Option<u32> = self.one(sql, (run.0, tag.boot, tag.number), |r| r.get(0))?;
+        Ok(last.filter(|last| *last >= tag.number).map(|_| Reason::Away.key().to_owned()))
     }
 
     /// Gives a code whose pass was unknown the next pass number of its run.

@@ -5,6 +5,12 @@ pub const ISSUE_MAX: u32 = 100;
 /// Codes in one record that unpacks a block or imports a list: some 5 ms of the writer.
 pub const SLICE_MAX: usize = 100;
 
+/// Bytes of a block's body that one transaction writes: 16 pages, under a millisecond. A body of a block of 150,000
+/// codes has some 120 pieces.
+pub const PIECE_BYTES: usize = 64 * 1024;
+/// Pieces of a spent body that one transaction frees.
+pub const PIECES_FREED_MAX: u32 = 4;
+
 /// Answers of upstream that are kept: an engineer looks at the last days, not at years.
 pub const ANSWERS_MAX: u32 = 1_000;
 /// The bytes kept of each: all of them are 64 MiB at most.

@@ -8,7 +8,7 @@
 //! - [`writer`]: the thread, its queue, its group commit
 //! - [`read`]: queries, on connections that cannot write
 //! - [`verify`]: everything counted anew and compared with the counts kept
-//! - the records, by subject: runs, codes, items, orders (with blocks and stock), reports, people
+//! - the records, by subject: runs, codes, items, orders (with blocks and stock), bodies of blocks, reports, people
 //!
 //! Invariants: a code is in exactly one of the tables `pool`, `stock`, `codes` (or in `set_aside` only); the counts of
 //! blocks and runs balance after every commit, which the schema's CHECKs enforce; nothing here decides whether a code
@@ -22,6 +22,7 @@ pub mod verify;
 pub mod writer;
 
 mod apply;
+mod bodies;
 mod codes;
 mod find;
 mod items;
@@ -41,10 +42,10 @@ use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, DEFAULT_NAME, OptionalExtension};
 use tamga_domain::code::Identity;
 use tamga_domain::ids::LineNo;
-use tamga_domain::record::{Answer, Known, Recovered, Txn};
+use tamga_domain::record::{Answer, Known, Record, Recovered, Txn};
 
 use self::error::{Fault, StoreError};
-use self::limits::{WAL_PAGES_IDLE, WAL_PAGES_MAX};
+use self::limits::{PIECE_BYTES, WAL_PAGES_IDLE, WAL_PAGES_MAX};
 use self::read::View;
 use self::tx::{GtinIds, Tx};
 
@@ -84,6 +85,7 @@ impl Store {
         // What a killed process left in the WAL is moved into the database, so that the WAL does not grow from start
         // to start.
         store.checkpoint()?;
+        store.transact(|tx| tx.forget_arriving().map_err(of_housework))?;
         Ok(store)
     }
 
@@ -98,10 +100,36 @@ impl Store {
     /// (That is why there is no savepoint for each: nothing would be done with the others.) After any other error the
     /// outcome is unknown, and this store writes no more.
     pub fn apply(&mut self, txns: &[Txn]) -> Result<Vec<Vec<Answer>>, StoreError> {
+        self.transact(|tx| apply_all(tx, txns))
+    }
+
+    /// Keeps a piece of the body of a large block ahead of its own commit, in a transaction of its own. True when
+    /// there is another piece to be kept so. Until the block is applied its pieces count for nothing.
+    pub fn keep_ahead(&mut self, txn: &Txn) -> Result<bool, StoreError> {
+        let large = txn.records.iter().find_map(|record| match record {
+            Record::Block { order, pack_id, body, .. } if body.len() > PIECE_BYTES => {
+                Some((*order, pack_id.as_str(), body.as_slice()))
+            }
+            _ => None,
+        });
+        let Some((order, pack_id, body)) = large else {
+            return Ok(false);
+        };
+        self.transact(|tx| tx.keep_piece(order, pack_id, body).map_err(|fault| of_record(txn, 0, fault)))
+    }
+
+    /// One transaction. Nothing is written any more after one that failed in another way than by a rule.
+    fn transact<T>(&mut self, work: impl FnOnce(Tx<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         if let Some(why) = &self.broken {
             return Err(StoreError::Broken { why: why.clone() });
         }
-        let result = self.apply_all(txns);
+        let go = || {
+            self.conn.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::Writing)?;
+            let done = work(self.tx())?;
+            self.conn.execute_batch("COMMIT").map_err(StoreError::Writing)?;
+            Ok(done)
+        };
+        let result = go();
         if let Err(error) = &result {
             self.gtins.forget();
             let rolled_back = self.conn.is_autocommit() || self.conn.execute_batch("ROLLBACK").is_ok();
@@ -116,26 +144,6 @@ impl Store {
             }
         }
         result
-    }
-
-    fn apply_all(&self, txns: &[Txn]) -> Result<Vec<Vec<Answer>>, StoreError> {
-        self.conn.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::Writing)?;
-        let tx = self.tx();
-        let mut answers = Vec::with_capacity(txns.len());
-        for txn in txns {
-            let mut of_txn = Vec::new();
-            for (place, record) in txn.records.iter().enumerate() {
-                let answer = tx.apply(record).map_err(|fault| match fault {
-                    Fault::Rule(rule) => StoreError::Rule { txn: txn.id, place, rule: Box::new(rule) },
-                    Fault::Sql(e) => StoreError::Writing(e),
-                    Fault::Damaged(what) => StoreError::Damaged { what },
-                })?;
-                of_txn.extend(answer);
-            }
-            answers.push(of_txn);
-        }
-        self.conn.execute_batch("COMMIT").map_err(StoreError::Writing)?;
-        Ok(answers)
     }
 
     /// What is known of a code, after all commits that were answered.
@@ -166,14 +174,21 @@ impl Store {
         self.conn.execute(sql, [key, value]).map(|_| ()).map_err(StoreError::Writing)
     }
 
-    /// Moves committed pages from the WAL into the database when there are enough of them. `idle` says that no
-    /// request waits. Never waits for readers.
-    pub fn maintain(&mut self, idle: bool) -> Result<(), StoreError> {
+    /// Moves committed pages from the WAL into the database when there are enough of them, or else lets go of a few
+    /// pieces of what is not needed any more. `idle` says that no request waits. Never waits for readers. True when
+    /// there is more to do in the next idle moment.
+    pub fn maintain(&mut self, idle: bool) -> Result<bool, StoreError> {
         let pages = self.wal_pages.load(Ordering::Relaxed);
         if pages >= WAL_PAGES_MAX || (idle && pages >= WAL_PAGES_IDLE) {
             self.checkpoint()?;
+        } else if idle && self.has_spent()? {
+            self.transact(|tx| tx.free_pieces().map_err(of_housework))?;
         }
-        Ok(())
+        self.has_spent()
+    }
+
+    fn has_spent(&self) -> Result<bool, StoreError> {
+        self.tx().has_spent().map_err(Fault::reading)
     }
 
     /// Pages in the WAL after the last commit: grows without end only while some reader does not let go.
@@ -201,5 +216,34 @@ impl Store {
 
     fn tx(&self) -> Tx<'_> {
         Tx { conn: &self.conn, gtins: &self.gtins }
+    }
+}
+
+fn apply_all(tx: Tx<'_>, txns: &[Txn]) -> Result<Vec<Vec<Answer>>, StoreError> {
+    let mut answers = Vec::with_capacity(txns.len());
+    for txn in txns {
+        let mut of_txn = Vec::new();
+        for (place, record) in txn.records.iter().enumerate() {
+            of_txn.extend(tx.apply(record).map_err(|fault| of_record(txn, place, fault))?);
+        }
+        answers.push(of_txn);
+    }
+    Ok(answers)
+}
+
+fn of_record(txn: &Txn, place: usize, fault: Fault) -> StoreError {
+    match fault {
+        Fault::Rule(rule) => StoreError::Rule { txn: txn.id, place, rule: Box::new(rule) },
+        Fault::Sql(e) => StoreError::Writing(e),
+        Fault::Damaged(what) => StoreError::Damaged { what },
+    }
+}
+
+/// The failure of a transaction that nobody asked for.
+fn of_housework(fault: Fault) -> StoreError {
+    match fault {
+        Fault::Rule(rule) => StoreError::Damaged { what: rule.to_string() },
+        Fault::Sql(e) => StoreError::Writing(e),
+        Fault::Damaged(what) => StoreError::Damaged { what },
     }
 }

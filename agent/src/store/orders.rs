@@ -160,9 +160,7 @@ impl Tx<'_> {
         count: u32,
         at: Wall,
     ) -> Result<Answer, Fault> {
-        let sql = "SELECT block_no, received FROM blocks WHERE ifnull(order_no, 0) = ?1 AND pack_id = ?2";
-        let there = self.one(sql, (order.0, pack_id), |r| Ok((BlockNo(r.get(0)?), r.get::<_, u32>(1)?)))?;
-        if let Some((block, received)) = there {
+        if let Some((block, received)) = self.block_of(order, pack_id)? {
             return if received == count {
                 Ok(Answer::Block(block))
             } else {
@@ -178,9 +176,15 @@ impl Tx<'_> {
         self.must("a block", 1, sql, (order.0, pack_id, previous, at.0, count))?;
         let block = BlockNo(self.inserted());
         if count > 0 {
-            self.run("INSERT INTO bodies(block_no, body) VALUES(?1, ?2)", (block.0, body))?;
+            self.keep_body(block, order, pack_id, body)?;
         }
         Ok(Answer::Block(block))
+    }
+
+    /// The block of this key, and how many codes were received with it.
+    pub(super) fn block_of(&self, order: OrderNo, pack_id: &str) -> Result<Option<(BlockNo, u32)>, Fault> {
+        let sql = "SELECT block_no, received FROM blocks WHERE ifnull(order_no, 0) = ?1 AND pack_id = ?2";
+        self.one(sql, (order.0, pack_id), |r| Ok((BlockNo(r.get(0)?), r.get(1)?)))
     }
 
     fn block_row(&self, block: BlockNo) -> Result<BlockRow, Fault> {
@@ -234,7 +238,7 @@ impl Tx<'_> {
         let sql = "UPDATE orders SET left_n = left_n - ?2 WHERE order_no = ?1";
         self.must("an order", 1, sql, (order.0, set_aside))?;
         if end == u64::from(row.received) {
-            self.must("a block's body", 1, "DELETE FROM bodies WHERE block_no = ?1", [block.0])?;
+            self.spend_body(block)?;
         }
         Ok(Answer::Unpacked { pooled, set_aside })
     }

@@ -40,6 +40,7 @@ pub(super) fn state_of(number: i64) -> Result<State, Fault> {
         12 => State::Spoiled(SpoilReason::Declared),
         13 => State::Spoiled(SpoilReason::Restored),
         14 => State::Spoiled(SpoilReason::Expired),
+        15 => State::Spoiled(SpoilReason::Rejected),
         other => return Err(Fault::Damaged(format!("a code in state {other}"))),
     })
 }
@@ -51,6 +52,7 @@ fn spoil_number(reason: SpoilReason) -> i64 {
         SpoilReason::Declared => 2,
         SpoilReason::Restored => 3,
         SpoilReason::Expired => 4,
+        SpoilReason::Rejected => 5,
     }
 }
 

@@ -130,16 +130,17 @@ impl Tx<'_> {
         self.changed(Change::Run(run, to), who, why, at)
     }
 
-    /// A run closes over no code in doubt, none of unknown pass, and no open item.
+    /// A run closes over no code in doubt, none of unknown pass, none of a rejected item, and no open item.
     fn balanced(&self, run: RunId) -> Result<(), Fault> {
-        let sql = "SELECT in_doubt, (SELECT count(*) FROM codes WHERE codes.run = ?1 AND state = 2), open_tags \
+        let sql = "SELECT in_doubt, (SELECT count(*) FROM codes WHERE codes.run = ?1 AND state = 2), \
+                   (SELECT count(*) FROM codes WHERE codes.run = ?1 AND state = 3), open_tags \
                    FROM runs WHERE run = ?1";
-        let (in_doubt, unknown, open_tags) =
-            self.one(sql, [run.0], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?.ok_or(Rule::NoSuchRun(run))?;
-        if (in_doubt, unknown, open_tags) == (0, 0, 0) {
+        let found = self.one(sql, [run.0], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))?;
+        let (in_doubt, unknown, rejected, open_tags) = found.ok_or(Rule::NoSuchRun(run))?;
+        if (in_doubt, unknown, rejected, open_tags) == (0, 0, 0, 0) {
             Ok(())
         } else {
-            Err(Rule::NotBalanced { run, in_doubt, unknown, open_tags }.into())
+            Err(Rule::NotBalanced { run, in_doubt, unknown, rejected, open_tags }.into())
         }
     }
 }

@@ -51,8 +51,16 @@ const CHECKS: &[(&str, &str)] = &[
     ),
     (
         "blocks: a body exactly while codes wait in it",
-        "SELECT b.block_no, received - unpacked, EXISTS(SELECT 1 FROM bodies x WHERE x.block_no = b.block_no) \
-         FROM blocks b WHERE (received > unpacked) <> EXISTS(SELECT 1 FROM bodies x WHERE x.block_no = b.block_no)",
+        "SELECT b.block_no, received - unpacked, \
+         EXISTS(SELECT 1 FROM bodies x WHERE x.block_no = b.block_no AND x.spent = 0) FROM blocks b \
+         WHERE (received > unpacked) <> EXISTS(SELECT 1 FROM bodies x WHERE x.block_no = b.block_no AND x.spent = 0)",
+    ),
+    (
+        "bodies: the pieces of a body that is not spent are its bytes, and there are no others",
+        "WITH p AS (SELECT piece >> 20 body, sum(length(bytes)) n FROM pieces GROUP BY 1) \
+         SELECT body, size, ifnull(n, 0) FROM bodies LEFT JOIN p USING(body) \
+         WHERE spent = 0 AND block_no IS NOT NULL AND size <> ifnull(n, 0) \
+         UNION ALL SELECT body, 0, n FROM p WHERE body NOT IN (SELECT body FROM bodies)",
     ),
     (
         "orders: codes in the pool",
@@ -72,6 +80,11 @@ const CHECKS: &[(&str, &str)] = &[
          WHERE run IS NOT NULL GROUP BY run) \
          SELECT r.run, issued + 1000 * in_doubt, ifnull(n, 0) + 1000 * ifnull(i, 0) FROM runs r \
          LEFT JOIN c USING(run) WHERE issued <> ifnull(n, 0) OR in_doubt <> ifnull(i, 0) OR spoiled <> ifnull(s, 0)",
+    ),
+    (
+        "runs: a closed run has no code issued, of unknown pass or of a rejected item",
+        "SELECT r.run, 0, count(*) FROM runs r JOIN codes c ON c.run = r.run AND c.state IN (0, 2, 3) \
+         WHERE r.state = 3 GROUP BY r.run",
     ),
     (
         "runs: applied is what reports in effect carry",
@@ -96,8 +109,18 @@ const CHECKS: &[(&str, &str)] = &[
     ),
     (
         "runs: ends of items that did not pass",
-        "SELECT run, rejected + lost + escaped, (SELECT count(*) FROM ends t WHERE t.run = r.run) FROM runs r \
-         WHERE rejected + lost + escaped <> (SELECT count(*) FROM ends t WHERE t.run = r.run)",
+        "WITH e AS (SELECT run, count(*) n FROM ends GROUP BY run), \
+         a AS (SELECT run, sum(last - first + 1) n FROM away GROUP BY run) \
+         SELECT run, rejected + lost + escaped, ifnull(e.n, 0) + ifnull(a.n, 0) FROM runs r \
+         LEFT JOIN e USING(run) LEFT JOIN a USING(run) \
+         WHERE rejected + lost + escaped <> ifnull(e.n, 0) + ifnull(a.n, 0)",
+    ),
+    (
+        "runs: items that nobody saw are in one range, and in no other place",
+        "SELECT a.run || '/' || a.boot || '.' || a.first, 1, 2 FROM away a WHERE \
+         EXISTS(SELECT 1 FROM away b WHERE b.run = a.run AND b.boot = a.boot AND b.first > a.first AND b.first <= a.last) \
+         OR EXISTS(SELECT 1 FROM ends e WHERE e.run = a.run AND e.boot = a.boot AND e.tag BETWEEN a.first AND a.last) \
+         OR EXISTS(SELECT 1 FROM open_tags o WHERE o.run = a.run AND o.boot = a.boot AND o.tag BETWEEN a.first AND a.last)",
     ),
     (
         "runs: passes carried",

@@ -10,6 +10,7 @@
 //! Nobody waits in a circle: askers may wait for room in the queue, the writer never waits for an asker. A port's
 //! answers have no bound of their own; the port bounds what is outstanding.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -21,7 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Store;
 use super::error::StoreError;
-use super::limits::{GROUP_MAX, GROUP_WEIGHT_MAX, OUTSTANDING_MAX, QUEUE_MAX};
+use super::limits::{GROUP_MAX, GROUP_WEIGHT_MAX, OUTSTANDING_MAX, PIECE_BYTES, QUEUE_MAX};
 
 /// Why a request was not served.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -170,22 +171,61 @@ impl<K> Answers<K> {
 
 fn serve(mut store: Store, mut queue: mpsc::Receiver<Request>) {
     let mut group = Vec::with_capacity(GROUP_MAX);
-    while let Some(first) = queue.blocking_recv() {
-        let mut heavy = weight(&first);
-        group.push(first);
-        while group.len() < GROUP_MAX && heavy < GROUP_WEIGHT_MAX {
-            let Ok(next) = queue.try_recv() else {
-                break;
-            };
-            heavy += weight(&next);
-            group.push(next);
-        }
+    // Commits with a large block: its body is kept a piece at a time between the groups, then it is a request like any.
+    let mut large: VecDeque<(Txn, AnswerTo<Vec<Answer>>)> = VecDeque::new();
+    let mut housework = true;
+    loop {
+        let first = if large.is_empty() && !housework {
+            match queue.blocking_recv() {
+                Some(first) => Some(first),
+                None => return,
+            }
+        } else {
+            queue.try_recv().ok()
+        };
+        gather(first, &mut queue, &mut group, &mut large);
         serve_group(&mut store, &mut group);
-        // A checkpoint that fails breaks the store: the next commit is refused and says why.
-        if let Err(error) = store.maintain(queue.is_empty()) {
-            tracing::error!(error = &error as &dyn std::error::Error, "checkpoint failed");
+        if let Some((txn, to)) = large.pop_front() {
+            match store.keep_ahead(&txn) {
+                Ok(true) => large.push_front((txn, to)),
+                Ok(false) => serve_group(&mut store, &mut vec![Request::Commit(txn, to)]),
+                Err(e) => to(Err(e.into())),
+            }
+        }
+        // Housework that fails breaks the store: the next commit is refused and says why.
+        housework = store.maintain(queue.is_empty() && large.is_empty()).unwrap_or_else(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "housework failed");
+            false
+        });
+    }
+}
+
+/// Takes what waits, as much as is good for one commit. Large blocks step aside; nothing that is asked for before
+/// their commit is answered depends on them.
+fn gather(
+    first: Option<Request>,
+    queue: &mut mpsc::Receiver<Request>,
+    group: &mut Vec<Request>,
+    large: &mut VecDeque<(Txn, AnswerTo<Vec<Answer>>)>,
+) {
+    let (mut next, mut heavy) = (first, 0);
+    while let Some(request) = next.take() {
+        match request {
+            Request::Commit(txn, to) if is_large(&txn) => large.push_back((txn, to)),
+            request => {
+                heavy += weight(&request);
+                group.push(request);
+            }
+        }
+        if group.len() < GROUP_MAX && heavy < GROUP_WEIGHT_MAX {
+            next = queue.try_recv().ok();
         }
     }
+}
+
+fn is_large(txn: &Txn) -> bool {
+    let large = |record: &Record| matches!(record, Record::Block { body, .. } if body.len() > PIECE_BYTES);
+    txn.records.iter().any(large)
 }
 
 fn serve_group(store: &mut Store, group: &mut Vec<Request>) {
@@ -233,13 +273,14 @@ fn weight(request: &Request) -> usize {
         Record::Issue { count, .. } => *count as usize,
         Record::Import { codes, .. } => codes.len(),
         Record::Unpack { slice, .. } => slice.len(),
-        Record::SpoilUnseen { limit, .. } => *limit as usize,
+        Record::SpoilLeft { limit, .. } => *limit as usize,
         Record::Block { body, .. } | Record::AnswerKept { body, .. } => 1 + body.len() / 4096,
         Record::RunOpened { .. }
         | Record::RunState { .. }
         | Record::Job { .. }
         | Record::Verify { .. }
         | Record::Trigger { .. }
+        | Record::Away { .. }
         | Record::End { .. }
         | Record::Settle { .. }
         | Record::Spoil { .. }

@@ -30,6 +30,7 @@ pub fn code_state(state: State) -> &'static str {
         State::Spoiled(SpoilReason::Declared) => "spoiled.declared",
         State::Spoiled(SpoilReason::Restored) => "spoiled.restored",
         State::Spoiled(SpoilReason::Expired) => "spoiled.expired",
+        State::Spoiled(SpoilReason::Rejected) => "spoiled.rejected",
         State::Returned => "returned",
     }
 }

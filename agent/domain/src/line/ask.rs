@@ -14,8 +14,9 @@ pub enum Ask {
     Stop,
     /// Sets a stopped run running again. After a restart the person has been shown what is in doubt.
     Resume,
-    /// Ends the run: no more codes are issued, what is on the belt runs out, then what is unseen is spoiled. With
-    /// `clear` the person declares that belt, web and reject bin are empty; without it the answer says what is missing.
+    /// Ends the run: no more codes are issued, what is on the belt runs out, then what is unseen or rejected is
+    /// spoiled. With `clear` the person declares that belt, web and reject bin are empty; without it the answer says
+    /// what is missing.
     Close { clear: bool },
     /// Declares the code of an item: it was scrapped or damaged, or the item whose pass is unknown passed or did not.
     Declare { code: Identity, declared: Declared },

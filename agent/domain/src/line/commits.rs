@@ -28,7 +28,7 @@ pub(super) enum After {
     },
     /// A person's request is carried out.
     Reply { ask: AskId, reply: ask::Reply },
-    /// The store's answer says how many codes of the closing run are still unseen.
+    /// The store's answer says how many codes of the closing run are still to be spoiled.
     SpoiledSlice { who: String },
 }
 
@@ -94,7 +94,7 @@ impl Line {
             _ => None,
         });
         let left = answers.iter().find_map(|a| match a {
-            Answer::Unseen { left } => Some(*left),
+            Answer::Left { codes } => Some(*codes),
             _ => None,
         });
         let opened = answers.iter().find_map(|a| match a {
@@ -207,7 +207,7 @@ impl Line {
         let Some(id) = self.run_id() else { return };
         if left > 0 {
             let limit = crate::limits::SPOIL_SLICE;
-            self.urgent(Record::SpoilUnseen { run: id, limit, who: who.to_owned(), at: wall });
+            self.urgent(Record::SpoilLeft { run: id, limit, who: who.to_owned(), at: wall });
             self.then(After::SpoiledSlice { who: who.to_owned() });
             return;
         }

@@ -8,8 +8,12 @@ use crate::record::{ItemEnd, Record, RunState};
 use crate::time::{Time, Wall};
 use crate::verdict::Reason;
 
-/// Items that a gate may have numbered while the agent was away, told one by one; more than these is a fault.
-const AWAY_MAX: u32 = 10_000;
+/// Items that a gate may have numbered while the agent was away: a shift of eight hours at 33 items a second, the
+/// fastest line. More is a fault of its count.
+const AWAY_MAX: u32 = 1_000_000;
+
+/// Items that a gate may have numbered between two looks of a connected agent: five minutes of the fastest line.
+const UNSEEN_MAX: u32 = 10_000;
 
 /// An end, other than a reject, that the gate told of an item.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -134,20 +138,20 @@ impl Line {
         self.items.insert(tag, item);
     }
 
-    /// Writes down items after `seen`, up to number `to`, that came while nobody looked: the gate rejected them.
+    /// Writes down items after `seen`, up to number `to`, that came while nobody looked: the gate rejected them. All
+    /// items that the line follows were numbered before.
     fn nobody_saw(&mut self, seen: Tag, to: u32, wall: Wall) {
-        let Some(run) = self.run_id() else { return };
-        for number in (seen.number + 1)..=to {
-            let tag = Tag { boot: seen.boot, number };
-            if self.items.get_mut(tag).is_some() {
-                continue;
-            }
-            self.lazy(Record::Trigger { run, tag, at: wall });
-            self.count_trigger(tag);
-            let end = ItemEnd::Rejected { reason: Reason::Away, code: None };
-            self.lazy(Record::End { run, tag, end, at: wall });
-            self.count_rejected(Reason::Away);
+        let Some(run) = &mut self.run else { return };
+        let count = to.saturating_sub(seen.number);
+        if count == 0 {
+            return;
         }
+        let (from, to) = (Tag { number: seen.number + 1, ..seen }, Tag { number: to, ..seen });
+        let id = run.id;
+        run.triggers += count;
+        run.last_tag = Some(to);
+        *run.rejected.entry(Reason::Away.key()).or_default() += count;
+        self.lazy(Record::Away { run: id, from, to, at: wall });
     }
 
     /// Items that the gate can tell nothing of any more: of an earlier boot, or older than its memory.
@@ -175,7 +179,7 @@ impl Line {
         }
         let seen = run.last_tag;
         if let Some(seen) = seen.filter(|s| s.boot == tag.boot) {
-            if tag.number.saturating_sub(seen.number) > AWAY_MAX {
+            if tag.number.saturating_sub(seen.number) > UNSEEN_MAX {
                 self.gate_reset = true;
                 self.stop("count_mismatch", "the gate counted items that nobody saw", wall, out);
                 return;

@@ -228,7 +228,7 @@ impl Line {
         run.state = RunState::Closing;
         let (state, why) = (RunState::Closing, "line clearance declared".to_owned());
         self.urgent(Record::RunState { run: id, state, why, who: who.to_owned(), at: wall });
-        self.urgent(Record::SpoilUnseen { run: id, limit: SPOIL_SLICE, who: who.to_owned(), at: wall });
+        self.urgent(Record::SpoilLeft { run: id, limit: SPOIL_SLICE, who: who.to_owned(), at: wall });
         self.then(After::SpoiledSlice { who: who.to_owned() });
         Ok(Reply::Closing { unseen, pass_unknown, open_tags })
     }
@@ -403,12 +403,7 @@ impl Line {
         } else if closing {
             self.clear_belt(wall);
             // The clearance was declared and is durable: the rest of the work needs nobody.
-            self.urgent(Record::SpoilUnseen {
-                run: open.run,
-                limit: SPOIL_SLICE,
-                who: who.clone(),
-                at: wall,
-            });
+            self.urgent(Record::SpoilLeft { run: open.run, limit: SPOIL_SLICE, who: who.clone(), at: wall });
             self.then(After::SpoiledSlice { who });
         }
     }

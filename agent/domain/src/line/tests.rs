@@ -185,7 +185,7 @@ impl Desk {
                 assert_eq!(f.state, State::Verified(Whereabouts::Unknown), "settled twice: {code}");
                 f.state = State::Verified(went);
             }
-            Record::SpoilUnseen { .. } => answers.push(Answer::Unseen { left: 0 }),
+            Record::SpoilLeft { .. } => answers.push(Answer::Left { codes: 0 }),
             _ => {}
         }
     }
@@ -475,10 +475,23 @@ fn the_gates_memory_settles_what_passed_while_the_agent_was_dead() {
     d.settle();
     assert!(d.line.unknown_passes().is_empty());
     assert_eq!(d.count(|r| matches!(r, Record::End { end: ItemEnd::Passed { .. }, .. })), 1);
-    let away =
-        |r: &Record| matches!(r, Record::End { end: ItemEnd::Rejected { reason: Reason::Away, .. }, .. });
-    assert_eq!(d.count(away), 2);
-    assert_eq!(d.count(|r| matches!(r, Record::Trigger { .. })), 2);
+    let (from, to) = (tag(13), tag(14));
+    assert_eq!(d.count(|r| matches!(r, Record::Away { .. })), 1);
+    assert!(d.records.contains(&Record::Away { run: RunId(1), from, to, at: Wall(0) }));
+    let run = d.line.status().run.expect("a run");
+    assert_eq!((run.triggers, run.rejected), (14, vec![("away".into(), 2), ("no_read".into(), 1)]));
+}
+
+#[test]
+fn a_shift_of_items_that_nobody_saw_is_one_record_and_more_is_a_fault_of_the_gate() {
+    for (items, records) in [(1_000_000, 1), (1_000_001, 0)] {
+        let mut d = Desk::new(LineKind::PrintAndApply, recovered(0, None));
+        d.gate(GateEvent::Connected { last: tag(12 + items) });
+        d.wait(100);
+        d.settle();
+        assert_eq!(d.count(|r| matches!(r, Record::Away { .. })), records, "{items}");
+        assert_eq!(d.line.gate_reset, records == 0);
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::code::Code;
 use crate::gs1::Gtin;
-use crate::ids::{BlockNo, OrderNo, PassNo, ReportNo, RunId};
+use crate::ids::{BlockNo, OrderNo, ReportNo, RunId};
 use crate::record::{OrderPlan, OrderState, PackageKind, PassRange, ReportState};
 use crate::time::Wall;
 
@@ -170,15 +170,15 @@ pub struct RunHead {
     pub expiry: Option<Wall>,
 }
 
-/// How far a run is.
+/// What of a run is still to be reported.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Progress {
     pub run: RunId,
     pub head: RunHead,
-    /// The last pass made; 0 = none.
-    pub passed_to: PassNo,
-    /// The last pass that any report ever carried; 0 = none. May lag behind the step's own knowledge.
-    pub reported_to: PassNo,
+    /// All passes that no report carries and a new one may, in order.
+    pub free: Vec<PassRange>,
+    /// The newest report that the store had when this was read: what was read before a draft of the step's own is old.
+    pub newest: Option<ReportNo>,
     pub closed: bool,
 }
 

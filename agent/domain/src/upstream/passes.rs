@@ -23,6 +23,38 @@ pub(super) fn ranges(passes: impl IntoIterator<Item = PassNo>) -> Vec<PassRange>
     out
 }
 
+/// Ranges of one draft at the most: the store writes a row for each.
+const RANGES_MAX: usize = 100;
+
+/// The first `most` passes of the ranges, or fewer where the ranges are many.
+pub(super) fn first(of: &[PassRange], most: u32) -> Vec<PassRange> {
+    let mut left = most;
+    let cut = |r: &PassRange| {
+        let n = (r.to.0 + 1).saturating_sub(r.from.0).min(left);
+        left -= n;
+        (n > 0).then(|| PassRange { from: r.from, to: PassNo(r.from.0 + n - 1) })
+    };
+    of.iter().take(RANGES_MAX).map_while(cut).collect()
+}
+
+/// The ranges without the passes of others; both in rising order.
+pub(super) fn without(of: &[PassRange], others: &[PassRange]) -> Vec<PassRange> {
+    let mut out = Vec::new();
+    for r in of {
+        let mut from = r.from;
+        for other in others.iter().filter(|o| o.from <= r.to && o.to >= r.from) {
+            if other.from > from {
+                out.push(PassRange { from, to: PassNo(other.from.0 - 1) });
+            }
+            from = from.max(PassNo(other.to.0 + 1));
+        }
+        if from <= r.to {
+            out.push(PassRange { from, to: r.to });
+        }
+    }
+    out
+}
+
 /// Up to `wanted` passes spread over the ranges, the first and the last among them.
 pub(super) fn spread(of: &[PassRange], wanted: u32) -> Vec<PassRange> {
     let (all, wanted) = (count(of), wanted.max(2));
@@ -49,6 +81,23 @@ mod tests {
         let given = [range(1, 3), range(5, 5), range(9, 12)];
         assert_eq!(ranges(each(&given)), given);
         assert_eq!(count(&given), 8);
+    }
+
+    #[test]
+    fn the_first_and_the_rest_are_all() {
+        let free = [range(1, 4), range(6, 6), range(9, 12)];
+        let check = |most, taken: &[PassRange], rest: &[PassRange]| {
+            assert_eq!(first(&free, most), taken);
+            assert_eq!(without(&free, taken), rest);
+        };
+        check(0, &[], &free);
+        check(3, &[range(1, 3)], &[range(4, 4), range(6, 6), range(9, 12)]);
+        check(5, &[range(1, 4), range(6, 6)], &[range(9, 12)]);
+        check(7, &[range(1, 4), range(6, 6), range(9, 10)], &[range(11, 12)]);
+        check(99, &free, &[]);
+        assert_eq!(without(&[range(1, 9)], &[range(3, 4), range(8, 20)]), [range(1, 2), range(5, 7)]);
+        let many: Vec<PassRange> = (0..300).map(|n| range(2 * n + 1, 2 * n + 1)).collect();
+        assert_eq!(first(&many, 1000), many[..RANGES_MAX]);
     }
 
     #[test]

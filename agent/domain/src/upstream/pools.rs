@@ -6,7 +6,7 @@ use super::config::{Config, Level, Product, Progress, RunHead};
 use super::core::Core;
 use super::passes;
 use crate::gs1::Gtin;
-use crate::ids::{OrderNo, PassNo, ReportNo, RunId};
+use crate::ids::{OrderNo, ReportNo, RunId};
 use crate::record::{Answer, OrderPlan, PassRange};
 use crate::time::Time;
 
@@ -127,8 +127,8 @@ impl Pool {
 
 struct Run {
     head: RunHead,
-    passed_to: PassNo,
-    reported_to: PassNo,
+    /// Passes that no report carries: as the store told them last, without those drafted since.
+    free: Vec<PassRange>,
     closed: bool,
     /// Since when a pass waits for its report.
     since: Option<Time>,
@@ -140,8 +140,8 @@ struct Run {
 #[derive(Default)]
 pub(super) struct Runs {
     runs: BTreeMap<RunId, Run>,
-    /// The last pass that a recovered report carries.
-    carried: BTreeMap<RunId, PassNo>,
+    /// The newest report drafted here. Progress that was read before it may call passes free that are carried now.
+    newest: Option<ReportNo>,
 }
 
 /// A report to be drafted now, or when.
@@ -152,41 +152,31 @@ pub(super) struct Draft {
 }
 
 impl Runs {
-    pub fn carried(&mut self, run: RunId, ranges: &[PassRange]) {
-        let last = self.carried.entry(run).or_default();
-        *last = ranges.iter().map(|r| r.to).max().unwrap_or_default().max(*last);
-    }
-
+    /// What the store tells of a run. Told while a draft of the run is on its way, it counts without that draft.
     pub fn progress(&mut self, now: Time, p: Progress) {
-        let carried = self.carried.get(&p.run).copied().unwrap_or_default();
-        let run = self.runs.entry(p.run).or_insert_with(|| Run {
-            head: p.head.clone(),
-            passed_to: PassNo(0),
-            reported_to: carried,
-            closed: false,
-            since: None,
-            drafting: None,
-        });
-        run.head = p.head;
-        run.closed = p.closed;
-        run.passed_to = run.passed_to.max(p.passed_to);
-        run.reported_to = run.reported_to.max(p.reported_to);
-        if run.passed_to > run.reported_to {
+        if p.newest < self.newest {
+            return;
+        }
+        let (head, closed) = (p.head.clone(), p.closed);
+        let new = || Run { head, free: Vec::new(), closed, since: None, drafting: None };
+        let run = self.runs.entry(p.run).or_insert_with(new);
+        (run.head, run.closed, run.free) = (p.head, p.closed, p.free);
+        if !run.free.is_empty() {
             run.since.get_or_insert(now);
         }
     }
 
     pub fn drafts(&mut self, core: &Core) -> Vec<Draft> {
-        self.runs.retain(|_, r| !r.closed || r.drafting.is_some() || r.passed_to > r.reported_to);
+        self.runs.retain(|_, r| r.drafting.is_some() || !r.free.is_empty());
         let most = core.config.codes_per_report.clamp(1, REPORT_CODES_MAX);
         let mut drafts = Vec::new();
         for (no, run) in &mut self.runs {
-            let waiting = run.passed_to.0.saturating_sub(run.reported_to.0);
+            // One draft of a run at a time.
             let (Some(since), None) = (run.since, &run.drafting) else { continue };
+            let waiting = passes::count(&run.free);
             let later = since.after(core.config.report_every);
             let due = if waiting >= most || run.closed || core.now >= later { Ok(()) } else { Err(later) };
-            let from = PassNo(run.reported_to.0 + 1);
-            let passes = vec![PassRange { from, to: PassNo(run.reported_to.0 + waiting.min(most)) }];
+            let passes = passes::first(&run.free, most);
             if due.is_ok() {
                 run.drafting = Some(passes.clone());
                 // Passes that this draft does not carry are newer, but for what a limit cut off.
@@ -201,11 +191,14 @@ impl Runs {
     pub fn drafted(&mut self, run: RunId, answers: &[Answer]) -> Option<(ReportNo, RunHead, Vec<PassRange>)> {
         let side = self.runs.get_mut(&run)?;
         let ranges = side.drafting.take()?;
-        let last = passes::each(&ranges).last().unwrap_or_default();
-        side.reported_to = side.reported_to.max(last);
-        if side.passed_to <= side.reported_to {
+        side.free = passes::without(&side.free, &ranges);
+        if side.free.is_empty() {
             side.since = None;
         }
+        self.newest = self.newest.max(answers.iter().find_map(|a| match a {
+            Answer::Report(no) => Some(*no),
+            _ => None,
+        }));
         answers.iter().find_map(|a| match a {
             Answer::Report(no) => Some((*no, side.head.clone(), ranges.clone())),
             _ => None,

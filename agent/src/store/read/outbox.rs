@@ -117,7 +117,7 @@ impl View<'_> {
 
     /// The bytes of a block as received, while it is not wholly unpacked.
     pub fn block_body(&self, block: BlockNo) -> Result<Option<Vec<u8>>, StoreError> {
-        self.one("SELECT body FROM bodies WHERE block_no = ?1", [block.0], |r| Ok(r.get(0)?))
+        self.tx().body(block).map_err(Fault::reading)
     }
 
     /// Reports not finally answered, oldest first.
@@ -139,6 +139,12 @@ impl View<'_> {
         );
         let before = before.map_or(u32::MAX, |r| r.0);
         self.with_ranges(self.all(&sql, (run.map(|r| r.0), before, limit.min(ROWS_MAX)), report)?)
+    }
+
+    /// The newest report of all, if there is one.
+    pub fn newest_report(&self) -> Result<Option<ReportNo>, StoreError> {
+        let sql = "SELECT max(report_no) FROM reports";
+        Ok(self.one(sql, [], |r| Ok(r.get::<_, Option<u32>>(0)?.map(ReportNo)))?.flatten())
     }
 
     fn with_ranges(&self, mut reports: Vec<ReportRow>) -> Result<Vec<ReportRow>, StoreError> {

@@ -10,6 +10,7 @@ pub const WORDS: super::super::Table = &[
     ("code.spoiled.bad_mark", "spoiled: the mark was bad"),
     ("code.spoiled.declared", "spoiled: a person declared it"),
     ("code.spoiled.expired", "spoiled: its life was over before it was issued"),
+    ("code.spoiled.rejected", "spoiled: its item was rejected, and its run closed"),
     ("code.spoiled.restored", "spoiled: it was pooled when a backup was restored"),
     ("code.spoiled.unseen", "spoiled: issued, and never read until its run closed"),
     ("code.stock", "stock: pre-printed, not read yet"),

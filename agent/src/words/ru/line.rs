@@ -10,6 +10,7 @@ pub const WORDS: super::super::Table = &[
     ("code.spoiled.bad_mark", "испорчен: плохая марка"),
     ("code.spoiled.declared", "испорчен: списан человеком"),
     ("code.spoiled.expired", "испорчен: срок кода истёк до печати"),
+    ("code.spoiled.rejected", "испорчен: изделие отбраковано, запуск закрыт"),
     ("code.spoiled.restored", "испорчен: был в запасе, когда восстановили резервную копию"),
     ("code.spoiled.unseen", "испорчен: выдан на печать и не считан до закрытия запуска"),
     ("code.stock", "готовая этикетка: ещё не считана"),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::super::config::{Config, ReportFacts};
+use super::super::config::{Config, Progress, ReportFacts};
 use super::super::passes;
 use super::super::request::*;
 use super::super::{Effect, Input, Step};
@@ -37,6 +37,8 @@ struct World {
     /// Upstream's longest delay.
     delay_max: Duration,
     sold: u64,
+    /// What was read of the run some time ago, and is told only now.
+    old: Option<Progress>,
 }
 
 impl World {
@@ -61,6 +63,7 @@ impl World {
             faults: true,
             delay_max: Duration::from_secs(600),
             sold: 0,
+            old: None,
         }
     }
 
@@ -165,6 +168,7 @@ impl World {
             }
         }
         self.commits.clear();
+        self.old = None;
         for (_, request) in std::mem::take(&mut self.requests) {
             if self.rng.below(2) == 0 {
                 self.up.answer(self.now, self.wall(), &request);
@@ -181,7 +185,16 @@ impl World {
             super::super::config::Level { gtin: gtin(), pooled: self.store.pooled - self.sold, per_hour: 0 };
         self.feed(Input::Wanted(level));
         if self.store.passed_to > 0 {
-            self.feed(Input::Progress(self.store.progress()));
+            // A look at the store takes its time: commits may come in between.
+            if let Some(old) = self.old.take() {
+                self.feed(Input::Progress(old));
+            }
+            let now = self.store.progress();
+            if self.rng.below(4) == 0 {
+                self.old = Some(now);
+            } else {
+                self.feed(Input::Progress(now));
+            }
         }
     }
 

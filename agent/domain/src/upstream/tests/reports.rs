@@ -134,9 +134,8 @@ fn a_report_refused_for_no_fault_of_its_codes_is_tried_again_after_a_pause() {
 fn passes_are_reported_by_number_by_age_and_at_the_end() {
     let mut s = Script::new(Config { products: vec![], ..config() }, Snapshot::default());
     let tell = |s: &mut Script, to, closed| {
-        let progress =
-            Progress { run: RunId(1), head: head(), passed_to: PassNo(to), reported_to: PassNo(0), closed };
-        s.feed(Input::Progress(progress));
+        let (free, newest) = (s.store.free(to), s.store.reports.last().map(|r| r.report));
+        s.feed(Input::Progress(Progress { run: RunId(1), head: head(), free, newest, closed }));
     };
     tell(&mut s, 99, false);
     assert_eq!(s.store.reports.len(), 0);

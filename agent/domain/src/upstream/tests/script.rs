@@ -118,8 +118,8 @@ impl Script {
 
     pub fn passes(&mut self, to: u32, production: Wall) {
         let head = RunHead { production, ..head() };
-        let progress =
-            Progress { run: RunId(1), head, passed_to: PassNo(to), reported_to: PassNo(0), closed: true };
+        let (free, newest) = (self.store.free(to), self.store.reports.last().map(|r| r.report));
+        let progress = Progress { run: RunId(1), head, free, newest, closed: true };
         self.feed(Input::Progress(progress));
     }
 

@@ -322,13 +322,23 @@ impl Store {
         }
     }
 
+    /// Passes up to `last` that no report carries and that are not named unresolved.
+    pub fn free(&self, last: u32) -> Vec<PassRange> {
+        let mut free = vec![true; last as usize + 1];
+        let live = self.reports.iter().filter(|r| r.state != ReportState::Refused);
+        let carried = live.flat_map(|r| super::super::passes::each(&r.passes));
+        for p in carried.chain(self.unresolved.iter().map(|u| u.1)).filter(|p| p.0 <= last) {
+            free[p.0 as usize] = false;
+        }
+        super::super::passes::ranges((1..=last).map(PassNo).filter(|p| free[p.0 as usize]))
+    }
+
     pub fn progress(&self) -> Progress {
-        let reported = self.reports.iter().flat_map(|r| &r.passes).map(|r| r.to).max();
         Progress {
             run: RunId(1),
             head: head(),
-            passed_to: PassNo(self.passed_to),
-            reported_to: reported.unwrap_or_default(),
+            free: self.free(self.passed_to),
+            newest: self.reports.last().map(|r| r.report),
             closed: self.run_closed,
         }
     }
