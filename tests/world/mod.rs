@@ -7,8 +7,9 @@
 pub mod compare;
 pub mod operator;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use tamga_simulators::fault::FaultPlan;
@@ -294,10 +295,15 @@ pub fn write_private(path: &Path, text: &str) {
     file.expect("the folder is ours").write_all(text.as_bytes()).expect("there is room");
 }
 
-/// A loopback port that nobody used a moment ago.
+/// An address that nobody else binds before the agent does: of an address of the loopback network that only this process
+/// uses, and below the ports that the system gives away.
 pub fn free_port() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
-    listener.local_addr().expect("it is bound")
+    static NEXT: AtomicU16 = AtomicU16::new(10_000);
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let own = Ipv4Addr::new(127, 100, high, low);
+    let next = || SocketAddr::from((own, NEXT.fetch_add(1, Ordering::Relaxed)));
+    let free = (0..10_000).map(|_| next()).find(|address| TcpListener::bind(address).is_ok());
+    free.expect("Linux answers on all of 127.0.0.0/8")
 }
 
 /// An empty folder of this process, for `name`.

@@ -3,7 +3,7 @@
 //! Order: language, `Host` (a page of another site that got its name bound to 127.0.0.1 is turned away), token, then
 //! for what changes something a name, and an entry in the audit log with the outcome. Nothing here knows a line.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::{ConnectInfo, Request, State};
@@ -132,8 +132,9 @@ fn host_is_ours(host: &[u8], hosts: &[String]) -> bool {
         None => host.split_once(':').map_or(host, |(name, _)| name),
     };
     let name = name.trim_end_matches('.');
-    let own = ["localhost", "127.0.0.1", "::1"];
-    own.iter().any(|o| name.eq_ignore_ascii_case(o)) || hosts.iter().any(|h| name.eq_ignore_ascii_case(h))
+    // No page can make a name of its own of an address.
+    let loopback = name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    loopback || name.eq_ignore_ascii_case("localhost") || hosts.iter().any(|h| name.eq_ignore_ascii_case(h))
 }
 
 /// The first language of `Accept-Language` by its weight that the agent speaks; English when there is none, since
@@ -192,6 +193,7 @@ mod tests {
             ("LOCALHOST:8600", true),
             ("localhost.", true),
             ("127.0.0.1:8600", true),
+            ("127.100.3.4:8600", true),
             ("[::1]:8600", true),
             ("[::1]", true),
             ("line3.plant.local:8600", true),

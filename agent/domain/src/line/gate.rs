@@ -15,10 +15,14 @@ const AWAY_MAX: u32 = 1_000_000;
 /// Items that a gate may have numbered between two looks of a connected agent: five minutes of the fastest line.
 const UNSEEN_MAX: u32 = 10_000;
 
-/// An end, other than a reject, that the gate told of an item.
+/// Items that may stand between trigger and gate (the register map's pass ring less one).
+const STANDING_MAX: u32 = 31;
+
+/// An end that the gate told of an item.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Told {
     Passed,
+    Rejected,
     Lost,
 }
 
@@ -101,21 +105,24 @@ impl Line {
     }
 
     /// Items after `seen`, up to number `to`, came while nobody looked. The gate rejected them, but for those of which
-    /// it told another end: these went by without leave.
+    /// it told another end: these went by without leave; and for those that may still stand before it, which have no
+    /// leave and whose end is waited for.
     fn while_away(&mut self, seen: Tag, to: u32, wall: Wall, out: &mut Vec<Effect>) {
         let last = Tag { number: to, ..seen };
-        if last < seen {
+        if last <= seen {
             return;
         }
-        let told: Vec<(Tag, Told)> = self.told.range(seen..=last).map(|(t, end)| (*t, *end)).collect();
         let mut from = seen;
-        for (tag, end) in told {
-            self.nobody_saw(from, tag.number.saturating_sub(1), wall);
-            self.came(tag, Item { seen: Seen::Bad(Reason::Away), ..Item::open(Time(0)) }, wall);
-            match end {
-                Told::Passed => self.on_passed(tag, wall, out),
-                Told::Lost => self.on_lost(tag, wall),
+        for number in seen.number.max(to.saturating_sub(MEMORY)) + 1..=to {
+            let tag = Tag { number, ..seen };
+            let end = self.told.get(&tag).copied();
+            let stands = end.is_none() && number.saturating_add(STANDING_MAX) > to;
+            if !stands && !matches!(end, Some(Told::Passed | Told::Lost)) {
+                continue;
             }
+            self.nobody_saw(from, number - 1, wall);
+            self.came(tag, Item { seen: Seen::Bad(Reason::Away), ..Item::open(Time(0)) }, wall);
+            self.ended(tag, end, wall, out);
             from = tag;
         }
         self.nobody_saw(from, to, wall);
@@ -128,6 +135,15 @@ impl Line {
         // Of tags up to the last one known everything is written; before the first of a run they belong to none.
         if run.last_tag.is_some_and(|seen| seen < tag) && self.told.len() < MEMORY as usize {
             self.told.insert(tag, end);
+        }
+    }
+
+    fn ended(&mut self, tag: Tag, end: Option<Told>, wall: Wall, out: &mut Vec<Effect>) {
+        match end {
+            Some(Told::Passed) => self.on_passed(tag, wall, out),
+            Some(Told::Rejected) => self.on_rejected(tag, wall),
+            Some(Told::Lost) => self.on_lost(tag, wall),
+            None => {}
         }
     }
 
@@ -190,10 +206,7 @@ impl Line {
         self.came(tag, item, wall);
         if let Some(end) = self.told.remove(&tag) {
             // It is gone already: nobody gave it leave.
-            return match end {
-                Told::Passed => self.on_passed(tag, wall, out),
-                Told::Lost => self.on_lost(tag, wall),
-            };
+            return self.ended(tag, Some(end), wall, out);
         }
         if !self.running() {
             self.bad(tag, Reason::NotRunning, None, wall, out);
@@ -222,7 +235,7 @@ impl Line {
     }
 
     fn on_rejected(&mut self, tag: Tag, wall: Wall) {
-        let Some(item) = self.items.get_mut(tag) else { return };
+        let Some(item) = self.items.get_mut(tag) else { return self.told_early(tag, Told::Rejected) };
         item.rejected = true;
         match item.seen {
             // Its verdict is on the way: it ends when that is known.

@@ -470,6 +470,7 @@ fn the_gates_memory_settles_what_passed_while_the_agent_was_dead() {
     assert_eq!(d.line.unknown_passes().len(), 1);
     d.gate(GateEvent::Passed(tag(12)));
     // Two more items came while nobody looked; the gate rejected them.
+    [13, 14].into_iter().for_each(|n| drop(d.gate(GateEvent::Rejected(tag(n)))));
     d.gate(GateEvent::Connected { last: tag(14) });
     d.wait(100);
     d.settle();

@@ -198,12 +198,32 @@ fn an_item_that_went_by_while_the_agent_was_away_is_an_escape_and_not_a_reject()
     let d = resumed_after(recovered(0, None), &memory, 16);
     let run = d.line.status().run.expect("it is open");
     let count = |key: &str| run.rejected.iter().find(|(k, _)| k == key).map_or(0, |(_, n)| *n);
-    assert_eq!((count("escaped"), count("lost"), count("away")), (1, 1, 2));
+    assert_eq!((count("escaped"), count("lost"), count("away")), (1, 1, 1), "and one may still stand there");
     assert_eq!(
         d.count(|r| matches!(r, Record::End { tag: t, end: ItemEnd::Escaped, .. } if *t == tag(14))),
         1
     );
     assert!(d.line.status().alarms.iter().any(|a| a.key == "alarm.stop.escape"));
+}
+
+#[test]
+fn what_may_still_stand_before_the_gate_at_a_connect_has_no_end_yet() {
+    let memory = [GateEvent::Rejected(tag(13)), GateEvent::Rejected(tag(14))];
+    let mut d = resumed_after(recovered(0, None), &memory, 16);
+    assert_eq!(
+        d.count(|r| matches!(r, Record::Away { from, to, .. } if (*from, *to) == (tag(13), tag(14)))),
+        1
+    );
+    d.gate(GateEvent::Rejected(tag(15)));
+    d.gate(GateEvent::Passed(tag(16)));
+    d.wait(LAZY_MS);
+    d.settle();
+    let run = d.line.status().run.expect("it is open");
+    assert!(
+        run.rejected.contains(&("away".into(), 3)) && run.rejected.contains(&("escaped".into(), 1)),
+        "{run:?}"
+    );
+    assert_eq!(run.triggers, 16);
 }
 
 #[test]
