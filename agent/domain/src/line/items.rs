@@ -3,6 +3,10 @@
 //! A read belongs to the one open tag whose trigger lies inside the reader's latency window before it. With none or
 //! two there is no verdict (behaviour, section 4, first row). The gate is looked at every few milliseconds, so a read
 //! may be here before its item is: it waits until the gate's view is fresh enough to know all items it could be of.
+//!
+//! An item that was judged, or left, without a result of its own is still one that a read could be of. Were it not
+//! counted, its read would be taken for its neighbour's, that one's for the next, and every code would pass on the item
+//! behind its own.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -43,6 +47,8 @@ pub struct Item {
     /// How far off that may be: a gate that was slow to answer knows less well.
     pub within: Duration,
     pub seen: Seen,
+    /// A result was given to it, or it is overdue: none is waited for.
+    pub answered: bool,
     /// The gate has rejected it already while it was being judged.
     pub rejected: bool,
     /// Another result came for it: whatever its own says, it gets no leave.
@@ -58,6 +64,7 @@ impl Item {
             at,
             within: Duration::ZERO,
             seen: Seen::Open,
+            answered: false,
             rejected: false,
             withdrawn: false,
             verified: None,
@@ -74,6 +81,11 @@ impl Item {
         self.at.after(self.within).after(latency.max)
     }
 
+    /// Waits for a result, which may be one whose trigger fired in this span.
+    fn may_have(&self, from: Time, to: Time) -> bool {
+        !self.answered && self.in_span(from, to)
+    }
+
     /// Has leave to pass, or may get it.
     pub fn is_good_or_judging(&self) -> bool {
         matches!(self.seen, Seen::Judging { .. } | Seen::Good { .. })
@@ -86,15 +98,22 @@ pub enum Belongs {
     To(Tag),
     /// To no open tag.
     Nowhere,
+    /// To an item that was judged, or left, without it.
+    Past,
     /// To two or more.
     Several,
     /// The gate's view is older than the items this read could be of.
     NotKnownYet,
 }
 
+/// Items gone without a result and not yet overdue: more than stand between trigger and gate there cannot be.
+const GONE_MAX: usize = 256;
+
 #[derive(Clone, Debug, Default)]
 pub struct Items {
     by_tag: BTreeMap<Tag, Item>,
+    /// Items that left without a result of their own, until it is overdue.
+    gone: Vec<Item>,
     /// All triggers up to here have been told.
     seen_to: Time,
 }
@@ -109,7 +128,11 @@ impl Items {
     }
 
     pub fn remove(&mut self, tag: Tag) -> Option<Item> {
-        self.by_tag.remove(&tag)
+        let item = self.by_tag.remove(&tag)?;
+        if !item.answered && self.gone.len() < GONE_MAX {
+            self.gone.push(item.clone());
+        }
+        Some(item)
     }
 
     pub fn len(&self) -> usize {
@@ -135,17 +158,55 @@ impl Items {
         if self.seen_to < to {
             return Belongs::NotKnownYet;
         }
-        let mut open = self.by_tag.iter().filter(|(_, i)| i.seen == Seen::Open && i.in_span(from, to));
-        match (open.next(), open.next()) {
-            (None, _) => Belongs::Nowhere,
-            (Some((tag, _)), None) => Belongs::To(*tag),
-            (Some(_), Some(_)) => Belongs::Several,
+        let mut open = self.by_tag.iter().filter(|(_, i)| i.seen == Seen::Open && i.may_have(from, to));
+        let past = self.past(from, to).next().is_some();
+        match (open.next(), open.next(), past) {
+            (None, _, false) => Belongs::Nowhere,
+            (None, _, true) => Belongs::Past,
+            (Some((tag, _)), None, false) => Belongs::To(*tag),
+            (Some(_), Some(_), _) | (Some(_), None, true) => Belongs::Several,
         }
     }
 
-    /// All open tags that a result that arrived at `at` might belong to.
-    pub fn might_belong(&self, at: Time, latency: Latency) -> Vec<Tag> {
+    /// Items judged, or gone, without a result that may have come in this span.
+    fn past(&self, from: Time, to: Time) -> impl Iterator<Item = &Item> {
+        let judged = self.by_tag.values().filter(|i| i.seen != Seen::Open);
+        judged.chain(&self.gone).filter(move |i| i.may_have(from, to))
+    }
+
+    /// A result that arrived at `at` was of an item that was judged, or left, without it. Where it can be of one only,
+    /// that one waits no more.
+    pub fn answer_past(&mut self, at: Time, latency: Latency) {
         let (from, to) = (at.before(latency.max), at.before(latency.min));
+        let judged = self.by_tag.values_mut().filter(|i| i.seen != Seen::Open);
+        let mut past = judged.chain(&mut self.gone).filter(|i| i.may_have(from, to));
+        if let (Some(item), None) = (past.next(), past.next()) {
+            item.answered = true;
+        }
+    }
+
+    /// Forgets items that left while they waited for a result, and whose window is over at `now`. Returns how many of
+    /// them had no verdict either: their results may be late.
+    pub fn gone_overdue(&mut self, now: Time, latency: Latency) -> u32 {
+        let mut late = 0;
+        self.gone.retain(|item| {
+            let waits = !item.answered;
+            let over = item.due(latency) < now;
+            if waits && over && matches!(item.seen, Seen::Open | Seen::Bad(Reason::NoResult)) {
+                late += 1;
+            }
+            waits && !over
+        });
+        late
+    }
+
+    /// All open tags that a result that arrived at `at` might belong to. Items that are gone may have had it as well, so
+    /// they are not said to be without one.
+    pub fn might_belong(&mut self, at: Time, latency: Latency) -> Vec<Tag> {
+        let (from, to) = (at.before(latency.max), at.before(latency.min));
+        for item in self.gone.iter_mut().filter(|i| i.may_have(from, to)) {
+            item.seen = Seen::Bad(Reason::NoVerdict);
+        }
         let open = self.by_tag.iter().filter(|(_, i)| i.seen == Seen::Open && i.in_span(from, to));
         open.map(|(t, _)| *t).collect()
     }
@@ -214,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_read_that_could_be_of_two_items_is_of_none() {
-        let items = items(&[100, 115]);
+        let mut items = items(&[100, 115]);
         assert_eq!(items.belongs(ms(121), L), Belongs::Several);
         assert_eq!(items.might_belong(ms(121), L), vec![tag(1), tag(2)]);
     }
@@ -222,7 +283,10 @@ mod tests {
     #[test]
     fn a_tag_that_has_its_result_is_open_no_longer() {
         let mut items = items(&[100, 115]);
-        items.get_mut(tag(1)).expect("inserted above").seen = Seen::Bad(Reason::NoRead);
+        let first = items.get_mut(tag(1)).expect("inserted above");
+        first.seen = Seen::Bad(Reason::NoRead);
+        assert_eq!(items.belongs(ms(121), L), Belongs::Several, "judged, but not by a result of its own");
+        items.get_mut(tag(1)).expect("inserted above").answered = true;
         assert_eq!(items.belongs(ms(121), L), Belongs::To(tag(2)));
     }
 

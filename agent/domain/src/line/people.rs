@@ -378,7 +378,7 @@ impl Line {
                 None => Seen::Bad(Reason::Away),
             };
             let verified = good.get(tag).copied();
-            self.items.insert(*tag, Item { seen, verified, ..Item::open(now) });
+            self.items.insert(*tag, Item { seen, verified, answered: true, ..Item::open(now) });
         }
         for (tag, code) in good {
             if !open.open_tags.contains(&tag) {

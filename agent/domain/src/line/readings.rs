@@ -89,6 +89,11 @@ impl Line {
                         self.stray(&w, wall, out);
                     }
                 }
+                Belongs::Past => {
+                    if let Some(w) = self.waiting.pop_front() {
+                        self.items.answer_past(w.at, self.config.latency);
+                    }
+                }
                 Belongs::Several => {
                     if let Some(w) = self.waiting.pop_front() {
                         for tag in self.items.might_belong(w.at, self.config.latency) {
@@ -147,6 +152,9 @@ impl Line {
     }
 
     fn joined(&mut self, tag: Tag, waiting: Waiting, wall: Wall, out: &mut Vec<Effect>) {
+        if let Some(item) = self.items.get_mut(tag) {
+            item.answered = true;
+        }
         if !self.running() {
             return self.bad(tag, Reason::NotRunning, None, wall, out);
         }
@@ -438,7 +446,14 @@ impl Line {
     }
 
     fn overdue(&mut self, now: Time, wall: Wall, out: &mut Vec<Effect>) {
+        let gone = self.items.gone_overdue(now, self.config.latency);
+        if self.running() {
+            self.owed += gone;
+        }
         for tag in self.items.overdue(now, self.config.latency) {
+            if let Some(item) = self.items.get_mut(tag) {
+                item.answered = true;
+            }
             if self.running() {
                 self.owed += 1;
                 self.bad(tag, Reason::NoResult, None, wall, out);

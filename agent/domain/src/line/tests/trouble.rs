@@ -165,6 +165,71 @@ fn results_that_stay_late_stop_the_line_before_anything_passes() {
 }
 
 #[test]
+fn the_result_of_an_item_without_a_verdict_is_not_taken_for_its_neighbours() {
+    let mut d = Desk::started(LineKind::PrintAndApply, 0);
+    d.item(1);
+    d.wait(12);
+    d.item(2);
+    d.wait(8);
+    // Of the first or of the second: neither passes, and one result is still to come.
+    d.read(&code(1));
+    d.wait(4);
+    d.item(3);
+    d.wait(6);
+    // The second's, 18 ms after its trigger and 6 ms after that of the third.
+    d.read(&code(2));
+    d.settle();
+    assert!(passes(&d.out).is_empty(), "{:?}", d.out);
+    d.wait(50);
+    d.settle();
+    assert_eq!(passes(&d.one(4, &code(3))), vec![tag(4)], "nothing is owed");
+}
+
+#[test]
+fn the_result_of_an_item_that_the_gate_rejected_before_it_is_not_taken_for_the_next_items() {
+    let mut d = Desk::started(LineKind::PrintAndApply, 0);
+    d.item(1);
+    d.wait(3);
+    d.gate(GateEvent::Rejected(tag(1)));
+    d.wait(12);
+    d.item(2);
+    d.wait(5);
+    d.read(&code(1));
+    d.settle();
+    d.wait(15);
+    d.read(&code(2));
+    d.settle();
+    assert!(passes(&d.out).is_empty(), "{:?}", d.out);
+    assert_eq!(passes(&d.one(3, &code(3))), vec![tag(3)]);
+}
+
+#[test]
+fn a_result_that_never_came_for_a_rejected_item_may_still_be_late() {
+    let mut d = Desk::started(LineKind::PrintAndApply, 0);
+    d.item(1);
+    d.gate(GateEvent::Rejected(tag(1)));
+    d.wait(50);
+    d.item(2);
+    d.wait(10);
+    d.read(&code(1));
+    d.settle();
+    assert!(passes(&d.out).is_empty(), "{:?}", d.out);
+}
+
+#[test]
+fn results_of_items_that_nobody_saw_are_not_taken_for_those_of_others() {
+    let mut d = Desk::started(LineKind::PrintAndApply, 0);
+    d.one(1, &code(1));
+    d.wait(50);
+    // Items 2 and 3 fell out of the gate's ring before it was looked at.
+    d.item(4);
+    d.wait(10);
+    d.read(&code(3));
+    d.settle();
+    assert_eq!(passes(&d.out), vec![tag(1)]);
+}
+
+#[test]
 fn an_item_told_late_is_not_overdue_while_its_result_stands_behind_it() {
     let mut d = Desk::started(LineKind::PrintAndApply, 0);
     let triggered = d.now;
