@@ -113,7 +113,7 @@ impl Line {
                         self.opened(ask, run, wall, out);
                     }
                 }
-                After::Started { ask, stops } => self.started(ask, stops, wall, out),
+                After::Started { ask, stops } => self.started(ask, stops, now, wall, out),
                 After::Reply { ask, reply } => out.push(Effect::Reply(ask, Ok(reply))),
                 After::SpoiledSlice { who } => self.spoiled_slice(left.unwrap_or(0), &who, wall),
             }

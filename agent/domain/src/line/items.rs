@@ -1,14 +1,14 @@
 //! The items between trigger and gate, by tag, and which of them a read belongs to.
 //!
-//! A read belongs to the one open tag whose trigger lies inside the reader's latency window before it. With none or
-//! two there is no verdict (behaviour, section 4, first row). The gate is looked at every few milliseconds, so a read
-//! may be here before its item is: it waits until the gate's view is fresh enough to know all items it could be of.
+//! A reader gives one result for each trigger, in their order. A read belongs to the one trigger that waits for its
+//! result and that lies inside the reader's latency window before it. With none or two there is no verdict (behaviour,
+//! section 4, first row). The gate is looked at every few milliseconds, so a read may be here before its item is: it
+//! waits until the gate's view is fresh enough to know all items it could be of.
 //!
-//! An item that was judged, or left, without a result of its own is still one that a read could be of. Were it not
-//! counted, its read would be taken for its neighbour's, that one's for the next, and every code would pass on the item
-//! behind its own.
+//! A trigger waits for its result even after its item was judged, or left, without one. Were it not counted, its result
+//! would be taken for its neighbour's, that one's for the next, and every code would pass on the item behind its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::code::Identity;
@@ -47,8 +47,6 @@ pub struct Item {
     /// How far off that may be: a gate that was slow to answer knows less well.
     pub within: Duration,
     pub seen: Seen,
-    /// A result was given to it, or it is overdue: none is waited for.
-    pub answered: bool,
     /// The gate has rejected it already while it was being judged.
     pub rejected: bool,
     /// Another result came for it: whatever its own says, it gets no leave.
@@ -64,7 +62,6 @@ impl Item {
             at,
             within: Duration::ZERO,
             seen: Seen::Open,
-            answered: false,
             rejected: false,
             withdrawn: false,
             verified: None,
@@ -76,50 +73,65 @@ impl Item {
         from <= self.at.after(self.within) && self.at.before(self.within) <= to
     }
 
-    /// After this no result of it is in time.
-    fn due(&self, latency: Latency) -> Time {
-        self.at.after(self.within).after(latency.max)
-    }
-
-    /// Waits for a result, which may be one whose trigger fired in this span.
-    fn may_have(&self, from: Time, to: Time) -> bool {
-        !self.answered && self.in_span(from, to)
-    }
-
     /// Has leave to pass, or may get it.
     pub fn is_good_or_judging(&self) -> bool {
         matches!(self.seen, Seen::Judging { .. } | Seen::Good { .. })
     }
 }
 
+/// A trigger whose result has not come.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    tag: Tag,
+    at: Time,
+    within: Duration,
+}
+
+impl Pending {
+    /// Whether it may have fired in this span.
+    fn in_span(&self, from: Time, to: Time) -> bool {
+        from <= self.at.after(self.within) && self.at.before(self.within) <= to
+    }
+
+    /// After this its result is not in time.
+    fn due(&self, latency: Latency) -> Time {
+        self.at.after(self.within).after(latency.max)
+    }
+}
+
 /// Where a read belongs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Belongs {
+    /// To this item, which waits for a verdict.
     To(Tag),
-    /// To no open tag.
-    Nowhere,
     /// To an item that was judged, or left, without it.
     Past,
-    /// To two or more.
-    Several,
+    /// To no trigger that waits for a result.
+    Nowhere,
+    /// To one of several: these wait for a verdict and get none.
+    Several(Vec<Tag>),
     /// The gate's view is older than the items this read could be of.
     NotKnownYet,
 }
 
-/// Items gone without a result and not yet overdue: more than stand between trigger and gate there cannot be.
-const GONE_MAX: usize = 256;
+/// Triggers that may wait for results: more than come within any reader's window.
+const PENDING_MAX: usize = 1024;
 
 #[derive(Clone, Debug, Default)]
 pub struct Items {
     by_tag: BTreeMap<Tag, Item>,
-    /// Items that left without a result of their own, until it is overdue.
-    gone: Vec<Item>,
+    /// Triggers that wait for their results, in their order.
+    pending: VecDeque<Pending>,
     /// All triggers up to here have been told.
     seen_to: Time,
 }
 
 impl Items {
+    /// Takes an item that was triggered. One without a verdict waits for its result.
     pub fn insert(&mut self, tag: Tag, item: Item) {
+        if item.seen == Seen::Open && self.pending.len() < PENDING_MAX {
+            self.pending.push_back(Pending { tag, at: item.at, within: item.within });
+        }
         self.by_tag.insert(tag, item);
     }
 
@@ -128,11 +140,7 @@ impl Items {
     }
 
     pub fn remove(&mut self, tag: Tag) -> Option<Item> {
-        let item = self.by_tag.remove(&tag)?;
-        if !item.answered && self.gone.len() < GONE_MAX {
-            self.gone.push(item.clone());
-        }
-        Some(item)
+        self.by_tag.remove(&tag)
     }
 
     pub fn len(&self) -> usize {
@@ -152,63 +160,25 @@ impl Items {
         self.seen_to = self.seen_to.max(as_of);
     }
 
-    /// Which open tag a result that arrived at `at` belongs to.
-    pub fn belongs(&self, at: Time, latency: Latency) -> Belongs {
+    fn waits(&self, tag: Tag) -> bool {
+        self.by_tag.get(&tag).is_some_and(|i| i.seen == Seen::Open)
+    }
+
+    /// Which trigger a result that arrived at `at` belongs to. That trigger waits no more; of several it is the oldest,
+    /// since results come in the order of their triggers.
+    pub fn give(&mut self, at: Time, latency: Latency) -> Belongs {
         let (from, to) = (at.before(latency.max), at.before(latency.min));
         if self.seen_to < to {
             return Belongs::NotKnownYet;
         }
-        let mut open = self.by_tag.iter().filter(|(_, i)| i.seen == Seen::Open && i.may_have(from, to));
-        let past = self.past(from, to).next().is_some();
-        match (open.next(), open.next(), past) {
-            (None, _, false) => Belongs::Nowhere,
-            (None, _, true) => Belongs::Past,
-            (Some((tag, _)), None, false) => Belongs::To(*tag),
-            (Some(_), Some(_), _) | (Some(_), None, true) => Belongs::Several,
+        let could: Vec<Tag> = self.pending.iter().filter(|p| p.in_span(from, to)).map(|p| p.tag).collect();
+        let Some(oldest) = could.first() else { return Belongs::Nowhere };
+        self.pending.retain(|p| p.tag != *oldest);
+        match could.as_slice() {
+            [one] if self.waits(*one) => Belongs::To(*one),
+            [_] => Belongs::Past,
+            _ => Belongs::Several(could.into_iter().filter(|t| self.waits(*t)).collect()),
         }
-    }
-
-    /// Items judged, or gone, without a result that may have come in this span.
-    fn past(&self, from: Time, to: Time) -> impl Iterator<Item = &Item> {
-        let judged = self.by_tag.values().filter(|i| i.seen != Seen::Open);
-        judged.chain(&self.gone).filter(move |i| i.may_have(from, to))
-    }
-
-    /// A result that arrived at `at` was of an item that was judged, or left, without it. Where it can be of one only,
-    /// that one waits no more.
-    pub fn answer_past(&mut self, at: Time, latency: Latency) {
-        let (from, to) = (at.before(latency.max), at.before(latency.min));
-        let judged = self.by_tag.values_mut().filter(|i| i.seen != Seen::Open);
-        let mut past = judged.chain(&mut self.gone).filter(|i| i.may_have(from, to));
-        if let (Some(item), None) = (past.next(), past.next()) {
-            item.answered = true;
-        }
-    }
-
-    /// Forgets items that left while they waited for a result, and whose window is over at `now`. Returns how many of
-    /// them had no verdict either: their results may be late.
-    pub fn gone_overdue(&mut self, now: Time, latency: Latency) -> u32 {
-        let mut late = 0;
-        self.gone.retain(|item| {
-            let waits = !item.answered;
-            let over = item.due(latency) < now;
-            if waits && over && matches!(item.seen, Seen::Open | Seen::Bad(Reason::NoResult)) {
-                late += 1;
-            }
-            waits && !over
-        });
-        late
-    }
-
-    /// All open tags that a result that arrived at `at` might belong to. Items that are gone may have had it as well, so
-    /// they are not said to be without one.
-    pub fn might_belong(&mut self, at: Time, latency: Latency) -> Vec<Tag> {
-        let (from, to) = (at.before(latency.max), at.before(latency.min));
-        for item in self.gone.iter_mut().filter(|i| i.may_have(from, to)) {
-            item.seen = Seen::Bad(Reason::NoVerdict);
-        }
-        let open = self.by_tag.iter().filter(|(_, i)| i.seen == Seen::Open && i.in_span(from, to));
-        open.map(|(t, _)| *t).collect()
     }
 
     /// Tags that have a result, and that a result that arrived at `at` could be of as well.
@@ -218,16 +188,17 @@ impl Items {
         self.by_tag.iter().filter(|(_, i)| could(i)).map(|(t, _)| *t).collect()
     }
 
-    /// Open tags whose latency window is over: no result will come.
-    pub fn overdue(&self, now: Time, latency: Latency) -> Vec<Tag> {
-        let late = |i: &Item| i.seen == Seen::Open && i.due(latency) < now;
-        self.by_tag.iter().filter(|(_, i)| late(i)).map(|(t, _)| *t).collect()
+    /// Triggers whose window is over at `now` without a result, each with whether its item waits for a verdict. No
+    /// result is waited for any more.
+    pub fn overdue(&mut self, now: Time, latency: Latency) -> Vec<(Tag, bool)> {
+        let late: Vec<Tag> = self.pending.iter().filter(|p| p.due(latency) < now).map(|p| p.tag).collect();
+        self.pending.retain(|p| p.due(latency) >= now);
+        late.into_iter().map(|tag| (tag, self.waits(tag))).collect()
     }
 
-    /// When the next open tag will be overdue.
+    /// When the next trigger will be overdue.
     pub fn next_overdue(&self, latency: Latency) -> Option<Time> {
-        let open = self.by_tag.values().filter(|i| i.seen == Seen::Open);
-        open.map(|i| i.due(latency).after(Duration::from_nanos(1))).min()
+        self.pending.iter().map(|p| p.due(latency).after(Duration::from_nanos(1))).min()
     }
 }
 
@@ -254,56 +225,77 @@ mod tests {
         items
     }
 
+    fn belongs(items: &Items, at: u64) -> Belongs {
+        items.clone().give(ms(at), L)
+    }
+
     #[test]
-    fn a_read_joins_the_one_open_tag_of_its_window() {
+    fn a_read_joins_the_one_trigger_of_its_window() {
         let items = items(&[100, 160]);
-        assert_eq!(items.belongs(ms(110), L), Belongs::To(tag(1)));
-        assert_eq!(items.belongs(ms(130), L), Belongs::To(tag(1)));
-        assert_eq!(items.belongs(ms(104), L), Belongs::Nowhere);
-        assert_eq!(items.belongs(ms(131), L), Belongs::Nowhere);
-        assert_eq!(items.belongs(ms(170), L), Belongs::To(tag(2)));
+        assert_eq!(belongs(&items, 110), Belongs::To(tag(1)));
+        assert_eq!(belongs(&items, 130), Belongs::To(tag(1)));
+        assert_eq!(belongs(&items, 104), Belongs::Nowhere);
+        assert_eq!(belongs(&items, 131), Belongs::Nowhere);
+        assert_eq!(belongs(&items, 170), Belongs::To(tag(2)));
     }
 
     #[test]
     fn an_item_whose_moment_is_not_known_well_leaves_a_read_to_nobody() {
-        let mut items = items(&[100, 160]);
-        assert_eq!(items.belongs(ms(170), L), Belongs::To(tag(2)));
-        items.get_mut(tag(1)).expect("inserted above").within = Duration::from_millis(45);
-        assert_eq!(items.belongs(ms(170), L), Belongs::Several);
+        let mut items = Items::default();
+        items.insert(tag(1), Item { within: Duration::from_millis(45), ..Item::open(ms(100)) });
+        items.insert(tag(2), Item::open(ms(160)));
+        items.gate_seen(ms(1_000));
+        assert_eq!(belongs(&items, 170), Belongs::Several(vec![tag(1), tag(2)]));
         assert!(items.overdue(ms(170), L).is_empty(), "it may have come at 145");
     }
 
     #[test]
-    fn a_read_that_could_be_of_two_items_is_of_none() {
+    fn a_read_that_could_be_of_two_is_of_none_and_one_is_still_to_come() {
         let mut items = items(&[100, 115]);
-        assert_eq!(items.belongs(ms(121), L), Belongs::Several);
-        assert_eq!(items.might_belong(ms(121), L), vec![tag(1), tag(2)]);
+        assert_eq!(items.give(ms(121), L), Belongs::Several(vec![tag(1), tag(2)]));
+        for n in [1, 2] {
+            items.get_mut(tag(n)).expect("inserted above").seen = Seen::Bad(Reason::NoVerdict);
+        }
+        assert_eq!(belongs(&items, 125), Belongs::Past);
+        assert_eq!(items.overdue(ms(200), L), vec![(tag(2), false)]);
     }
 
     #[test]
-    fn a_tag_that_has_its_result_is_open_no_longer() {
+    fn a_tag_that_has_its_result_waits_no_longer() {
         let mut items = items(&[100, 115]);
-        let first = items.get_mut(tag(1)).expect("inserted above");
-        first.seen = Seen::Bad(Reason::NoRead);
-        assert_eq!(items.belongs(ms(121), L), Belongs::Several, "judged, but not by a result of its own");
-        items.get_mut(tag(1)).expect("inserted above").answered = true;
-        assert_eq!(items.belongs(ms(121), L), Belongs::To(tag(2)));
+        items.get_mut(tag(1)).expect("inserted above").seen = Seen::Bad(Reason::NotRunning);
+        assert_eq!(
+            belongs(&items, 121),
+            Belongs::Several(vec![tag(2)]),
+            "judged, but not by a result of its own"
+        );
+        assert_eq!(items.give(ms(110), L), Belongs::Past);
+        assert_eq!(belongs(&items, 121), Belongs::To(tag(2)));
+    }
+
+    #[test]
+    fn an_item_that_left_without_its_result_is_still_one_that_a_read_could_be_of() {
+        let mut items = items(&[100, 115]);
+        items.remove(tag(1));
+        assert_eq!(belongs(&items, 121), Belongs::Several(vec![tag(2)]));
+        assert_eq!(items.overdue(ms(140), L), vec![(tag(1), false)]);
+        assert_eq!(belongs(&items, 141), Belongs::To(tag(2)));
     }
 
     #[test]
     fn a_read_waits_until_the_gate_was_asked_late_enough() {
         let mut items = Items::default();
         items.gate_seen(ms(90));
-        assert_eq!(items.belongs(ms(110), L), Belongs::NotKnownYet);
+        assert_eq!(belongs(&items, 110), Belongs::NotKnownYet);
         items.gate_seen(ms(105));
-        assert_eq!(items.belongs(ms(110), L), Belongs::Nowhere);
+        assert_eq!(belongs(&items, 110), Belongs::Nowhere);
     }
 
     #[test]
-    fn an_open_tag_is_overdue_after_its_window_and_not_before() {
-        let items = items(&[100]);
+    fn a_trigger_is_overdue_after_its_window_and_not_before() {
+        let mut items = items(&[100]);
         assert!(items.overdue(ms(130), L).is_empty());
         assert_eq!(items.next_overdue(L), Some(Time(130_000_001)));
-        assert_eq!(items.overdue(Time(130_000_001), L), vec![tag(1)]);
+        assert_eq!(items.overdue(Time(130_000_001), L), vec![(tag(1), true)]);
     }
 }

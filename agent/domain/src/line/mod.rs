@@ -296,6 +296,10 @@ pub struct Line {
     /// Triggers without a result that no stray result has made up for: a late result may have been taken for the next
     /// item's, and so on. Until it is zero again no result is trusted.
     owed: u32,
+    /// When one was last found missing.
+    owed_at: Time,
+    /// Codes of the last results that were given to items.
+    recent: VecDeque<Identity>,
     next_txn: u64,
     batch: commits::Batch,
     in_flight: BTreeMap<TxnId, Vec<commits::After>>,
@@ -341,6 +345,8 @@ impl Line {
             surplus: 0,
             gone_by: 0,
             owed: 0,
+            owed_at: Time(0),
+            recent: VecDeque::new(),
             next_txn: 0,
             batch: commits::Batch::default(),
             in_flight: BTreeMap::new(),

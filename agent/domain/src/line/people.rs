@@ -11,6 +11,10 @@ use crate::line::commits::After;
 use crate::record::{ItemEnd, JobOutcome, OpenRun, Record, Recovered, RunPlan};
 use crate::time::{Time, Wall};
 use crate::verdict::Reason;
+use std::time::Duration;
+
+/// No result of a reader comes later than this after its window.
+const LATE_MAX: Duration = Duration::from_secs(2);
 
 impl Line {
     pub(super) fn on_ask(
@@ -113,7 +117,7 @@ impl Line {
     }
 
     /// The run is durably running: the belt may move, unless there was a reason to stand meanwhile.
-    pub(super) fn started(&mut self, ask: AskId, stops: u64, wall: Wall, out: &mut Vec<Effect>) {
+    pub(super) fn started(&mut self, ask: AskId, stops: u64, now: Time, wall: Wall, out: &mut Vec<Effect>) {
         self.starting = None;
         let away = self.devices_there().err();
         let Some(run) = &mut self.run else { return };
@@ -137,8 +141,10 @@ impl Line {
         self.recent_gaps.clear();
         self.surplus = 0;
         self.gone_by = 0;
-        // The belt stood, so whatever was late has come.
-        self.owed = 0;
+        // When the belt stood long enough, whatever was late has come.
+        if now.since(self.owed_at) >= LATE_MAX {
+            self.owed = 0;
+        }
         self.pool_empty = None;
         self.clear_stops(wall);
         out.push(Effect::Gate(GateOrder::StartLine));
@@ -378,7 +384,7 @@ impl Line {
                 None => Seen::Bad(Reason::Away),
             };
             let verified = good.get(tag).copied();
-            self.items.insert(*tag, Item { seen, verified, answered: true, ..Item::open(now) });
+            self.items.insert(*tag, Item { seen, verified, ..Item::open(now) });
         }
         for (tag, code) in good {
             if !open.open_tags.contains(&tag) {

@@ -17,6 +17,9 @@ use crate::verdict::Reason;
 /// results that were late have come meanwhile.
 const OWED_ITEMS_MAX: u32 = 3;
 
+/// Results remembered so that the same one again, of an item that is gone already, is nothing new.
+const RECENT_MAX: usize = 32;
+
 /// Results without an item, none good between them, that stop the line.
 const SURPLUS_MAX: u32 = 3;
 
@@ -82,23 +85,18 @@ impl Line {
             // What was due before this result came has no result: known first, so that a late result is not trusted.
             self.overdue(at, wall, out);
             let Some(first) = self.waiting.front() else { return };
-            match self.items.belongs(first.at, self.config.latency) {
+            match self.items.give(first.at, self.config.latency) {
                 Belongs::NotKnownYet if self.gate.connected => return,
                 Belongs::NotKnownYet | Belongs::Nowhere => {
                     if let Some(w) = self.waiting.pop_front() {
                         self.stray(&w, wall, out);
                     }
                 }
-                Belongs::Past => {
-                    if let Some(w) = self.waiting.pop_front() {
-                        self.items.answer_past(w.at, self.config.latency);
-                    }
-                }
-                Belongs::Several => {
-                    if let Some(w) = self.waiting.pop_front() {
-                        for tag in self.items.might_belong(w.at, self.config.latency) {
-                            self.bad(tag, Reason::NoVerdict, None, wall, out);
-                        }
+                Belongs::Past => drop(self.waiting.pop_front()),
+                Belongs::Several(tags) => {
+                    self.waiting.pop_front();
+                    for tag in tags {
+                        self.bad(tag, Reason::NoVerdict, None, wall, out);
                     }
                 }
                 Belongs::To(tag) => {
@@ -114,13 +112,7 @@ impl Line {
     /// one already says that one of the two is not its own: the leave is withdrawn. Triggers and results no longer
     /// agree, and a few of these in a row stop the line.
     fn stray(&mut self, waiting: &Waiting, wall: Wall, out: &mut Vec<Effect>) {
-        let same = |seen: &Seen| match (&waiting.result, seen) {
-            (Outcome::Code { code, .. }, Seen::Judging { code: c, .. } | Seen::Good { code: c }) => {
-                *c == code.identity
-            }
-            _ => false,
-        };
-        if self.items.iter().any(|(_, i)| same(&i.seen)) {
+        if matches!(&waiting.result, Outcome::Code { code, .. } if self.recent.contains(&code.identity)) {
             return;
         }
         self.meter.strays += 1;
@@ -152,8 +144,9 @@ impl Line {
     }
 
     fn joined(&mut self, tag: Tag, waiting: Waiting, wall: Wall, out: &mut Vec<Effect>) {
-        if let Some(item) = self.items.get_mut(tag) {
-            item.answered = true;
+        if let Outcome::Code { code, .. } = &waiting.result {
+            self.recent.push_back(code.identity);
+            self.recent.drain(..self.recent.len().saturating_sub(RECENT_MAX));
         }
         if !self.running() {
             return self.bad(tag, Reason::NotRunning, None, wall, out);
@@ -446,19 +439,12 @@ impl Line {
     }
 
     fn overdue(&mut self, now: Time, wall: Wall, out: &mut Vec<Effect>) {
-        let gone = self.items.gone_overdue(now, self.config.latency);
-        if self.running() {
-            self.owed += gone;
-        }
-        for tag in self.items.overdue(now, self.config.latency) {
-            if let Some(item) = self.items.get_mut(tag) {
-                item.answered = true;
-            }
-            if self.running() {
-                self.owed += 1;
-                self.bad(tag, Reason::NoResult, None, wall, out);
-            } else {
-                self.bad(tag, Reason::NotRunning, None, wall, out);
+        for (tag, waits) in self.items.overdue(now, self.config.latency) {
+            self.owed = self.owed.saturating_add(1);
+            self.owed_at = self.owed_at.max(now);
+            if waits {
+                let reason = if self.running() { Reason::NoResult } else { Reason::NotRunning };
+                self.bad(tag, reason, None, wall, out);
             }
         }
     }

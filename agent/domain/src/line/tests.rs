@@ -1,5 +1,6 @@
 //! The line from outside: what it commits, when it acts, what it answers.
 
+mod shifted;
 mod trouble;
 
 use super::ask::Declared;
@@ -85,7 +86,11 @@ struct Desk {
 
 impl Desk {
     fn new(kind: LineKind, recovered: Recovered) -> Desk {
-        let line = Line::new(config(kind), recovered, Time(0), Wall(0));
+        Desk::with(config(kind), recovered)
+    }
+
+    fn with(config: LineConfig, recovered: Recovered) -> Desk {
+        let line = Line::new(config, recovered, Time(0), Wall(0));
         Desk {
             line,
             now: Time(1_000_000_000),
@@ -99,11 +104,22 @@ impl Desk {
         }
     }
 
+    /// Gives one input of a turn that goes on.
+    fn part(&mut self, input: Input) -> Vec<Effect> {
+        let mut out = vec![];
+        self.line.step(self.now, Wall(0), input, &mut out);
+        self.take(out)
+    }
+
     /// Gives one input and ends the turn; commits and look-ups wait until they are answered.
     fn input(&mut self, input: Input) -> Vec<Effect> {
         let mut out = vec![];
         self.line.step(self.now, Wall(0), input, &mut out);
         self.line.flush(self.now, &mut out);
+        self.take(out)
+    }
+
+    fn take(&mut self, out: Vec<Effect>) -> Vec<Effect> {
         let mut acts = vec![];
         for effect in out {
             match effect {

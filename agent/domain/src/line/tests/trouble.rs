@@ -180,7 +180,9 @@ fn the_result_of_an_item_without_a_verdict_is_not_taken_for_its_neighbours() {
     d.read(&code(2));
     d.settle();
     assert!(passes(&d.out).is_empty(), "{:?}", d.out);
-    d.wait(50);
+    d.wait(8);
+    let at = d.now;
+    d.input(Input::Reader(ReaderNo(0), ReaderEvent::NoRead { at }));
     d.settle();
     assert_eq!(passes(&d.one(4, &code(3))), vec![tag(4)], "nothing is owed");
 }
