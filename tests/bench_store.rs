@@ -149,7 +149,9 @@ fn load_block(
         panic!("no block")
     };
     store.maintain(true).unwrap();
-    let codes: Vec<_> = (first..first + count).map(code).collect();
+    let mut codes: Vec<_> = (first..first + count).map(code).collect();
+    // As the way to upstream unpacks them.
+    codes.sort_unstable_by_key(|c| c.identity);
     // The first ten slices alone, as the agent does it; the rest ten at a time, to come to an end.
     let slice = |from: u64| Record::Unpack {
         block,

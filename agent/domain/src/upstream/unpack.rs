@@ -2,7 +2,12 @@
 //!
 //! Slices go to the store in order and few at once, so that the lines' commits come in between. A start goes on
 //! where the last durable slice ended.
+//!
+//! Codes are unpacked in the order of their bytes, not as received: serials are random, and a slice of neighbours
+//! touches a few pages of the store where a slice of strangers touches one a code. The order is made anew from the
+//! body at every start, and is the same each time.
 
+use super::config::BlockFacts;
 use super::core::{Core, Subject};
 use crate::code::Code;
 use crate::gs1::Gtin;
@@ -39,7 +44,11 @@ pub(super) struct Unpacking {
 }
 
 impl Unpacking {
-    pub fn new(block: BlockNo, gtin: Gtin, group: String, codes: Vec<Vec<u8>>, unpacked: u32) -> Unpacking {
+    pub fn new(mut facts: BlockFacts) -> Unpacking {
+        if !facts.as_received {
+            facts.codes.sort_unstable();
+        }
+        let BlockFacts { block, gtin, group, codes, unpacked, as_received: _ } = facts;
         let next = (unpacked as usize).min(codes.len());
         Unpacking { block, gtin, group, codes, next, durable: next }
     }
