@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use tamga::store::Store;
 use tamga::store::error::StoreError;
-use tamga::store::limits::{ANSWER_BYTES_MAX, ANSWERS_MAX};
+use tamga::store::limits::{ANSWER_BYTES_MAX, ANSWERS_MAX, WAL_PAGES_MAX};
 use tamga::store::open::{database_path, schema_known};
 use tamga::store::read::Reader;
 use tamga_domain::lifecycle::{SpoilReason, State, Whereabouts};
@@ -96,6 +96,28 @@ fn the_wal_does_not_grow_without_end() {
     let wal = w.folder.path().join("tamga.db-wal");
     let bytes = std::fs::metadata(wal).unwrap().len();
     assert!(bytes < 4 * 1024 * 1024, "{bytes}");
+}
+
+#[test]
+fn the_wal_is_moved_in_small_parts_even_while_work_waits_and_catches_up_after_a_reader() {
+    let mut w = World::new();
+    let reader = Reader::open(w.folder.path()).unwrap();
+    let write = |w: &mut World, n: u8| {
+        let (at, body) = (w.at(), vec![n; 60_000]);
+        w.apply(Record::AnswerKept { request: "GET /".into(), status: Some(200), body, at }).unwrap();
+        w.store.maintain(false).unwrap();
+        w.store.wal_pages()
+    };
+    let most = (0..100).map(|n| write(&mut w, n)).max().unwrap();
+    assert!(most <= WAL_PAGES_MAX, "{most} pages");
+    let view = reader.view().unwrap();
+    assert_eq!(view.runs(None, 1).unwrap(), []);
+    // It keeps the WAL from beginning anew, and what is moved already is not moved again.
+    let grown = (0..100).map(|n| write(&mut w, n)).max().unwrap();
+    assert!(grown > 2 * WAL_PAGES_MAX, "{grown} pages");
+    drop(view);
+    let most = (0..100).map(|n| write(&mut w, n)).skip(50).max().unwrap();
+    assert!(most <= WAL_PAGES_MAX, "{most} pages");
 }
 
 #[test]
