@@ -94,3 +94,24 @@ impl Unpacking {
         self.durable = (self.durable + SLICE).min(self.next);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upstream::tests::world;
+
+    #[test]
+    fn codes_go_in_the_order_of_their_bytes_unless_their_block_was_begun_as_received() {
+        let codes: Vec<Vec<u8>> = ["c", "a", "d", "b"].map(|c| c.as_bytes().to_vec()).to_vec();
+        let check = |unpacked, as_received, want: &[&[u8]]| {
+            let (gtin, group, codes) = (world::gtin(), "water".to_owned(), codes.clone());
+            let block = BlockNo(1);
+            let facts = BlockFacts { block, gtin, group, codes, unpacked, as_received };
+            let unpacking = Unpacking::new(facts);
+            assert_eq!(unpacking.codes[unpacking.next..], *want);
+        };
+        check(0, false, &[b"a", b"b", b"c", b"d"]);
+        check(3, false, &[b"d"]);
+        check(3, true, &[b"b"]);
+    }
+}

@@ -43,7 +43,3 @@ INSERT INTO bodies(body, order_no, pack_id, size, kept, block_no)
     SELECT block_no, order_no, pack_id, length(body), 1, block_no FROM bodies_1 JOIN blocks USING(block_no);
 INSERT INTO pieces SELECT block_no << 20, body FROM bodies_1;
 DROP TABLE bodies_1;
-
--- Codes are unpacked in the order of their bytes from here on; blocks begun before are gone on with as they came.
-ALTER TABLE blocks ADD COLUMN as_received INTEGER NOT NULL DEFAULT 0;
-UPDATE blocks SET as_received = 1 WHERE unpacked > 0 AND unpacked < received;
