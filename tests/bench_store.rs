@@ -107,10 +107,11 @@ fn load(store: &mut Store, codes: u64) {
     }
     let rate = codes as f64 / started.elapsed().as_secs_f64();
     println!("received and unpacked {rate:.0} codes/s");
-    println!("receiving a block of {BLOCK}: {blocks}");
+    println!("receiving a block of {BLOCK}, each of its transactions: {blocks}");
     println!("unpacking {SLICE} codes: {slices}");
     checkpoints.only_above(20);
-    println!("a checkpoint after it: {checkpoints}");
+    println!("housework after it, checkpoints and pieces freed: {checkpoints}");
+    while store.maintain(true).unwrap() {}
 }
 
 fn order(store: &mut Store, n: u64, quantity: u64) -> OrderNo {
@@ -145,11 +146,17 @@ fn load_block(
     let record =
         Record::Block { order, pack_id: first.to_string(), previous: None, body, count: n, at: now() };
     let txn = Txn { id: TxnId(0), records: vec![record] };
+    // As the writer does it: a piece in each transaction, then the block.
+    while blocks.of(store, |s| s.keep_ahead(&txn).unwrap()) {
+        store.maintain(true).unwrap();
+    }
     let Answer::Block(block) = blocks.of(store, |s| s.apply(&[txn]).unwrap().remove(0).remove(0)) else {
         panic!("no block")
     };
     store.maintain(true).unwrap();
-    let codes: Vec<_> = (first..first + count).map(code).collect();
+    let mut codes: Vec<_> = (first..first + count).map(code).collect();
+    // As the way to upstream unpacks them.
+    codes.sort_unstable_by_key(|c| c.identity);
     // The first ten slices alone, as the agent does it; the rest ten at a time, to come to an end.
     let slice = |from: u64| Record::Unpack {
         block,
@@ -310,7 +317,7 @@ fn report(store: &mut Store, run: RunId, passes: u32, drafts: &mut Cost, accepts
 fn commits(store: &mut Store) {
     let id = run(store, 1_000_000);
     let mut tag = 1_000_000_000_u32;
-    for group in [1_usize, 64] {
+    for group in [1_usize, 32, 64] {
         let (mut times, mut checkpoints) = (Cost::default(), Cost::default());
         for _ in 0..300 {
             let issue =

@@ -14,6 +14,8 @@ mod checks;
 mod closing;
 #[path = "store/lives.rs"]
 mod lives;
+#[path = "store/model.rs"]
+mod model;
 #[path = "store/opening.rs"]
 mod opening;
 #[path = "store/random.rs"]

@@ -133,6 +133,7 @@ fn blocks(view: &View<'_>) -> Result<Vec<BlockFacts>, BooksError> {
             group: order.plan.group.clone(),
             codes: codes_of(&body).map_err(failed)?,
             unpacked: waiting.unpacked,
+            as_received: waiting.as_received,
         });
     }
     Ok(blocks)

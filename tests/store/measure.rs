@@ -17,16 +17,22 @@ use tamga_domain::time::Wall;
 pub struct Cost {
     wall: Vec<u64>,
     cpu: Vec<u64>,
+    /// Pages written to the WAL, in thousandths so that they are told like milliseconds.
+    pages: Vec<u64>,
     beside: Vec<u64>,
 }
 
 impl Cost {
     /// Does it, then makes the floor: one commit of one row, beside it in time and on the same disk.
     pub fn of<T>(&mut self, store: &mut Store, act: impl FnOnce(&mut Store) -> T) -> T {
+        let before = store.wal_pages();
         let (started, cpu) = (Instant::now(), thread_cpu());
         let done = act(store);
         self.cpu.push(thread_cpu() - cpu);
         self.wall.push(micros(started));
+        let after = store.wal_pages();
+        // The WAL may have begun anew.
+        self.pages.push(u64::from(if after < before { after } else { after - before }) * 1000);
         let started = Instant::now();
         bare_commit(store);
         self.beside.push(micros(started));
@@ -36,7 +42,7 @@ impl Cost {
     /// Without those in which nothing was done.
     pub fn only_above(&mut self, us: u64) {
         let keep: Vec<bool> = self.wall.iter().map(|w| *w > us).collect();
-        for times in [&mut self.wall, &mut self.cpu, &mut self.beside] {
+        for times in [&mut self.wall, &mut self.cpu, &mut self.pages, &mut self.beside] {
             let mut keep = keep.iter();
             times.retain(|_| *keep.next().unwrap());
         }
@@ -51,12 +57,13 @@ impl std::fmt::Display for Cost {
             times
         };
         let (wall, cpu, beside) = (sorted(&self.wall), sorted(&self.cpu), sorted(&self.beside));
+        let pages = sorted(&self.pages);
         let Some(last) = wall.len().checked_sub(1) else { return write!(f, "none") };
         let at = |times: &[u64], q: f64| times[(last as f64 * q) as usize] as f64 / 1000.0;
         write!(f, "{} times", wall.len())?;
         for (name, q) in [("p50", 0.5), ("p99", 0.99), ("max", 1.0)] {
-            let (w, c, b) = (at(&wall, q), at(&cpu, q), at(&beside, q));
-            write!(f, "\n      {name}: {w:.2} ms, processor {c:.2} ms; a bare commit {b:.2} ms")?;
+            let (w, c, p, b) = (at(&wall, q), at(&cpu, q), at(&pages, q), at(&beside, q));
+            write!(f, "\n      {name}: {w:.2} ms, processor {c:.2} ms, {p} pages; a bare commit {b:.2} ms")?;
             if q < 1.0 {
                 write!(f, ", ratio {:.1}, above it {:.2} ms", w / b, w - b)?;
             }
@@ -67,7 +74,8 @@ impl std::fmt::Display for Cost {
 
 /// One row changed and made durable: what any commit costs.
 fn bare_commit(store: &mut Store) {
-    let (key, detail) = ("bench".to_owned(), String::new());
+    // Another text each time: a row set to what it is would be no change.
+    let (key, detail) = ("bench".to_owned(), format!("{:?}", Instant::now()));
     let record = Record::AlarmRaised { line: None, key, detail, at: Wall(0) };
     store.apply(&[Txn { id: TxnId(0), records: vec![record] }]).unwrap();
 }

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use tamga::store::Store;
 use tamga::store::error::StoreError;
-use tamga::store::limits::{ANSWER_BYTES_MAX, ANSWERS_MAX};
+use tamga::store::limits::{ANSWER_BYTES_MAX, ANSWERS_MAX, WAL_PAGES_MAX};
 use tamga::store::open::{database_path, schema_known};
 use tamga::store::read::Reader;
 use tamga_domain::lifecycle::{SpoilReason, State, Whereabouts};
@@ -99,6 +99,28 @@ fn the_wal_does_not_grow_without_end() {
 }
 
 #[test]
+fn the_wal_is_moved_in_small_parts_even_while_work_waits_and_catches_up_after_a_reader() {
+    let mut w = World::new();
+    let reader = Reader::open(w.folder.path()).unwrap();
+    let write = |w: &mut World, n: u8| {
+        let (at, body) = (w.at(), vec![n; 60_000]);
+        w.apply(Record::AnswerKept { request: "GET /".into(), status: Some(200), body, at }).unwrap();
+        w.store.maintain(false).unwrap();
+        w.store.wal_pages()
+    };
+    let most = (0..100).map(|n| write(&mut w, n)).max().unwrap();
+    assert!(most <= WAL_PAGES_MAX, "{most} pages");
+    let view = reader.view().unwrap();
+    assert_eq!(view.runs(None, 1).unwrap(), []);
+    // It keeps the WAL from beginning anew, and what is moved already is not moved again.
+    let grown = (0..100).map(|n| write(&mut w, n)).max().unwrap();
+    assert!(grown > 2 * WAL_PAGES_MAX, "{grown} pages");
+    drop(view);
+    let most = (0..100).map(|n| write(&mut w, n)).skip(50).max().unwrap();
+    assert!(most <= WAL_PAGES_MAX, "{most} pages");
+}
+
+#[test]
 fn answers_kept_are_few_and_short() {
     let mut w = World::new();
     let at = w.at();
@@ -168,7 +190,7 @@ fn settings_are_kept_and_the_agents_id_is_not_changed() {
 
 /// A database as schema 1 left it: a closed run and an open one, each with a code whose item was rejected.
 #[test]
-fn schema_2_rejects_for_good_what_closed_runs_left_and_keeps_bodies() {
+fn later_schemas_reject_for_good_what_closed_runs_left_and_keep_bodies() {
     let folder = Folder::new();
     std::fs::create_dir(folder.path()).unwrap();
     let conn = rusqlite::Connection::open(database_path(folder.path())).unwrap();
@@ -179,10 +201,12 @@ fn schema_2_rejects_for_good_what_closed_runs_left_and_keeps_bodies() {
              VALUES(1, 'roll', 'water', 0, 4, 4, 1, 3);
          INSERT INTO stock VALUES(1, X'53303030303030303030303034', X'6447567A', 1);
          INSERT INTO orders(order_no, po_number, gtin_id, goods_group, kind, quantity, release_method, state, why,
-             wanted_at, changed_at, received_n) VALUES(5, 'PO', 1, 'water', 0, 9, 'P', 4, '', 0, 0, 2);
+             wanted_at, changed_at, received_n) VALUES(5, 'PO', 1, 'water', 0, 9, 'P', 4, '', 0, 0, 4);
          INSERT INTO blocks(block_no, order_no, pack_id, goods_group, received_at, received)
-             VALUES(2, 5, 'pack', 'water', 0, 2);
-         INSERT INTO bodies VALUES(2, X'0102030405');
+             VALUES(2, 5, 'pack', 'water', 0, 2), (3, 5, 'next', 'water', 0, 2);
+         UPDATE blocks SET unpacked = 1, set_aside = 1 WHERE block_no = 3;
+         INSERT INTO set_aside(block_no, place, bytes, reason, at) VALUES(3, 0, X'00', 'bad', 0);
+         INSERT INTO bodies VALUES(2, X'0102030405'), (3, X'06');
          INSERT INTO lines(line) VALUES(0);
          INSERT INTO runs(run, line, key, gtin_id, goods_group, quantity, batch, production, state, opened_at,
              opened_by, last_issue, last_pass, issued, verified, triggers, passed, rejected) VALUES
@@ -211,4 +235,7 @@ fn schema_2_rejects_for_good_what_closed_runs_left_and_keeps_bodies() {
     assert_eq!(w.store.view().run_codes(tamga_domain::ids::RunId(1)).unwrap().spoiled, 1);
     let body = w.store.view().block_body(tamga_domain::ids::BlockNo(2)).unwrap();
     assert_eq!(body, Some(vec![1, 2, 3, 4, 5]), "bodies are kept");
+    let waiting = w.store.view().blocks_waiting().unwrap();
+    let begun: Vec<_> = waiting.iter().map(|b| (b.block.0, b.as_received)).collect();
+    assert_eq!(begun, [(2, false), (3, true)], "only a block begun before is gone on with as it came");
 }

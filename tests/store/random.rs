@@ -1,5 +1,5 @@
 //! Balances under any sequence: whatever is asked, what is kept equals what is counted, and a second store that is
-//! given the same records ends with the same rows.
+//! given the same records ends with the same rows. A plain model knows the same states and counts after each of them.
 
 use proptest::prelude::*;
 use tamga_domain::ids::{BlockNo, OrderNo, ReportNo, RunId};
@@ -8,6 +8,7 @@ use tamga_domain::record::{ItemEnd, JobOutcome, Record, ReportState, RunState, U
 use tamga_domain::verdict::Reason;
 
 use crate::kit::*;
+use crate::model::Model;
 
 /// One thing asked of the store; the numbers are taken modulo what there is.
 #[derive(Clone, Debug)]
@@ -66,6 +67,10 @@ fn play(w: &mut World, asks: &[Ask]) -> Vec<Record> {
     let mut run = w.run("run-0");
     let (mut tags, mut unpacked, mut runs, mut reports) = (0_u32, 0_u32, 0_u32, 0_u32);
     let mut done = Vec::new();
+    let mut model = Model::default();
+    let at = w.at();
+    let opened = Record::RunOpened { line: LINE, plan: plan("run-0"), who: "anna".into(), at, gate: None };
+    model.took(&opened, Some(&tamga_domain::record::Answer::Run(run)));
     for ask in asks {
         let record = record_of(w, ask, run, (order, block), (tags, unpacked, runs, reports));
         let before = w.picture();
@@ -84,12 +89,14 @@ fn play(w: &mut World, asks: &[Ask]) -> Vec<Record> {
                     }
                     _ => {}
                 }
+                model.took(&record, answer.as_ref());
                 done.push(record);
             }
             Err(tamga::store::error::StoreError::Rule { .. }) => assert_eq!(before, w.picture()),
             Err(other) => panic!("{record:?}: {other:?}"),
         }
         w.verified();
+        model.agrees(w, 1..=u32::from(CODES));
     }
     done
 }

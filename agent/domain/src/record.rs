@@ -160,7 +160,7 @@ pub enum Record {
         count: u32,
         at: Wall,
     },
-    /// The codes `from .. from + slice.len()` of a block, at most 100. A slice that was unpacked already changes
+    /// The codes `from .. from + slice.len()` of a block, in the order in which they are unpacked, at most 100. A slice that was unpacked already changes
     /// nothing. Codes that this agent has already (in any state, from any source) are set aside as given twice.
     /// With the last slice the block's body is let go.
     Unpack {

@@ -1,8 +1,8 @@
 //! Every bound of the store, with its reason.
 
-/// The most codes that one record issues, or spoils as unseen: some 5 ms of the writer.
+/// The most codes that one record issues, or spoils at a close: some milliseconds of the processor.
 pub const ISSUE_MAX: u32 = 100;
-/// Codes in one record that unpacks a block or imports a list: some 5 ms of the writer.
+/// Codes in one record that unpacks a block or imports a list: about a millisecond of the processor.
 pub const SLICE_MAX: usize = 100;
 
 /// Bytes of a block's body that one transaction writes: 16 pages, under a millisecond. A body of a block of 150,000
@@ -25,17 +25,19 @@ pub const FINDINGS_MAX: u32 = 100;
 
 /// Requests in one group: more would let the first of them wait longer than they gain.
 pub const GROUP_MAX: usize = 64;
-/// Work in one group, in codes touched or pages written: some 5 ms of the writer.
-pub const GROUP_WEIGHT_MAX: usize = 256;
-/// Requests waiting in the queue: four groups, so that a full queue is 20 ms of work.
+/// Work in one group, in codes touched or pages written: 32 verdicts of four records. The request that reaches it is
+/// the last of its group, so the heaviest group is this and one slice.
+pub const GROUP_WEIGHT_MAX: usize = 128;
+/// Requests waiting in the queue: a full queue of verdicts is eight groups.
 pub const QUEUE_MAX: usize = 4 * GROUP_MAX;
 /// Requests of one port without an answer. A line has a few per item on its belt; a thousand is a fault.
 pub const OUTSTANDING_MAX: usize = 1_024;
 
-/// Pages in the WAL from which an idle moment is used to checkpoint: 1 MiB, a few milliseconds.
-pub const WAL_PAGES_IDLE: u32 = 256;
-/// Pages in the WAL from which it is checkpointed even while work waits: 32 MiB.
-pub const WAL_PAGES_MAX: u32 = 8_192;
+/// Pages new in the WAL from which an idle moment is used to checkpoint: half a millisecond of the processor.
+pub const WAL_PAGES_IDLE: u32 = 128;
+/// Pages new in the WAL from which it is checkpointed even while work waits: some three milliseconds of the processor.
+/// (Thirty-two times as many, in one go, held the writer for a tenth of a second.)
+pub const WAL_PAGES_MAX: u32 = 512;
 /// What is left of the WAL file after a checkpoint that reset it.
 pub const WAL_BYTES_KEPT: i64 = 16 * 1024 * 1024;
 /// Pages in memory by connection, in KiB: the inner pages of ten million codes are some 10 MiB.

@@ -56,6 +56,8 @@ pub struct Store {
     agent_id: String,
     /// Pages in the WAL after the last commit.
     wal_pages: Arc<AtomicU32>,
+    /// Of these, pages that are in the database already; a reader keeps the WAL from beginning anew.
+    wal_moved: u32,
     /// Why nothing is written any more, once a write failed.
     broken: Option<String>,
     /// Dropped last, so that the folder is free only when the database is closed.
@@ -81,7 +83,7 @@ impl Store {
             .query_row("SELECT value FROM meta WHERE key = 'agent_id'", [], |r| r.get(0))
             .map_err(StoreError::Reading)?;
         let gtins = GtinIds::default();
-        let mut store = Store { conn, gtins, agent_id, wal_pages, broken: None, _lock: lock };
+        let mut store = Store { conn, gtins, agent_id, wal_pages, wal_moved: 0, broken: None, _lock: lock };
         // What a killed process left in the WAL is moved into the database, so that the WAL does not grow from start
         // to start.
         store.checkpoint()?;
@@ -178,8 +180,12 @@ impl Store {
     /// pieces of what is not needed any more. `idle` says that no request waits. Never waits for readers. True when
     /// there is more to do in the next idle moment.
     pub fn maintain(&mut self, idle: bool) -> Result<bool, StoreError> {
-        let pages = self.wal_pages.load(Ordering::Relaxed);
-        if pages >= WAL_PAGES_MAX || (idle && pages >= WAL_PAGES_IDLE) {
+        let pages = self.wal_pages();
+        if pages < self.wal_moved {
+            self.wal_moved = 0;
+        }
+        let new = pages - self.wal_moved;
+        if new >= WAL_PAGES_MAX || (idle && new >= WAL_PAGES_IDLE) {
             self.checkpoint()?;
         } else if idle && self.has_spent()? {
             self.transact(|tx| tx.free_pieces().map_err(of_housework))?;
@@ -203,8 +209,10 @@ impl Store {
         let done = self.conn.wal_checkpoint_v2(DEFAULT_NAME, CheckpointMode::PASSIVE);
         match done {
             Ok((pages, moved)) => {
-                let left = u32::try_from(pages.saturating_sub(moved)).unwrap_or(0);
-                self.wal_pages.store(left, Ordering::Relaxed);
+                // All of them moved: the next commit begins the WAL anew.
+                let (pages, moved) = if moved < pages { (pages, moved) } else { (0, 0) };
+                self.wal_pages.store(u32::try_from(pages).unwrap_or(0), Ordering::Relaxed);
+                self.wal_moved = u32::try_from(moved).unwrap_or(0);
                 Ok(())
             }
             Err(e) => {

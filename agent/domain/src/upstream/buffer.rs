@@ -5,7 +5,7 @@
 //! have was taken by somebody else, or this database is older than upstream's memory; such codes may be on items, and
 //! the order is held for a person.
 
-use super::config::PackFacts;
+use super::config::{BlockFacts, PackFacts};
 use super::core::{Core, Subject};
 use super::orders::{Around, Order, Phase};
 use super::request::{BufferStatus, PackSeen, Reply, Request, SubOrder};
@@ -252,7 +252,8 @@ impl Order {
         self.buffer.fresh_until = None;
         self.busy = false;
         self.tries = 0;
-        Some(Unpacking::new(block, self.plan.gtin, self.plan.group.clone(), codes, 0))
+        let (gtin, group) = (self.plan.gtin, self.plan.group.clone());
+        Some(Unpacking::new(BlockFacts { block, gtin, group, codes, unpacked: 0, as_received: false }))
     }
 }
 

@@ -148,6 +148,8 @@ pub struct BlockFacts {
     pub codes: Vec<Vec<u8>>,
     /// How many are unpacked already.
     pub unpacked: u32,
+    /// An earlier version began to unpack it in the order in which it came, and it is to be gone on with so.
+    pub as_received: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]

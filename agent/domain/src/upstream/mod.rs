@@ -190,9 +190,9 @@ impl Step {
             self.orders.insert(order.no, order);
         }
         for b in snapshot.blocks {
-            let unpacking = Unpacking::new(b.block, b.gtin, b.group, b.codes, b.unpacked);
+            let unpacking = Unpacking::new(b);
             if !unpacking.done() {
-                self.unpacking.insert(b.block, unpacking);
+                self.unpacking.insert(unpacking.block, unpacking);
             }
         }
         for facts in snapshot.reports {

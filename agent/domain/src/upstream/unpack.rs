@@ -2,7 +2,12 @@
 //!
 //! Slices go to the store in order and few at once, so that the lines' commits come in between. A start goes on
 //! where the last durable slice ended.
+//!
+//! Codes are unpacked in the order of their bytes, not as received: serials are random, and a slice of neighbours
+//! touches a few pages of the store where a slice of strangers touches one a code. The order is made anew from the
+//! body at every start, and is the same each time.
 
+use super::config::BlockFacts;
 use super::core::{Core, Subject};
 use crate::code::Code;
 use crate::gs1::Gtin;
@@ -39,7 +44,11 @@ pub(super) struct Unpacking {
 }
 
 impl Unpacking {
-    pub fn new(block: BlockNo, gtin: Gtin, group: String, codes: Vec<Vec<u8>>, unpacked: u32) -> Unpacking {
+    pub fn new(mut facts: BlockFacts) -> Unpacking {
+        if !facts.as_received {
+            facts.codes.sort_unstable();
+        }
+        let BlockFacts { block, gtin, group, codes, unpacked, as_received: _ } = facts;
         let next = (unpacked as usize).min(codes.len());
         Unpacking { block, gtin, group, codes, next, durable: next }
     }
@@ -83,5 +92,26 @@ impl Unpacking {
     /// The oldest slice under way is durable.
     pub fn committed(&mut self) {
         self.durable = (self.durable + SLICE).min(self.next);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upstream::tests::world;
+
+    #[test]
+    fn codes_go_in_the_order_of_their_bytes_unless_their_block_was_begun_as_received() {
+        let codes: Vec<Vec<u8>> = ["c", "a", "d", "b"].map(|c| c.as_bytes().to_vec()).to_vec();
+        let check = |unpacked, as_received, want: &[&[u8]]| {
+            let (gtin, group, codes) = (world::gtin(), "water".to_owned(), codes.clone());
+            let block = BlockNo(1);
+            let facts = BlockFacts { block, gtin, group, codes, unpacked, as_received };
+            let unpacking = Unpacking::new(facts);
+            assert_eq!(unpacking.codes[unpacking.next..], *want);
+        };
+        check(0, false, &[b"a", b"b", b"c", b"d"]);
+        check(3, false, &[b"d"]);
+        check(3, true, &[b"b"]);
     }
 }

@@ -39,6 +39,8 @@ pub struct WaitingBlock {
     pub pack_id: String,
     pub received: u32,
     pub unpacked: u32,
+    /// It was begun in the order in which its codes came.
+    pub as_received: bool,
 }
 
 /// A report as it stands.
@@ -102,7 +104,7 @@ impl View<'_> {
 
     /// Blocks not wholly unpacked, oldest first.
     pub fn blocks_waiting(&self) -> Result<Vec<WaitingBlock>, StoreError> {
-        let sql = "SELECT block_no, order_no, pack_id, received, unpacked FROM blocks \
+        let sql = "SELECT block_no, order_no, pack_id, received, unpacked, as_received FROM blocks \
                    WHERE unpacked < received AND order_no IS NOT NULL ORDER BY block_no";
         self.all(sql, [], |r| {
             Ok(WaitingBlock {
@@ -111,6 +113,7 @@ impl View<'_> {
                 pack_id: r.get(2)?,
                 received: r.get(3)?,
                 unpacked: r.get(4)?,
+                as_received: r.get(5)?,
             })
         })
     }

@@ -5,4 +5,4 @@ mod orders;
 mod property;
 mod reports;
 mod script;
-mod world;
+pub(super) mod world;

@@ -267,7 +267,14 @@ impl Store {
                 let block = BlockNo(self.blocks.len() as u32);
                 let codes = split(body, *count);
                 let group = facts.plan.group.clone();
-                self.blocks.push(BlockFacts { block, gtin: gtin(), group, codes, unpacked: 0 });
+                self.blocks.push(BlockFacts {
+                    block,
+                    gtin: gtin(),
+                    group,
+                    codes,
+                    unpacked: 0,
+                    as_received: false,
+                });
                 Some(Answer::Block(block))
             }
             Record::Unpack { block, from, slice, .. } => {
