@@ -177,6 +177,11 @@ impl Shell {
         while !out.is_empty() {
             let mut back = Vec::new();
             for effect in std::mem::take(out) {
+                if let Effect::Reply(..) = effect {
+                    // Who has an answer sees in the picture what the answer says, or a script that starts a run
+                    // finds none, and one that closes a run takes the old picture for a refusal.
+                    wires.status.send_replace(Arc::new(line.status()));
+                }
                 if let Some(input) = self.one(effect, wires).await {
                     back.push(input);
                 }

@@ -107,6 +107,25 @@ fn json_has_the_shapes_of_the_api() {
 }
 
 #[test]
+fn a_line_is_reached_though_its_configuration_is_wrong_by_now() {
+    let world = World::new();
+    let listen = world.base.strip_prefix("http://").unwrap();
+    let file = world.folder.join("line.toml");
+    let tamga = |text: String| {
+        std::fs::write(&file, text).unwrap();
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tamga"));
+        command.arg("--config").arg(&file).args(["--lang", "en", "status"]).output().unwrap()
+    };
+    let api = format!("[agent]\ndata = \".\"\n[api]\nlisten = \"{listen}\"\n");
+    let output = tamga(format!("{api}[lines.line1]\nkind = \"prnt\"\n"));
+    check(&output, 0, &["line1"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("tamga check"), "the user is told");
+    // Where the daemon is cannot be told: nothing is guessed.
+    let output = tamga(format!("{api}listn = 1\n[lines.line1]\nkind = \"prnt\"\n"));
+    check(&output, 3, &[]);
+}
+
+#[test]
 fn exit_codes_tell_scripts_what_happened() {
     let world = World::new();
     check(&world.tamga(&["no-such-command"], b""), 2, &[]);

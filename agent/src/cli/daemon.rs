@@ -10,11 +10,12 @@ use serde::de::DeserializeOwned;
 
 use super::exit::Exit;
 use super::{Failed, Globals};
-use crate::config::Config;
+use crate::config::agent::Api;
+use crate::config::{self, Config};
 use crate::web::door::WHO;
 use crate::web::dto;
 use crate::web::token::Token;
-use crate::words::Language;
+use crate::words::{self, Language};
 
 /// The daemon answers within the line's own time-out; an import has no end known in advance.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(15);
@@ -34,9 +35,9 @@ impl Daemon {
         let (base, token_file) = match (&globals.api, &globals.token_file) {
             (Some(api), Some(file)) => (api.clone(), file.clone()),
             (api, file) => {
-                let config = load(&globals.config, globals.lang())?;
-                let base = api.clone().unwrap_or_else(|| format!("http://{}", config.api.listen));
-                (base, file.clone().unwrap_or(config.api.token_file))
+                let found = door(&globals.config, globals.lang())?;
+                let base = api.clone().unwrap_or_else(|| format!("http://{}", found.listen));
+                (base, file.clone().unwrap_or(found.token_file))
             }
         };
         let token = Token::load(&token_file).map_err(|error| {
@@ -116,6 +117,21 @@ impl Daemon {
                 .with("why", status),
         }
     }
+}
+
+/// Where the daemon answers. Of a configuration that is wrong by now only that is taken, and the user is told so: the
+/// daemon runs with what it read at its start.
+fn door(path: &Path, language: Language) -> Result<Api, Failed> {
+    let failed = match load(path, language) {
+        Ok(config) => return Ok(config.api),
+        Err(failed) => failed,
+    };
+    let api = config::door(path).ok_or(failed)?;
+    eprintln!(
+        "tamga: {}",
+        words::say(language, "cli.config_wrong_now", &[("path", &path.display().to_string())])
+    );
+    Ok(api)
 }
 
 /// The configuration, or its problems as the user is to see them.

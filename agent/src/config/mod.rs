@@ -120,6 +120,22 @@ impl Config {
     }
 }
 
+/// Where the daemon of a file answers, also when the rest of the file is wrong: while somebody changes a configuration,
+/// the line that still runs by the older text must be stoppable. `None` where what tells it is wrong too.
+pub fn door(path: &Path) -> Option<Api> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let notes = Notes::new(path, &text);
+    let (table, faults) = DeTable::parse_recoverable(&text);
+    if !faults.is_empty() {
+        return None;
+    }
+    let root = Section::root(&notes, table.get_ref());
+    let agent = agent::read_agent(&root.section("agent"));
+    let api = agent::read_api(&root.section("api"), &agent);
+    root.forget();
+    (notes.finish().errors() == 0).then_some(api)
+}
+
 fn read_all(root: &Section<'_>) -> Config {
     let agent = agent::read_agent(&root.section("agent"));
     Config {

@@ -81,6 +81,7 @@ fn the_comparison_finds_what_it_is_for() {
 fn every_reason_has_its_text() {
     for key in Reason::KEYS {
         assert!(has(&format!("reason.{key}")), "reason.{key}");
+        assert!(has(&format!("cli.why_{key}")), "cli.why_{key}");
     }
 }
 

@@ -86,6 +86,7 @@ impl TextReader {
     }
 
     fn line(&self, line: Vec<u8>, at: Time) -> Option<ReaderEvent> {
+        let line = self.without_ends(line);
         let begins = |beginnings: &[Vec<u8>]| beginnings.iter().any(|b| line.starts_with(b));
         if self.config.heartbeat.as_ref().is_some_and(|h| h.text == line) {
             return Some(ReaderEvent::Heartbeat);
@@ -103,6 +104,21 @@ impl TextReader {
             Some(delimiter) => Some(self.several(&line, delimiter, at)),
             None => Some(ReaderEvent::Read { bytes: line, at }),
         }
+    }
+
+    /// A reader that ends its results with CR LF, where one of the two is configured, leaves the other at an end of the
+    /// next or of this result. Neither is ever data; where they stand between marks they stay.
+    fn without_ends(&self, line: Vec<u8>) -> Vec<u8> {
+        let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+        let heartbeat = self.config.heartbeat.as_ref().map(|h| &h.text);
+        let mut texts = self.config.no_read.iter().chain(&self.config.several_delimiter).chain(heartbeat);
+        if texts.any(|text| text.iter().any(is_end)) {
+            // Somebody has told them apart.
+            return line;
+        }
+        let from = line.iter().position(|b| !is_end(b)).unwrap_or(line.len());
+        let to = line.iter().rposition(|b| !is_end(b)).map_or(from, |last| last + 1);
+        line[from..to].to_vec()
     }
 
     fn several(&self, line: &[u8], delimiter: &[u8], at: Time) -> ReaderEvent {

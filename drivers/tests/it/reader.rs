@@ -50,6 +50,23 @@ fn keyence_answers_and_errors_are_no_results() {
     assert!(matches!(&events[..], [ReaderEvent::Fault(_)]));
 }
 
+/// Some terminators are CR in the manual and CR LF as shipped. The
+/// other half is no part of a result, wherever the stream is cut.
+#[test]
+fn the_other_half_of_cr_lf_is_no_part_of_a_result() {
+    for (terminator, sent) in [("\r", "\r\n"), ("\n", "\r\n"), ("\r", "\r"), ("\r\n", "\r\n")] {
+        let mut config = preset("keyence_sr").unwrap().config;
+        config.terminator = terminator.into();
+        let mut bench = bench(config);
+        let mut events = Vec::new();
+        for byte in format!("{CODE}{sent}ERROR{sent}{CODE}{sent}{sent}").into_bytes() {
+            events.extend(bench.hears([byte]).1);
+        }
+        let wanted = [read(&bench, CODE), ReaderEvent::NoRead { at: bench.now }, read(&bench, CODE)];
+        assert_eq!(events, wanted, "{terminator:?} {sent:?}");
+    }
+}
+
 /// Cognex DataMan on port 23: telnet negotiation left out, `||…` answers left out (§1.1).
 #[test]
 fn dataman_speaks_through_telnet() {

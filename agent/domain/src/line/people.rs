@@ -228,6 +228,10 @@ impl Line {
         if !clear {
             return Err(Refusal::new("refuse.clear_needed").with("unseen", unseen).with("items", open_tags));
         }
+        if !self.gate.connected {
+            // Its memory tells of items that came meanwhile; a closed run has no room for them.
+            return Err(Refusal::new("refuse.gate_away").with("device", &self.config.device_names.gate));
+        }
         self.clear_belt(wall);
         let Some(run) = &mut self.run else { return Err(Refusal::new("refuse.no_run")) };
         let id = run.id;

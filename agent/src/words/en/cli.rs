@@ -14,6 +14,7 @@ pub const WORDS: super::super::Table = &[
     ("cli.closing", "{line}: the run is being closed."),
     ("cli.closing_now", "closing: {left} codes in doubt, {unknown} pass unknown"),
     ("cli.config", "The configuration has problems."),
+    ("cli.config_wrong_now", "{path} has problems: see tamga check. The daemon runs with what it read at its start."),
     ("cli.declared", "Declared."),
     ("cli.device", "! {device}: {what}"),
     ("cli.device_away", "no connection"),
@@ -113,6 +114,7 @@ pub const WORDS: super::super::Table = &[
     ("cli.why_not_running", "no run"),
     ("cli.why_other_run", "other run"),
     ("cli.why_out_of_order", "out of order"),
+    ("cli.why_over_quantity", "over the quantity"),
     ("cli.why_several", "several marks"),
     ("cli.why_wrong_product", "wrong product"),
 ];

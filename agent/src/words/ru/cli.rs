@@ -14,6 +14,7 @@ pub const WORDS: super::super::Table = &[
     ("cli.closing", "{line}: партия закрывается."),
     ("cli.closing_now", "закрывается: под вопросом кодов {left}, проход неизвестен {unknown}"),
     ("cli.config", "В конфигурации есть ошибки."),
+    ("cli.config_wrong_now", "В файле {path} есть ошибки: см. tamga check. Агент работает с тем, что прочёл при запуске."),
     ("cli.declared", "Отмечено."),
     ("cli.device", "! {device}: {what}"),
     ("cli.device_away", "нет связи"),
@@ -113,6 +114,7 @@ pub const WORDS: super::super::Table = &[
     ("cli.why_not_running", "нет партии"),
     ("cli.why_other_run", "другая партия"),
     ("cli.why_out_of_order", "не по порядку"),
+    ("cli.why_over_quantity", "сверх количества"),
     ("cli.why_several", "несколько марок"),
     ("cli.why_wrong_product", "другой продукт"),
 ];

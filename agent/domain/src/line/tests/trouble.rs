@@ -232,6 +232,26 @@ fn results_of_items_that_nobody_saw_are_not_taken_for_those_of_others() {
 }
 
 #[test]
+fn a_run_does_not_close_before_the_gate_has_told_of_the_items_that_came_meanwhile() {
+    let mut d = Desk::started(LineKind::PrintAndApply, 0);
+    d.one(1, &code(1));
+    d.gate(GateEvent::Passed(tag(1)));
+    d.gate(GateEvent::Disconnected);
+    let close = |id| Input::Ask(AskId(id), Ask::Close { clear: true }, "judge".into());
+    let refused = d.input(close(7));
+    let gate_away =
+        |e: &Effect| matches!(e, Effect::Reply(AskId(7), Err(why)) if why.key == "refuse.gate_away");
+    assert!(refused.iter().any(gate_away), "{refused:?}");
+    d.devices_at(3);
+    d.input(close(8));
+    d.settle();
+    assert_eq!(d.line.status().run, None);
+    let away =
+        |r: &Record| matches!(r, Record::End { end: ItemEnd::Rejected { reason: Reason::Away, .. }, .. });
+    assert_eq!(d.count(away), 2);
+}
+
+#[test]
 fn an_item_told_late_is_not_overdue_while_its_result_stands_behind_it() {
     let mut d = Desk::started(LineKind::PrintAndApply, 0);
     let triggered = d.now;
