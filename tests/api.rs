@@ -10,5 +10,7 @@ mod door;
 mod paths;
 #[path = "api/records.rs"]
 mod records;
+#[path = "api/socket.rs"]
+mod socket;
 #[path = "api/world.rs"]
 mod world;

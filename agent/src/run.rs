@@ -29,6 +29,7 @@ use crate::store::error::StoreError;
 use crate::store::read::Reader;
 use crate::store::writer::{self, Handle, WriterError};
 use crate::upstream::{self, UpstreamError};
+use crate::web::socket::{Socket, SocketError};
 use crate::web::token::{Token, TokenError};
 use crate::web::{self, Door};
 
@@ -63,6 +64,8 @@ pub enum StartError {
     Device(#[from] DeviceError),
     #[error("the token of the API cannot be made or read")]
     Token(#[from] TokenError),
+    #[error("the API's socket cannot be served")]
+    Socket(#[from] SocketError),
     #[error("the API cannot listen on {address}")]
     Listen { address: SocketAddr, source: std::io::Error },
     #[error("line {line}: {why}")]
@@ -358,6 +361,11 @@ async fn open_door(
 ) -> Result<SocketAddr, StartError> {
     let token = Token::load_or_make(&config.agent.data)?;
     let address = config.api.listen;
+    let socket = match &config.api.socket {
+        Some(path) => Some(Socket::bind(path, config.api.socket_group.as_deref())?),
+        None => None,
+    };
+    let hosts = config.api.hosts.clone();
     let listener = TcpListener::bind(address).await;
     let listener = listener.map_err(|source| StartError::Listen { address, source })?;
     let api = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
@@ -366,7 +374,7 @@ async fn open_door(
             // A sender that is gone means the same.
             drop(stopped.wait_for(|s| *s).await);
         };
-        let door = Door { listener, token, hosts: Vec::new() };
+        let door = Door { listener, socket, token, hosts };
         if let Err(e) = web::serve(desk, door, stop).await {
             tracing::error!(error = %e, "the API ended");
         }

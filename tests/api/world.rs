@@ -12,6 +12,7 @@ use tamga::store::read::outbox::ReportRow;
 use tamga::store::read::pools::{BlockBalance, Counts, PoolLevel};
 use tamga::store::read::sheet::{RunCodes, RunItems, RunLine, RunSheet};
 use tamga::store::read::story::{CodeStory, IssuedFacts, Received};
+use tamga::web::socket::Socket;
 use tamga::web::token::{FILE, Token};
 use tamga::web::{self, Door};
 use tamga_domain::code::{Identity, Serial};
@@ -45,6 +46,11 @@ pub struct World {
 
 impl World {
     pub fn new() -> World {
+        World::of_group(None)
+    }
+
+    /// A world whose socket lets in the members of a group.
+    pub fn of_group(group: Option<u32>) -> World {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime =
@@ -67,7 +73,11 @@ impl World {
         };
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let door = Door { listener, token: token.clone(), hosts: vec!["line3.plant".into()] };
+        let group = group.map(|group| group.to_string());
+        let socket =
+            runtime.block_on(async { Socket::bind(&folder.join("api.sock"), group.as_deref()) }).unwrap();
+        let hosts = vec!["line3.plant".into()];
+        let door = Door { listener, socket: Some(socket), token: token.clone(), hosts };
         runtime.spawn(web::serve(desk, door, std::future::pending()));
         let client = Client::builder().no_proxy().build().unwrap();
         World { runtime, base, folder, token, client, records, asked, trace }

@@ -64,7 +64,7 @@ pub struct Globals {
     /// Who asks, for the audit log [default: cli:<unix user>]
     #[arg(long, global = true, env = "TAMGA_WHO", value_name = "NAME")]
     who: Option<String>,
-    /// Address of the daemon [default: from the configuration]
+    /// Where the daemon is: a URL, or unix:PATH [default: from the configuration, the socket first]
     #[arg(long, global = true, env = "TAMGA_API", value_name = "URL")]
     api: Option<String>,
     /// File with the token [default: api.token in the data folder]

@@ -3,9 +3,12 @@
 #[rustfmt::skip]
 pub const WORDS: super::super::Table = &[
     ("config.address_twice", "{address} is already used by {other}. Two devices on one address would take each other's messages, and a code could be printed twice. Give each its own."),
+    ("config.api_no_hosts", "Nobody on the network can reach the panel at {value}: every request is turned away whose name is not in hosts. Write hosts = [\"line1.plant.local\"], with the names or numbers that people type."),
     ("config.api_remote", "The panel would listen on {value}, where others on the network reach it without encryption. Listen on 127.0.0.1 and put a proxy with TLS in front, or write allow_remote = true if the network is trusted."),
     ("config.api_remote_allowed", "The panel listens on {value} without encryption: whoever reads the network can read the token and command the line. Allow it only on a network of the machine itself."),
     ("config.bad_address", "\"{value}\" is not the address of a device. Write host:port, such as 10.0.0.5:9100 or printer-1.local:9100."),
+    ("config.bad_group", "\"{value}\" is not the name of a group of this computer. Write a name such as tamga, or its number."),
+    ("config.bad_host", "\"{value}\" is not the name of a computer. Write it without http:// and without the port, such as line1.plant.local."),
     ("config.bad_listen", "\"{value}\" is not an address to listen on. Write number:port, such as 127.0.0.1:8480 or 0.0.0.0:3000."),
     ("config.bad_peer", "\"{value}\" is not a number of the network. Write the reader's address, such as 10.0.0.9."),
     ("config.bad_url", "\"{value}\" is not a web address. Write https://host, such as https://xtrace.aslbelgisi.uz."),
@@ -79,6 +82,7 @@ pub const WORDS: super::super::Table = &[
     ("config.settle_below_timeout", "settle_min_s = {settle} is not above timeout_s = {timeout}: a request that is still on its way would be taken for lost and sent twice. Raise it."),
     ("config.severity.error", "error"),
     ("config.severity.warning", "warning"),
+    ("config.socket_long", "The path of the socket, {path}, is longer than {max} bytes: no socket can have it, so there is none, and the command line takes loopback. Write a shorter one, such as socket = \"/run/tamga/api.sock\"."),
     ("config.stored_format", "\"{value}\" is not a name for a format in the printer. Write drive and name in capitals, such as E:TAMGA.ZPL."),
     ("config.substitutes_length", "\"{value}\" cannot stand for the separator: 1 to {length_max} characters, and at most {max} spellings. Take it out."),
     ("config.substitutes_many", "{count} spellings of the separator are too many: at most {max}, each of 1 to {length_max} characters. Keep those that this reader sends."),

@@ -50,6 +50,7 @@ pub const WORDS: super::super::Table = &[
     ("http.no_alarm", "No alarm {key} is raised on this line. See tamga alarms."),
     ("http.no_code", "This agent does not know the code."),
     ("http.no_device", "There is no device {device}. Look up its name: tamga status --json."),
+    ("http.no_guest", "User {user} is not let in on this socket. Ask as root (sudo tamga …) or as the user of the agent, or have the user added to the group of api.socket_group."),
     ("http.no_line", "There is no line {line}. Look up its name: tamga status."),
     ("http.no_path", "There is no such path. See /api/v1/openapi.json."),
     ("http.no_printer", "Which printer of line {line}? It has: {printers}."),

@@ -50,6 +50,7 @@ pub const WORDS: super::super::Table = &[
     ("http.no_alarm", "Тревога {key} на этой линии не поднята. См. tamga alarms."),
     ("http.no_code", "Этот агент не знает такого кода."),
     ("http.no_device", "Нет устройства {device}. Уточните имя: tamga status --json."),
+    ("http.no_guest", "Пользователя {user} через этот сокет не пускают. Выполните команду от имени root (sudo tamga …) или пользователя агента, либо добавьте пользователя в группу api.socket_group."),
     ("http.no_line", "Нет линии {line}. Уточните имя: tamga status."),
     ("http.no_path", "Нет такого пути. См. /api/v1/openapi.json."),
     ("http.no_printer", "Какой принтер линии {line}? На ней есть: {printers}."),
