@@ -4,6 +4,7 @@
 //! through the line's task or the writer. A verification tail never crosses it outwards: what it gives out names
 //! codes by their identity.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tamga_domain::code::Identity;
@@ -14,6 +15,7 @@ use tamga_domain::time::Wall;
 use tamga_drivers::trace::Trace;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::health::Health;
 use crate::store::read::outbox::ReportRow;
 use crate::store::read::pools::PoolLevel;
 use crate::store::read::sheet::{RunLine, RunSheet};
@@ -23,6 +25,9 @@ use crate::store::read::story::CodeStory;
 #[derive(Clone)]
 pub struct Desk {
     pub agent: Agent,
+    pub health: Health,
+    /// The configuration as the daemon read it.
+    pub config: ConfigFile,
     /// In the order of the configuration.
     pub lines: Vec<LineDesk>,
     /// Products that the configuration knows.
@@ -56,6 +61,13 @@ pub struct Agent {
     /// The agent's id, made at installation.
     pub id: String,
     pub started: Wall,
+}
+
+/// The file that the daemon was started with, and what stood in it.
+#[derive(Clone, Debug)]
+pub struct ConfigFile {
+    pub path: PathBuf,
+    pub text: Arc<str>,
 }
 
 /// A product of the configuration.

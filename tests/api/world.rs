@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 use tamga::desk::*;
+use tamga::health::{Beat, Health};
 use tamga::store::read::outbox::ReportRow;
 use tamga::store::read::pools::{BlockBalance, Counts, PoolLevel};
 use tamga::store::read::sheet::{RunCodes, RunItems, RunLine, RunSheet};
@@ -42,6 +43,8 @@ pub struct World {
     pub asked: Arc<Mutex<Vec<String>>>,
     /// The wire of printer `p1`.
     pub trace: Trace,
+    /// The heart of the line's task.
+    pub beat: Beat,
 }
 
 impl World {
@@ -63,8 +66,13 @@ impl World {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let line = line(&runtime, asked.clone());
         let trace = Trace::of_symbols();
+        let beat = Beat::default();
+        beat.bump();
+        std::fs::write(folder.join("started.toml"), "as it was").unwrap();
         let desk = Desk {
             agent: Agent { id: "a1".into(), started: Wall(0) },
+            health: Health::new(vec![("line line1".into(), beat.clone())], None),
+            config: ConfigFile { path: folder.join("started.toml"), text: "as it was".into() },
             lines: vec![line],
             products: vec![Product { gtin: gtin(), group: "water".into(), name: "Still 0.5".into() }],
             devices: vec![("p1".into(), trace.clone())],
@@ -80,7 +88,7 @@ impl World {
         let door = Door { listener, socket: Some(socket), token: token.clone(), hosts };
         runtime.spawn(web::serve(desk, door, std::future::pending()));
         let client = Client::builder().no_proxy().build().unwrap();
-        World { runtime, base, folder, token, client, records, asked, trace }
+        World { runtime, base, folder, token, client, records, asked, trace, beat }
     }
 
     /// A request as a caller who is let in.

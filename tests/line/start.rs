@@ -45,7 +45,8 @@ async fn a_second_start_on_the_same_data_is_refused() {
     let dir = scratch("line-twice");
     let world = World::build(&Wanted::default(), &dir).await;
     let config = || tamga::config::Config::load(&world.config).unwrap_or_else(|p| panic!("{p}"));
-    let agent = tamga::run::start(config()).await.unwrap_or_else(|e| panic!("{}", tamga::run::chain(&e)));
+    let agent =
+        tamga::run::start(config(), None).await.unwrap_or_else(|e| panic!("{}", tamga::run::chain(&e)));
     let (code, said) = serve(&world).await;
     assert_ne!(code, Some(0), "{said}");
     assert!(said.contains("data"), "{said}");

@@ -389,6 +389,13 @@ pub struct Trace {
     pub records: Vec<String>,
 }
 
+/// What everybody may know.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Health {
+    pub ok: bool,
+    pub uptime_s: u64,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ready {
     pub ready: bool,

@@ -21,9 +21,11 @@ const TRACE_RECORDS_UNASKED: u32 = 100;
 
 type Asked = Query<BTreeMap<String, String>>;
 
-/// The process is alive and its runtime turns.
-pub async fn health() -> &'static str {
-    "ok\n"
+/// Whether all that the lines cannot do without still turns; not who does not, since everybody may ask.
+pub async fn health(State(app): State<App>) -> impl IntoResponse {
+    let ok = app.desk.health.silent().is_empty();
+    let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(dto::Health { ok, uptime_s: app.desk.health.uptime().as_secs() }))
 }
 
 /// Whether a run could be started: every line's task is there and the records answer.

@@ -80,7 +80,9 @@ impl Socket {
         make_room(path)?;
         let failed = |source| SocketError::Make { path: path.to_owned(), source };
         let listener = UnixListener::bind(path).map_err(failed)?;
-        if let Some(group) = group {
+        let made = fs::symlink_metadata(path).map_err(failed)?;
+        // Not asked for where it is so: a sandbox may forbid chown altogether.
+        if let Some(group) = group.filter(|group| *group != made.gid()) {
             chown(path, None, Some(group)).map_err(|source| SocketError::Group {
                 path: path.to_owned(),
                 group,
@@ -88,7 +90,6 @@ impl Socket {
             })?;
         }
         fs::set_permissions(path, fs::Permissions::from_mode(MODE)).map_err(failed)?;
-        let made = fs::symlink_metadata(path).map_err(failed)?;
         let guests = Guests { owner: made.uid(), group };
         let file = File { path: path.to_owned(), inode: made.ino() };
         Ok(Socket { listener, guests, file })
