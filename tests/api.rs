@@ -4,6 +4,8 @@
 
 #[path = "api/commands.rs"]
 mod commands;
+#[path = "api/doctor.rs"]
+mod doctor;
 #[path = "api/door.rs"]
 mod door;
 #[path = "api/paths.rs"]

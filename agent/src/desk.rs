@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tamga_domain::code::Identity;
 use tamga_domain::gs1::Gtin;
 use tamga_domain::ids::{LineNo, RunId};
-use tamga_domain::line::ask::{Ask, Refusal, Reply, Status};
+use tamga_domain::line::ask::{Alarm, Ask, Refusal, Reply, Status};
 use tamga_domain::time::Wall;
 use tamga_drivers::trace::Trace;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -68,6 +68,8 @@ pub struct Agent {
 pub struct ConfigFile {
     pub path: PathBuf,
     pub text: Arc<str>,
+    /// It names no state system.
+    pub offline: bool,
 }
 
 /// A product of the configuration.
@@ -125,7 +127,7 @@ pub struct UpstreamStatus {
     pub clock_ahead_ms: Option<i64>,
 }
 
-/// What the windows ask of the records: read-only queries, and the two writes that belong to no line.
+/// What the windows ask of the records: read-only queries, and the writes that belong to no line.
 ///
 /// The methods block (a query, or a commit by the writer); the windows call them off the async threads. A read
 /// transaction behind them lasts at most a second.
@@ -142,6 +144,10 @@ pub trait Records: Send + Sync {
     fn outbox(&self) -> Result<Vec<ReportRow>, RecordsError>;
     /// What a look at disk, database, clock and data folder finds, the good included.
     fn doctor(&self) -> Result<Vec<Finding>, RecordsError>;
+    /// Raised alarms of the way upstream, oldest first: those of lines are in their status.
+    fn upstream_alarms(&self) -> Result<Vec<Alarm>, RecordsError>;
+    /// Writes down that `who` has seen an alarm of the way upstream; false when no such alarm is raised.
+    fn acknowledge(&self, key: &str, who: String) -> Result<bool, RecordsError>;
     /// Takes at most [`IMPORT_SLICE`] codes of a list into the stock of `roll`. Taking the same slice again
     /// takes nothing twice.
     fn import(&self, slice: &ImportSlice) -> Result<Imported, RecordsError>;

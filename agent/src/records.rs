@@ -1,4 +1,4 @@
-//! [`Records`] over the store: queries on connections that cannot write, and the two writes of the windows.
+//! [`Records`] over the store: queries on connections that cannot write, and the writes of the windows.
 //!
 //! It is called on threads that may block. It parses scans and lists by the rules of the country, never by guess: what
 //! fits no layout is no code. A tail is compared here and goes no further.
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tamga_domain::code::{Code, Identity, Tail};
 use tamga_domain::ids::{RunId, TxnId};
 use tamga_domain::layout::Layout;
-use tamga_domain::line::ask::Refusal;
+use tamga_domain::line::ask::{Alarm, Refusal};
 use tamga_domain::record::{Answer, Known, Record, Txn};
 use tamga_domain::rules::{Country, ProductGroup, Rules};
 use time::OffsetDateTime;
@@ -24,6 +24,7 @@ use crate::desk::{
 use crate::disk;
 use crate::store::error::StoreError;
 use crate::store::read::outbox::ReportRow;
+use crate::store::read::people::AlarmRow;
 use crate::store::read::pools::PoolLevel;
 use crate::store::read::sheet::{RunLine, RunSheet};
 use crate::store::read::{Reader, View};
@@ -159,8 +160,7 @@ impl Records for StoreRecords {
     }
 
     fn doctor(&self) -> Result<Vec<Finding>, RecordsError> {
-        let (totals, outbox, alarms) =
-            self.look(|view| Ok((view.block_totals()?, view.outbox()?, view.alarms_open()?)))?;
+        let (totals, outbox) = self.look(|view| Ok((view.block_totals()?, view.outbox()?)))?;
         let mut findings = Vec::new();
         let mut found = |level, key: &str, args: &[(&str, u64)]| {
             let args = args.iter().map(|(name, n)| ((*name).to_owned(), n.to_string())).collect();
@@ -181,10 +181,26 @@ impl Records for StoreRecords {
         if outbox.held > 0 {
             found(Level::Watch, "http.doctor_held", &[("count", outbox.held)]);
         }
-        if !alarms.is_empty() {
-            found(Level::Watch, "http.doctor_alarms", &[("count", alarms.len() as u64)]);
-        }
         Ok(findings)
+    }
+
+    fn upstream_alarms(&self) -> Result<Vec<Alarm>, RecordsError> {
+        let rows = self.look(|view| view.alarms_open())?.into_iter().filter(|row| row.line.is_none());
+        let alarm = |row: AlarmRow| Alarm {
+            key: row.key,
+            detail: row.detail,
+            since: row.raised_at,
+            acknowledged: row.acknowledged.is_some(),
+        };
+        Ok(rows.map(alarm).collect())
+    }
+
+    fn acknowledge(&self, key: &str, who: String) -> Result<bool, RecordsError> {
+        if !self.upstream_alarms()?.iter().any(|alarm| alarm.key == key) {
+            return Ok(false);
+        }
+        self.commit(Record::AlarmAcknowledged { line: None, key: key.to_owned(), who, at: clock::wall() })?;
+        Ok(true)
     }
 
     fn import(&self, slice: &ImportSlice) -> Result<Imported, RecordsError> {

@@ -136,7 +136,11 @@ pub async fn start(config: Config, manager: Option<Arc<Manager>>) -> Result<Daem
     let desk = Desk {
         agent: Agent { id: agent, started: clock::wall() },
         health: health.clone(),
-        config: ConfigFile { path: config.file.clone(), text: config.text.as_str().into() },
+        config: ConfigFile {
+            path: config.file.clone(),
+            text: config.text.as_str().into(),
+            offline: config.upstream.is_none(),
+        },
         lines: desks.clone(),
         products: products(&config),
         devices: traces,

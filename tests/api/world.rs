@@ -43,8 +43,9 @@ pub struct World {
     pub asked: Arc<Mutex<Vec<String>>>,
     /// The wire of printer `p1`.
     pub trace: Trace,
-    /// The heart of the line's task.
-    pub beat: Beat,
+    /// What the line shows, to be changed.
+    pub status: Arc<watch::Sender<Arc<Status>>>,
+    pub upstream: watch::Sender<UpstreamStatus>,
 }
 
 impl World {
@@ -64,19 +65,25 @@ impl World {
         let token = Token::load_or_make(&folder).unwrap();
         let records = Arc::new(Memory::default());
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let line = line(&runtime, asked.clone());
+        let (line, status) = line(&runtime, asked.clone());
+        let answered = UpstreamStatus { last_answer_ms: Some(1), ..Default::default() };
+        let (upstream, seen) = watch::channel(answered);
         let trace = Trace::of_symbols();
         let beat = Beat::default();
         beat.bump();
         std::fs::write(folder.join("started.toml"), "as it was").unwrap();
         let desk = Desk {
             agent: Agent { id: "a1".into(), started: Wall(0) },
-            health: Health::new(vec![("line line1".into(), beat.clone())], None),
-            config: ConfigFile { path: folder.join("started.toml"), text: "as it was".into() },
+            health: Health::new(vec![("line line1".into(), beat)], None),
+            config: ConfigFile {
+                path: folder.join("started.toml"),
+                text: "as it was".into(),
+                offline: false,
+            },
             lines: vec![line],
             products: vec![Product { gtin: gtin(), group: "water".into(), name: "Still 0.5".into() }],
             devices: vec![("p1".into(), trace.clone())],
-            upstream: watch::channel(UpstreamStatus { last_answer_ms: Some(1), ..Default::default() }).1,
+            upstream: seen,
             records: records.clone(),
         };
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -88,7 +95,7 @@ impl World {
         let door = Door { listener, socket: Some(socket), token: token.clone(), hosts };
         runtime.spawn(web::serve(desk, door, std::future::pending()));
         let client = Client::builder().no_proxy().build().unwrap();
-        World { runtime, base, folder, token, client, records, asked, trace, beat }
+        World { runtime, base, folder, token, client, records, asked, trace, status, upstream }
     }
 
     /// A request as a caller who is let in.
@@ -155,7 +162,7 @@ fn identity(serial: &[u8]) -> Identity {
 }
 
 /// A line that does what it is asked, one run at a time, and closes at once when all is clear.
-fn line(runtime: &Runtime, asked: Arc<Mutex<Vec<String>>>) -> LineDesk {
+fn line(runtime: &Runtime, asked: Arc<Mutex<Vec<String>>>) -> (LineDesk, Arc<watch::Sender<Arc<Status>>>) {
     let (ask, mut asks) = mpsc::channel::<Asked>(8);
     let alarm = Alarm { key: "pool_low".into(), detail: "7".into(), since: Wall(0), acknowledged: false };
     let device = |name: &str, kind| DeviceStatus { name: name.into(), kind, connected: true, faults: vec![] };
@@ -165,6 +172,8 @@ fn line(runtime: &Runtime, asked: Arc<Mutex<Vec<String>>>) -> LineDesk {
         ..Status::default()
     };
     let (show, status) = watch::channel(Arc::new(first));
+    let show = Arc::new(show);
+    let given = show.clone();
     runtime.spawn(async move {
         while let Some(Asked { ask, who, reply }) = asks.recv().await {
             asked.lock().unwrap().push(format!("{} ({}): {ask:?}", who.name, who.from));
@@ -174,7 +183,7 @@ fn line(runtime: &Runtime, asked: Arc<Mutex<Vec<String>>>) -> LineDesk {
             let _ = reply.send(answer);
         }
     });
-    LineDesk { no: LineNo(0), name: "line1".into(), kind: "print-and-apply", ask, status }
+    (LineDesk { no: LineNo(0), name: "line1".into(), kind: "print-and-apply", ask, status }, given)
 }
 
 fn answer(status: &mut Status, ask: Ask) -> Result<Reply, Refusal> {
@@ -219,6 +228,7 @@ fn run_status(plan: RunPlan) -> RunStatus {
 pub struct Memory {
     pub audit: Mutex<Vec<AuditEntry>>,
     pub imported: Mutex<Vec<(u64, Vec<u8>)>>,
+    pub alarms: Mutex<Vec<Alarm>>,
     /// Makes the sheet's items disagree.
     pub unbalanced: Mutex<bool>,
 }
@@ -332,6 +342,14 @@ impl Records for Memory {
     }
     fn doctor(&self) -> Result<Vec<Finding>, RecordsError> {
         Ok(vec![])
+    }
+    fn upstream_alarms(&self) -> Result<Vec<Alarm>, RecordsError> {
+        Ok(self.alarms.lock().unwrap().clone())
+    }
+    fn acknowledge(&self, key: &str, _: String) -> Result<bool, RecordsError> {
+        let mut alarms = self.alarms.lock().unwrap();
+        let found = alarms.iter_mut().find(|alarm| alarm.key == key);
+        Ok(found.map(|alarm| alarm.acknowledged = true).is_some())
     }
     fn import(&self, slice: &ImportSlice) -> Result<Imported, RecordsError> {
         assert!(slice.codes.len() <= IMPORT_SLICE);

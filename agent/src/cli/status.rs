@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::Failed;
+use super::alarms::name;
 use super::daemon::Daemon;
 use super::out::{Show, Text, short};
 use crate::web::dto;
@@ -51,7 +52,7 @@ fn line_of(text: &mut Text, line: &dto::Line) {
     }
     for alarm in &line.alarms {
         let mark = if alarm.acknowledged { " " } else { "!" };
-        text.line(&format!("{mark} {}  {}  [{}]", short(&alarm.since), alarm.text, alarm.key));
+        text.line(&format!("{mark} {}  {}  [{}]", short(&alarm.since), alarm.text, name(&alarm.key)));
     }
 }
 

@@ -122,7 +122,8 @@ pub struct Device {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Alarm {
-    pub line: String,
+    /// None: an alarm of the way upstream.
+    pub line: Option<String>,
     pub key: String,
     pub text: String,
     pub detail: String,

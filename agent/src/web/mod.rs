@@ -7,11 +7,12 @@
 //!
 //! - [`asks`], [`dto`]: what goes in and out; [`shape`], [`account`], [`text`], [`scan`]: how it is made and read
 //! - [`error`], [`token`], [`socket`], [`door`]: refusals, and who may come in
-//! - [`read`], [`lines`], [`codes`], [`import`]: the handlers
+//! - [`read`], [`doctor`], [`lines`], [`codes`], [`import`]: the handlers
 
 pub mod account;
 pub mod asks;
 pub mod codes;
+pub mod doctor;
 pub mod door;
 pub mod dto;
 pub mod error;
@@ -126,7 +127,7 @@ pub fn routes() -> Vec<Route> {
         get_at("/api/v1/runs", Read, get(read::runs)),
         get_at("/api/v1/runs/{run}/sheet", Read, get(read::sheet)),
         get_at("/api/v1/alarms", Read, get(read::alarms)),
-        get_at("/api/v1/doctor", Read, get(read::doctor)),
+        get_at("/api/v1/doctor", Read, get(doctor::doctor)),
         get_at("/api/v1/upstream", Read, get(read::upstream)),
         get_at("/api/v1/trace/{device}", Read, get(read::trace)),
         post_at("/api/v1/trace/{device}", Change, post(lines::set_trace)),

@@ -96,6 +96,7 @@ pub const WORDS: super::super::Table = &[
     ("cli.trace_empty", "Nothing is recorded of {device} (level: {level}). Begin with: tamga trace on {device}"),
     ("cli.trace_set", "{device}: trace is {level}."),
     ("cli.until_stopped", "until stopped"),
+    ("cli.upstream", "state system"),
     ("cli.which_line", "Several lines have this alarm ({lines}). Name one with --line."),
     ("cli.why_away", "agent was away"),
     ("cli.why_dead", "dead code"),

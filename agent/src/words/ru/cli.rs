@@ -96,6 +96,7 @@ pub const WORDS: super::super::Table = &[
     ("cli.trace_empty", "По {device} ничего не записано (уровень: {level}). Начать: tamga trace on {device}"),
     ("cli.trace_set", "{device}: запись обмена — {level}."),
     ("cli.until_stopped", "до остановки"),
+    ("cli.upstream", "система маркировки"),
     ("cli.which_line", "Эта тревога есть на нескольких линиях ({lines}). Укажите одну через --line."),
     ("cli.why_away", "агента не было"),
     ("cli.why_dead", "код мёртв"),
