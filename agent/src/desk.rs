@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::health::Health;
 use crate::store::read::outbox::ReportRow;
+use crate::store::read::people::AuditRow;
 use crate::store::read::pools::PoolLevel;
 use crate::store::read::sheet::{RunLine, RunSheet};
 use crate::store::read::story::CodeStory;
@@ -151,6 +152,8 @@ pub trait Records: Send + Sync {
     /// Takes at most [`IMPORT_SLICE`] codes of a list into the stock of `roll`. Taking the same slice again
     /// takes nothing twice.
     fn import(&self, slice: &ImportSlice) -> Result<Imported, RecordsError>;
+    /// Commands of people, newest first, at most `limit`; `before` goes on where an earlier answer ended.
+    fn audited(&self, before: Option<i64>, limit: u32) -> Result<Vec<AuditRow>, RecordsError>;
     /// Writes down a command of a person and what came of it.
     fn audit(&self, entry: AuditEntry) -> Result<(), RecordsError>;
 }
@@ -177,6 +180,8 @@ pub struct Story {
     pub code: CodeStory,
     /// The line of its run.
     pub line: Option<LineNo>,
+    /// Its run was closed and signed off: nothing can be declared of it at the line any more.
+    pub run_is_closed: bool,
     /// Whether the tail of the scan is the code's tail, where the scan had one.
     pub tail_agrees: Option<bool>,
 }

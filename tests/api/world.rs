@@ -10,6 +10,7 @@ use serde_json::Value;
 use tamga::desk::*;
 use tamga::health::{Beat, Health};
 use tamga::store::read::outbox::ReportRow;
+use tamga::store::read::people::AuditRow;
 use tamga::store::read::pools::{BlockBalance, Counts, PoolLevel};
 use tamga::store::read::sheet::{RunCodes, RunItems, RunLine, RunSheet};
 use tamga::store::read::story::{CodeStory, IssuedFacts, Received};
@@ -18,10 +19,10 @@ use tamga::web::token::{FILE, Token};
 use tamga::web::{self, Door};
 use tamga_domain::code::{Identity, Serial};
 use tamga_domain::gs1::Gtin;
-use tamga_domain::ids::{BlockNo, IssueNo, LineNo, OrderNo, PrinterNo, RunId, Tag};
+use tamga_domain::ids::{BlockNo, IssueNo, LineNo, OrderNo, PrinterNo, ReportNo, RunId, Tag};
 use tamga_domain::lifecycle::{SpoilReason, State, Whereabouts};
 use tamga_domain::line::ask::{Alarm, Ask, DeviceStatus, Refusal, Reply, RunStatus, Status};
-use tamga_domain::record::{JobOutcome, RunPlan, RunState};
+use tamga_domain::record::{JobOutcome, PackageKind, ReportKind, ReportState, RunPlan, RunState};
 use tamga_domain::time::Wall;
 use tamga_drivers::trace::Trace;
 use tokio::runtime::Runtime;
@@ -229,6 +230,7 @@ pub struct Memory {
     pub audit: Mutex<Vec<AuditEntry>>,
     pub imported: Mutex<Vec<(u64, Vec<u8>)>>,
     pub alarms: Mutex<Vec<Alarm>>,
+    pub run_is_closed: Mutex<bool>,
     /// Makes the sheet's items disagree.
     pub unbalanced: Mutex<bool>,
 }
@@ -312,6 +314,7 @@ impl Records for Memory {
         Ok(scan.windows(4).any(|w| w == b"A7bQ").then(|| Story {
             code: story(),
             line: Some(LineNo(0)),
+            run_is_closed: *self.run_is_closed.lock().unwrap(),
             tail_agrees: scan.contains(&0x1d).then(|| scan.ends_with(TAIL.as_bytes())),
         }))
     }
@@ -335,10 +338,32 @@ impl Records for Memory {
         Ok((run == RunId(1)).then(|| sheet(triggers)))
     }
     fn pool(&self) -> Result<Vec<PoolLevel>, RecordsError> {
-        Ok(vec![])
+        let level = PoolLevel {
+            gtin: gtin(),
+            group: "water".into(),
+            kind: PackageKind::Unit,
+            pooled: 1200,
+            on_order: 0,
+            soonest_expiry: None,
+        };
+        Ok(vec![level])
     }
     fn outbox(&self) -> Result<Vec<ReportRow>, RecordsError> {
-        Ok(vec![])
+        let report = ReportRow {
+            report: ReportNo(2),
+            run: RunId(1),
+            kind: ReportKind::Application,
+            state: ReportState::Processing { upstream_id: "u".into() },
+            why: String::new(),
+            upstream_id: Some("u".into()),
+            replaces: None,
+            drafted_at: Wall(0),
+            changed_at: Wall(0),
+            attempts: 1,
+            passes: 3,
+            ranges: vec![],
+        };
+        Ok(vec![report])
     }
     fn doctor(&self) -> Result<Vec<Finding>, RecordsError> {
         Ok(vec![])
@@ -365,6 +390,20 @@ impl Records for Memory {
             }
         }
         Ok(answer)
+    }
+    fn audited(&self, before: Option<i64>, limit: u32) -> Result<Vec<AuditRow>, RecordsError> {
+        let row = |(id, e): (i64, &AuditEntry)| AuditRow {
+            id,
+            who: e.who.clone(),
+            from: e.from.clone(),
+            command: e.command.clone(),
+            outcome: e.outcome.clone(),
+            at: Wall(0),
+        };
+        let audit = self.audit.lock().unwrap();
+        let mut rows: Vec<AuditRow> = (1..).zip(audit.iter()).map(row).collect();
+        rows.reverse();
+        Ok(rows.into_iter().filter(|row| before.is_none_or(|b| row.id < b)).take(limit as usize).collect())
     }
     fn audit(&self, entry: AuditEntry) -> Result<(), RecordsError> {
         self.audit.lock().unwrap().push(entry);

@@ -29,7 +29,8 @@ pub async fn run(daemon: &Daemon, show: Show) -> Result<(), Failed> {
 }
 
 fn line_of(text: &mut Text, line: &dto::Line) {
-    text.line(&format!("{} ({})", line.name, line.kind));
+    let kind = text.word(&format!("line.{}", line.kind));
+    text.line(&format!("{} ({kind})", line.name));
     let state = match (&line.run, &line.stopped_by) {
         (None, _) => text.word("cli.no_run"),
         (Some(run), None) => text.word(state_key(&run.state)),
@@ -40,7 +41,8 @@ fn line_of(text: &mut Text, line: &dto::Line) {
         fields.extend(run_fields(text, run));
         let rate = format!("{}/min", line.items_per_min);
         let us = &line.verdict_us;
-        let verdict = format!("{} / {} / {} µs", us.median, us.p99, us.max);
+        let ms = |us: u64| format!("{}.{}", us / 1000, us % 1000 / 100);
+        let verdict = format!("{} / {} / {} ms", ms(us.median), ms(us.p99), ms(us.max));
         fields.extend([("cli.l_rate", rate), ("cli.l_verdict", verdict)]);
         fields.push(("cli.l_pooled", line.pooled.to_string()));
     }
@@ -64,19 +66,21 @@ fn run_fields(text: &Text, run: &dto::LineRun) -> Vec<(&'static str, String)> {
     let rejected =
         if rejected == 0 { "0".to_owned() } else { format!("{rejected} ({})", reasons.join(", ")) };
     let some = |count: usize| if count == 0 { String::new() } else { count.to_string() };
+    // `in_doubt` names only the first of them.
+    let in_doubt = run.in_doubt.len().max(run.issued as usize);
     vec![
         ("cli.l_run", run.run.to_string()),
         ("cli.l_product", format!("{} ({})", run.plan.gtin, run.plan.group)),
         ("cli.l_batch", run.plan.batch.clone()),
         ("cli.l_passed", format!("{}{}", run.passed, of(run.plan.quantity))),
         ("cli.l_rejected", rejected),
-        ("cli.l_issued", run.issued.to_string()),
-        ("cli.l_in_doubt", some(run.in_doubt.len())),
+        ("cli.l_in_doubt", some(in_doubt)),
         ("cli.l_pass_unknown", some(run.pass_unknown.len())),
     ]
 }
 
-fn upstream(text: &mut Text, upstream: &dto::Upstream) {
+/// The way upstream in a few lines.
+pub fn upstream(text: &mut Text, upstream: &dto::Upstream) {
     let answer = match &upstream.last_answer {
         Some(at) => short(at),
         None => text.word("cli.never"),
@@ -99,6 +103,11 @@ fn upstream(text: &mut Text, upstream: &dto::Upstream) {
 pub fn reason(text: &Text, key: &str) -> String {
     let short = format!("cli.why_{key}");
     if words::has(&short) { text.word(&short) } else { key.to_owned() }
+}
+
+/// The key of the word for a report's state.
+pub fn report_key(state: &str) -> String {
+    format!("http.report.{state}")
 }
 
 /// The word for a run's state.

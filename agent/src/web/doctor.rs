@@ -90,7 +90,7 @@ fn look_at_line(line: &LineDesk, language: Language, findings: &mut Vec<Finding>
                 findings.push(found(Level::Bad, "http.doctor_pass_unknown", &args));
             }
             // Told as what the device is, and as why the line stands.
-            key if key.starts_with("alarm.stop.") || key == "alarm.printer_lost" => {}
+            key if key.contains(".stop.") || key == "alarm.printer_lost" => {}
             _ => findings.push(of_alarm(&line.name, alarm, language)),
         }
     }

@@ -92,7 +92,9 @@ pub struct LineRun {
     pub triggers: u32,
     pub passed: u32,
     pub rejected: Vec<Count>,
+    /// Codes issued and not read.
     pub issued: u32,
+    /// The first of them, by name.
     pub in_doubt: Vec<InDoubt>,
     pub pass_unknown: Vec<PassUnknown>,
 }
@@ -173,6 +175,19 @@ pub struct OpenReport {
     pub attempts: u32,
     pub why: String,
     pub since: String,
+}
+
+/// One entry of the audit log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Audit {
+    pub entry: i64,
+    pub at: String,
+    pub who: String,
+    /// An address, `local`, or the Unix socket with the user's number.
+    pub from: String,
+    pub command: String,
+    /// The status and, where it was refused, the key of the reason.
+    pub outcome: String,
 }
 
 /// What came of a request to a line.

@@ -127,6 +127,7 @@ pub fn routes() -> Vec<Route> {
         get_at("/api/v1/runs", Read, get(read::runs)),
         get_at("/api/v1/runs/{run}/sheet", Read, get(read::sheet)),
         get_at("/api/v1/alarms", Read, get(read::alarms)),
+        get_at("/api/v1/audit", Read, get(read::audit)),
         get_at("/api/v1/doctor", Read, get(doctor::doctor)),
         get_at("/api/v1/upstream", Read, get(read::upstream)),
         get_at("/api/v1/trace/{device}", Read, get(read::trace)),

@@ -56,6 +56,13 @@ pub async fn runs(State(app): State<App>, asked: Asked) -> Result<Json<Vec<dto::
     Ok(Json(rows.iter().map(|row| account::run(row, &app.desk)).collect()))
 }
 
+pub async fn audit(State(app): State<App>, asked: Asked) -> Result<Json<Vec<dto::Audit>>, ApiError> {
+    let before = number(&asked, "before")?.map(i64::from);
+    let limit = number(&asked, "limit")?.unwrap_or(RUNS_UNASKED).clamp(1, RUNS_MAX);
+    let rows = app.records(move |records| records.audited(before, limit)).await?;
+    Ok(Json(rows.iter().map(account::audit).collect()))
+}
+
 pub async fn sheet(
     State(app): State<App>,
     Path(run): Path<String>,
