@@ -74,6 +74,27 @@ fn nothing_is_declared_at_the_line_of_a_run_that_is_signed_off() {
 }
 
 #[test]
+fn codes_that_a_person_must_look_at_are_named_where_the_line_stands() {
+    use tamga_domain::ids::Tag;
+    use tamga_domain::record::RunState;
+    let world = World::new();
+    world.start();
+    let set = |state| {
+        let mut now = tamga_domain::line::ask::Status::clone(&world.status.borrow());
+        let run = now.run.as_mut().unwrap();
+        run.state = state;
+        run.pass_unknown = vec![(crate::world::identity(b"lost1"), Tag { boot: 1, number: 9 })];
+        world.status.send_replace(std::sync::Arc::new(now));
+    };
+    set(RunState::Running);
+    let text = world.tamga(&["status"], b"");
+    check(&text, 0, &["Pass unknown"]);
+    assert!(!String::from_utf8_lossy(&text.stdout).contains("(21)lost1"), "items on their way are not named");
+    set(RunState::Stopped);
+    check(&world.tamga(&["status"], b""), 0, &["(21)lost1", "Pass unknown, 1/9"]);
+}
+
+#[test]
 fn the_audit_is_read_newest_first() {
     let world = World::new();
     check(&world.tamga(&["audit"], b""), 0, &["Nobody has asked"]);
@@ -89,7 +110,7 @@ fn the_audit_is_read_newest_first() {
 #[test]
 fn pool_and_outbox_are_on_one_page() {
     let world = World::new();
-    check(&world.tamga(&["upstream"], b""), 0, &["Still 0.5", "1200", "2 ", "processing"]);
+    check(&world.tamga(&["upstream"], b""), 0, &["Still 0.5", "1200", "being processed"]);
     check(&world.tamga(&["--lang", "ru", "upstream"], b""), 0, &["обрабатывается"]);
 }
 

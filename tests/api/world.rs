@@ -158,7 +158,7 @@ pub fn gtin() -> Gtin {
     Gtin::parse(GTIN.as_bytes()).unwrap()
 }
 
-fn identity(serial: &[u8]) -> Identity {
+pub fn identity(serial: &[u8]) -> Identity {
     Identity { gtin: gtin(), serial: Serial::new(serial).unwrap() }
 }
 

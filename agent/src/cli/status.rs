@@ -16,6 +16,9 @@ use crate::words;
   tamga status --json | jq '.lines[].run.passed'")]
 pub struct Status {}
 
+/// Codes named on the page; `--json` and the sheet name all that the line shows.
+const CODES_SHOWN_MAX: usize = 40;
+
 pub async fn run(daemon: &Daemon, show: Show) -> Result<(), Failed> {
     let status: dto::Status = daemon.get("/api/v1/status").await?;
     show.print(&status, |text| {
@@ -52,6 +55,9 @@ fn line_of(text: &mut Text, line: &dto::Line) {
         let what = if device.connected { faults.join("; ") } else { text.word("cli.device_away") };
         text.say("cli.device", &[("device", &device.name), ("what", &what)]);
     }
+    if let Some(run) = &line.run {
+        open_codes(text, run, line.alarms.iter().any(|alarm| name(&alarm.key) == "pass_unknown"));
+    }
     for alarm in &line.alarms {
         let mark = if alarm.acknowledged { " " } else { "!" };
         text.line(&format!("{mark} {}  {}  [{}]", short(&alarm.since), alarm.text, name(&alarm.key)));
@@ -77,6 +83,37 @@ fn run_fields(text: &Text, run: &dto::LineRun) -> Vec<(&'static str, String)> {
         ("cli.l_in_doubt", some(in_doubt)),
         ("cli.l_pass_unknown", some(run.pass_unknown.len())),
     ]
+}
+
+/// The codes that a person is asked to look at. While a run runs some are always on their way, and nobody has to look,
+/// unless one is `missed`.
+fn open_codes(text: &mut Text, run: &dto::LineRun, missed: bool) {
+    let stands = run.state != "running";
+    let shown = |code: &dto::Code| format!("(01){}(21){}", code.gtin, code.serial);
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    if stands || missed {
+        let unknown = text.word("cli.l_pass_unknown");
+        let row = |p: &dto::PassUnknown| vec![shown(&p.code), format!("{unknown}, {}", p.tag)];
+        rows.extend(run.pass_unknown.iter().map(row));
+    }
+    if stands {
+        let doubt = text.word("cli.l_in_doubt");
+        let row = |d: &dto::InDoubt| {
+            vec![shown(&d.code), format!("{doubt}: {}", text.word(&format!("job.{}", d.outcome)))]
+        };
+        rows.extend(run.in_doubt.iter().map(row));
+    }
+    if rows.is_empty() {
+        return;
+    }
+    let more = rows.len().saturating_sub(CODES_SHOWN_MAX);
+    rows.truncate(CODES_SHOWN_MAX);
+    text.line("");
+    text.table(&["cli.l_code", "cli.l_state"], &rows);
+    if more > 0 {
+        text.say("cli.and_more", &[("count", &more.to_string())]);
+    }
+    text.line("");
 }
 
 /// The way upstream in a few lines.
