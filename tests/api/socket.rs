@@ -103,6 +103,11 @@ fn a_user_who_is_no_guest_needs_the_token() {
     assert_eq!(code(&output), 5, "{output:?}");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("is not let in on this socket"), "{said}");
+    open(&config, 0o600);
+    let closed = tamga(&config, Some(NOBODY), &["status"]);
+    assert_eq!(code(&closed), 5, "{closed:?}");
+    assert!(String::from_utf8_lossy(&closed.stderr).contains("sudo tamga"), "{closed:?}");
+    open(&config, 0o644);
     open(&world.folder.join("api.token"), 0o644);
     assert_eq!(code(&tamga(&config, Some(NOBODY), &["status"])), 0);
     assert!(world.records.audit.lock().unwrap().is_empty());

@@ -52,8 +52,7 @@ impl Daemon {
             (Some(api), Some(file)) => (way_of(api), file.clone()),
             (Some(api), None) if api.starts_with(UNIX) => (way_of(api), PathBuf::new()),
             (api, file) => {
-                let config =
-                    Config::api_of(&globals.config).map_err(|problems| told(&problems, globals.lang()))?;
+                let config = api_of(globals)?;
                 let file = file.clone().unwrap_or_else(|| config.token_file.clone());
                 (api.as_deref().map_or_else(|| nearest_way(&config), way_of), file)
             }
@@ -143,6 +142,17 @@ impl Daemon {
                 .with("address", &self.address)
                 .with("why", status),
         }
+    }
+}
+
+/// Where the configuration has the daemon. One that this user may not read says who may ask, not what is wrong with it.
+fn api_of(globals: &Globals) -> Result<Api, Failed> {
+    let path = &globals.config;
+    match std::fs::File::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            Err(Failed::new(Exit::NotAuthorised, "cli.no_config").with("path", path.display()))
+        }
+        Ok(_) | Err(_) => Config::api_of(path).map_err(|problems| told(&problems, globals.lang())),
     }
 }
 

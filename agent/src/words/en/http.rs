@@ -49,7 +49,7 @@ pub const WORDS: super::super::Table = &[
     ("http.event.report", "report"),
     ("http.event.verified", "verified"),
     ("http.expiry_before_production", "The expiry date must be after the production date. Correct one of them."),
-    ("http.host", "Requests for \"{host}\" are not answered here. Use http://127.0.0.1 or http://localhost."),
+    ("http.host", "Requests for \"{host}\" are not answered here. Use http://127.0.0.1 or http://localhost; other names of this computer go into api.hosts."),
     ("http.internal", "The agent has a fault of its own. See its log: journalctl -u tamga."),
     ("http.line_busy", "Line {line} has too many requests waiting. Try again in a moment."),
     ("http.line_gone", "The task of line {line} has ended. The agent is restarting, or must be restarted."),

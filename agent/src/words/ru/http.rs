@@ -49,7 +49,7 @@ pub const WORDS: super::super::Table = &[
     ("http.event.report", "отчёт"),
     ("http.event.verified", "проверен"),
     ("http.expiry_before_production", "Срок годности должен быть позже даты производства. Исправьте одну из дат."),
-    ("http.host", "Запросы к «{host}» здесь не принимаются. Используйте http://127.0.0.1 или http://localhost."),
+    ("http.host", "На запросы к «{host}» здесь не отвечают. Используйте http://127.0.0.1 или http://localhost; другие имена этого компьютера укажите в api.hosts."),
     ("http.internal", "Внутренняя ошибка агента. См. журнал: journalctl -u tamga."),
     ("http.line_busy", "У линии {line} слишком много запросов в очереди. Повторите чуть позже."),
     ("http.line_gone", "Задача линии {line} завершилась. Агент перезапускается или требует перезапуска."),
