@@ -221,7 +221,8 @@ mod tests {
                 break;
             }
             turn.tick().await;
-            (line.bump(), writer.bump());
+            line.bump();
+            writer.bump();
             messages.extend(told(&heard));
         }
         assert_eq!(messages[..2], ["READY=1\nSTATUS=here", "WATCHDOG=1"]);
