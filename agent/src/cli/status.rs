@@ -113,7 +113,6 @@ fn open_codes(text: &mut Text, run: &dto::LineRun, missed: bool) {
     if more > 0 {
         text.say("cli.and_more", &[("count", &more.to_string())]);
     }
-    text.line("");
 }
 
 /// The way upstream in a few lines.
