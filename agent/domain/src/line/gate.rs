@@ -203,7 +203,8 @@ impl Line {
             // The gate numbered items faster than it was looked at: nobody judged them, so it rejected them. When they
             // came is not known, so their results could be taken for those of others.
             if self.running() {
-                self.owed = self.owed.saturating_add(tag.number.saturating_sub(seen.number.saturating_add(1)));
+                self.owed =
+                    self.owed.saturating_add(tag.number.saturating_sub(seen.number.saturating_add(1)));
             }
             self.while_away(Tag { number: seen.number, ..tag }, tag.number.saturating_sub(1), wall, out);
         }
