@@ -4,11 +4,15 @@
 
 #[path = "api/commands.rs"]
 mod commands;
+#[path = "api/doctor.rs"]
+mod doctor;
 #[path = "api/door.rs"]
 mod door;
 #[path = "api/paths.rs"]
 mod paths;
 #[path = "api/records.rs"]
 mod records;
+#[path = "api/socket.rs"]
+mod socket;
 #[path = "api/world.rs"]
 mod world;

@@ -61,6 +61,7 @@ fn the_reference_shows_the_defaults() {
         [lines.l1.readers.r1.text]\nconnect = \"10.0.0.6\"\npreset = \"keyence_sr\"\nlatency_ms_min = 20\n\
         [lines.l1.gate.modbus]\naddress = \"10.0.0.7\"\n";
     let short = Config::parse(Path::new("line.toml"), short).unwrap_or_else(|problems| panic!("{problems}"));
+    let short = Config { text: reference.text.clone(), ..short };
     assert_eq!(short, reference);
 }
 
@@ -202,6 +203,20 @@ fn the_api_key_must_be_there_and_secret() {
 }
 
 #[test]
+fn the_socket_lies_in_the_data_folder_and_the_hosts_are_those_of_the_file() {
+    let text = std::fs::read_to_string(root().join("config/line.toml")).unwrap();
+    let config = Config::parse(Path::new("line.toml"), &text).unwrap();
+    assert_eq!(config.api.socket.as_deref(), Some(Path::new("/var/lib/tamga/api.sock")));
+    assert_eq!((config.api.socket_group, config.api.hosts), (None, vec![]));
+    let set = text.replace("# hosts = ", "hosts = ").replace("# socket_group = ", "socket_group = ");
+    let api = Config::parse(Path::new("line.toml"), &set).unwrap().api;
+    assert_eq!(
+        (api.socket_group.as_deref(), &api.hosts[..]),
+        (Some("tamga"), &["line1.plant.local".to_owned()][..])
+    );
+}
+
+#[test]
 fn a_missing_file_says_so() {
     let problems = Config::load(Path::new("/nowhere/tamga.toml")).unwrap_err();
     assert!(
@@ -225,4 +240,65 @@ fn a_rules_folder_replaces_the_built_in_file_of_the_same_name() {
     };
     assert!(config("kvass").is_ok());
     assert!(config("beer").unwrap_err().to_string().contains("no rules for the product group \"beer\""));
+}
+
+/// The line that prints in place without its reader, for a product of `group` in `country`.
+fn without_reader(country: &str, group: &str, rules: Option<&Path>) -> Vec<&'static str> {
+    let text = std::fs::read_to_string(root().join("config/line-print.toml")).unwrap();
+    let (before, rest) = text.split_once("[lines.l2.readers").unwrap();
+    let (_, after) = rest.split_once("\n[lines.l2.gate").unwrap();
+    let text = format!("{before}[lines.l2.gate{after}");
+    let text: String = text
+        .lines()
+        .map(|line| match line.split(" = ").next().unwrap() {
+            "country" => format!("country = \"{country}\"\n"),
+            "group" => format!("group = \"{group}\"\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let rules = rules.map_or(String::new(), |folder| format!("rules = {:?}\n", folder.display().to_string()));
+    let text = text.replace("[agent]\n", &format!("[agent]\n{rules}"));
+    let problems = Config::parse(Path::new("line.toml"), &text).expect_err("a line without a reader");
+    problems.iter().filter(|problem| problem.key == "lines.l2").map(|problem| problem.message).collect()
+}
+
+/// No state system of today takes a report of codes that are merely printed: a report says that the mark is on an
+/// item, which only a reader knows. A group whose rules begin to allow it must be looked at by a person.
+fn no_group_reports_what_is_merely_printed(country: &str) {
+    let rules = parse(&root().join("config/line.toml")).unwrap().rules;
+    let groups = rules.sets.iter().filter(|set| set.country.to_string() == country);
+    let groups: Vec<&str> = groups.map(|set| set.product_group.as_str()).collect();
+    assert!(groups.len() >= 5, "{groups:?}");
+    for group in groups {
+        assert_eq!(
+            without_reader(country, group, None),
+            ["config.needs_reader_by_rules"],
+            "{country} {group}"
+        );
+    }
+}
+
+#[test]
+fn a_line_without_a_reader_is_refused_in_uzbekistan() {
+    no_group_reports_what_is_merely_printed("uz");
+}
+
+#[test]
+fn a_line_without_a_reader_is_refused_in_kazakhstan() {
+    no_group_reports_what_is_merely_printed("kz");
+}
+
+#[test]
+fn a_line_without_a_reader_is_refused_in_russia() {
+    no_group_reports_what_is_merely_printed("ru");
+}
+
+/// Rules of one's own may allow it; then it is the agent that cannot, and `check` says so, not the start.
+#[test]
+fn a_line_without_a_reader_that_the_rules_allow_is_refused_as_not_there_yet() {
+    let folder = folder("printed-allowed");
+    let uz = std::fs::read_to_string(root().join("config/rules/uz.toml")).unwrap();
+    let allowed = uz.replace("printed_report_allowed = false", "printed_report_allowed = true");
+    std::fs::write(folder.join("uz.toml"), allowed).unwrap();
+    assert_eq!(without_reader("uz", "water", Some(&folder)), ["config.needs_reader_yet"]);
 }

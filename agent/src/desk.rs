@@ -4,17 +4,20 @@
 //! through the line's task or the writer. A verification tail never crosses it outwards: what it gives out names
 //! codes by their identity.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tamga_domain::code::Identity;
 use tamga_domain::gs1::Gtin;
 use tamga_domain::ids::{LineNo, RunId};
-use tamga_domain::line::ask::{Ask, Refusal, Reply, Status};
+use tamga_domain::line::ask::{Alarm, Ask, Refusal, Reply, Status};
 use tamga_domain::time::Wall;
 use tamga_drivers::trace::Trace;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::health::Health;
 use crate::store::read::outbox::ReportRow;
+use crate::store::read::people::AuditRow;
 use crate::store::read::pools::PoolLevel;
 use crate::store::read::sheet::{RunLine, RunSheet};
 use crate::store::read::story::CodeStory;
@@ -23,6 +26,9 @@ use crate::store::read::story::CodeStory;
 #[derive(Clone)]
 pub struct Desk {
     pub agent: Agent,
+    pub health: Health,
+    /// The configuration as the daemon read it.
+    pub config: ConfigFile,
     /// In the order of the configuration.
     pub lines: Vec<LineDesk>,
     /// Products that the configuration knows.
@@ -56,6 +62,15 @@ pub struct Agent {
     /// The agent's id, made at installation.
     pub id: String,
     pub started: Wall,
+}
+
+/// The file that the daemon was started with, and what stood in it.
+#[derive(Clone, Debug)]
+pub struct ConfigFile {
+    pub path: PathBuf,
+    pub text: Arc<str>,
+    /// It names no state system.
+    pub offline: bool,
 }
 
 /// A product of the configuration.
@@ -113,7 +128,7 @@ pub struct UpstreamStatus {
     pub clock_ahead_ms: Option<i64>,
 }
 
-/// What the windows ask of the records: read-only queries, and the two writes that belong to no line.
+/// What the windows ask of the records: read-only queries, and the writes that belong to no line.
 ///
 /// The methods block (a query, or a commit by the writer); the windows call them off the async threads. A read
 /// transaction behind them lasts at most a second.
@@ -130,9 +145,15 @@ pub trait Records: Send + Sync {
     fn outbox(&self) -> Result<Vec<ReportRow>, RecordsError>;
     /// What a look at disk, database, clock and data folder finds, the good included.
     fn doctor(&self) -> Result<Vec<Finding>, RecordsError>;
+    /// Raised alarms of the way upstream, oldest first: those of lines are in their status.
+    fn upstream_alarms(&self) -> Result<Vec<Alarm>, RecordsError>;
+    /// Writes down that `who` has seen an alarm of the way upstream; false when no such alarm is raised.
+    fn acknowledge(&self, key: &str, who: String) -> Result<bool, RecordsError>;
     /// Takes at most [`IMPORT_SLICE`] codes of a list into the stock of `roll`. Taking the same slice again
     /// takes nothing twice.
     fn import(&self, slice: &ImportSlice) -> Result<Imported, RecordsError>;
+    /// Commands of people, newest first, at most `limit`; `before` goes on where an earlier answer ended.
+    fn audited(&self, before: Option<i64>, limit: u32) -> Result<Vec<AuditRow>, RecordsError>;
     /// Writes down a command of a person and what came of it.
     fn audit(&self, entry: AuditEntry) -> Result<(), RecordsError>;
 }
@@ -159,6 +180,8 @@ pub struct Story {
     pub code: CodeStory,
     /// The line of its run.
     pub line: Option<LineNo>,
+    /// Its run was closed and signed off: nothing can be declared of it at the line any more.
+    pub run_is_closed: bool,
     /// Whether the tail of the scan is the code's tail, where the scan had one.
     pub tail_agrees: Option<bool>,
 }

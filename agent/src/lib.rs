@@ -2,6 +2,7 @@
 //!
 //! Layers, in reading order; a module uses only what stands before it here.
 //! - [`clock`]: the only place that reads clocks
+//! - [`health`]: heartbeats, and what the service manager is told of them
 //! - [`words`]: every text a person sees, by key
 //! - [`disk`]: how much room there is
 //! - [`config`]: raw shapes, all problems at once, then values that are valid
@@ -24,6 +25,7 @@ pub mod config;
 pub mod desk;
 pub mod devices;
 pub mod disk;
+pub mod health;
 pub mod line;
 pub mod plan;
 pub mod records;

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock;
 use crate::desk::Asked;
+use crate::health::Beat;
 use crate::store::writer::{Answers, Port, Told, WriterError};
 
 /// Inputs taken into one turn. More wait in their channels; devices wait with them.
@@ -54,6 +55,8 @@ pub struct Wires {
     pub pooled: watch::Receiver<BTreeMap<Gtin, u64>>,
     /// True when the daemon goes down.
     pub stop: watch::Receiver<bool>,
+    /// Bumped each turn, of which there are ten a second at least.
+    pub beat: Beat,
 }
 
 /// Why a line's task ended.
@@ -74,6 +77,7 @@ pub async fn run(mut line: Line, mut wires: Wires) -> End {
     line.flush(clock::now(), &mut out);
     shell.carry_out(&mut out, &mut line, &mut wires).await;
     loop {
+        wires.beat.bump();
         let first = tokio::select! {
             biased;
             Some(told) = wires.answers.next() => shell.told(told),

@@ -1,4 +1,4 @@
-//! [`Records`] over the store: queries on connections that cannot write, and the two writes of the windows.
+//! [`Records`] over the store: queries on connections that cannot write, and the writes of the windows.
 //!
 //! It is called on threads that may block. It parses scans and lists by the rules of the country, never by guess: what
 //! fits no layout is no code. A tail is compared here and goes no further.
@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tamga_domain::code::{Code, Identity, Tail};
 use tamga_domain::ids::{RunId, TxnId};
 use tamga_domain::layout::Layout;
-use tamga_domain::line::ask::Refusal;
-use tamga_domain::record::{Answer, Known, Record, Txn};
+use tamga_domain::line::ask::{Alarm, Refusal};
+use tamga_domain::record::{Answer, Known, Record, RunState, Txn};
 use tamga_domain::rules::{Country, ProductGroup, Rules};
 use time::OffsetDateTime;
 use tokio::runtime;
@@ -24,6 +24,7 @@ use crate::desk::{
 use crate::disk;
 use crate::store::error::StoreError;
 use crate::store::read::outbox::ReportRow;
+use crate::store::read::people::{AlarmRow, AuditRow};
 use crate::store::read::pools::PoolLevel;
 use crate::store::read::sheet::{RunLine, RunSheet};
 use crate::store::read::{Reader, View};
@@ -126,18 +127,20 @@ impl Records for StoreRecords {
         for (identity, tail) in candidates {
             let found = self.look(|view| {
                 let Some(code) = view.story(&identity)? else { return Ok(None) };
-                let line = match &code.issued {
-                    Some(issued) => line_of(view, issued.run)?,
+                let run = match &code.issued {
+                    Some(issued) => run_of(view, issued.run)?,
                     None => None,
                 };
-                Ok(Some((code, line)))
+                Ok(Some((code, run)))
             })?;
-            let Some((code, line)) = found else { continue };
+            let Some((code, run)) = found else { continue };
             let tail_agrees = match tail {
                 Some(tail) => self.tail_of(&identity)?.map(|own| own == tail.as_bytes()),
                 None => None,
             };
-            return Ok(Some(Story { code, line, tail_agrees }));
+            let line = run.as_ref().map(|run| run.line);
+            let run_is_closed = run.is_some_and(|run| run.state == RunState::Closed);
+            return Ok(Some(Story { code, line, run_is_closed, tail_agrees }));
         }
         Ok(None)
     }
@@ -159,8 +162,7 @@ impl Records for StoreRecords {
     }
 
     fn doctor(&self) -> Result<Vec<Finding>, RecordsError> {
-        let (totals, outbox, alarms) =
-            self.look(|view| Ok((view.block_totals()?, view.outbox()?, view.alarms_open()?)))?;
+        let (totals, outbox) = self.look(|view| Ok((view.block_totals()?, view.outbox()?)))?;
         let mut findings = Vec::new();
         let mut found = |level, key: &str, args: &[(&str, u64)]| {
             let args = args.iter().map(|(name, n)| ((*name).to_owned(), n.to_string())).collect();
@@ -181,10 +183,26 @@ impl Records for StoreRecords {
         if outbox.held > 0 {
             found(Level::Watch, "http.doctor_held", &[("count", outbox.held)]);
         }
-        if !alarms.is_empty() {
-            found(Level::Watch, "http.doctor_alarms", &[("count", alarms.len() as u64)]);
-        }
         Ok(findings)
+    }
+
+    fn upstream_alarms(&self) -> Result<Vec<Alarm>, RecordsError> {
+        let rows = self.look(|view| view.alarms_open())?.into_iter().filter(|row| row.line.is_none());
+        let alarm = |row: AlarmRow| Alarm {
+            key: row.key,
+            detail: row.detail,
+            since: row.raised_at,
+            acknowledged: row.acknowledged.is_some(),
+        };
+        Ok(rows.map(alarm).collect())
+    }
+
+    fn acknowledge(&self, key: &str, who: String) -> Result<bool, RecordsError> {
+        if !self.upstream_alarms()?.iter().any(|alarm| alarm.key == key) {
+            return Ok(false);
+        }
+        self.commit(Record::AlarmAcknowledged { line: None, key: key.to_owned(), who, at: clock::wall() })?;
+        Ok(true)
     }
 
     fn import(&self, slice: &ImportSlice) -> Result<Imported, RecordsError> {
@@ -226,15 +244,19 @@ impl Records for StoreRecords {
         Ok(imported)
     }
 
+    fn audited(&self, before: Option<i64>, limit: u32) -> Result<Vec<AuditRow>, RecordsError> {
+        self.look(|view| view.audit(before, limit))
+    }
+
     fn audit(&self, entry: AuditEntry) -> Result<(), RecordsError> {
         let AuditEntry { who, from, command, outcome } = entry;
         self.commit(Record::Audit { who, from, command, outcome, at: clock::wall() }).map(drop)
     }
 }
 
-fn line_of(view: &View<'_>, run: RunId) -> Result<Option<tamga_domain::ids::LineNo>, StoreError> {
+fn run_of(view: &View<'_>, run: RunId) -> Result<Option<RunLine>, StoreError> {
     let newest = view.runs(Some(RunId(run.0.saturating_add(1))), 1)?;
-    Ok(newest.first().filter(|found| found.run == run).map(|found| found.line))
+    Ok(newest.into_iter().find(|found| found.run == run))
 }
 
 fn failed(error: StoreError) -> RecordsError {

@@ -19,8 +19,9 @@ use tokio::task::JoinSet;
 use crate::books::StoreBooks;
 use crate::clock;
 use crate::config::{self, Config};
-use crate::desk::{Agent, Asked, Desk, LineDesk, Product, UpstreamStatus, Who};
+use crate::desk::{Agent, Asked, ConfigFile, Desk, LineDesk, Product, UpstreamStatus, Who};
 use crate::devices::{self, DeviceError};
+use crate::health::{self, Beat, Health, Manager};
 use crate::line::{End, Wires};
 use crate::plan;
 use crate::records::StoreRecords;
@@ -29,6 +30,7 @@ use crate::store::error::StoreError;
 use crate::store::read::Reader;
 use crate::store::writer::{self, Handle, WriterError};
 use crate::upstream::{self, UpstreamError};
+use crate::web::socket::{Socket, SocketError};
 use crate::web::token::{Token, TokenError};
 use crate::web::{self, Door};
 
@@ -63,6 +65,8 @@ pub enum StartError {
     Device(#[from] DeviceError),
     #[error("the token of the API cannot be made or read")]
     Token(#[from] TokenError),
+    #[error("the API's socket cannot be served")]
+    Socket(#[from] SocketError),
     #[error("the API cannot listen on {address}")]
     Listen { address: SocketAddr, source: std::io::Error },
     #[error("line {line}: {why}")]
@@ -89,11 +93,12 @@ pub struct Daemon {
     devices: JoinSet<String>,
     windows: JoinSet<()>,
     desks: Vec<LineDesk>,
+    manager: Option<Arc<Manager>>,
     writer: Option<std::thread::JoinHandle<()>>,
 }
 
-/// Starts everything that a configuration names.
-pub async fn start(config: Config) -> Result<Daemon, StartError> {
+/// Starts everything that a configuration names. `manager` is told when all turns, and that it still does.
+pub async fn start(config: Config, manager: Option<Arc<Manager>>) -> Result<Daemon, StartError> {
     let data = config.agent.data.clone();
     let refused = |source| StartError::Store { data: data.clone(), source };
     let mut store = Store::open(&data, &new_agent_id()).map_err(refused)?;
@@ -113,27 +118,40 @@ pub async fn start(config: Config) -> Result<Daemon, StartError> {
         devices: JoinSet::new(),
         desks: Vec::new(),
         traces: Vec::new(),
+        watched: Vec::new(),
     };
     for (no, one) in numbers.into_iter().zip(&config.lines) {
         wiring.line(no, one).await?;
     }
-    let Wiring { lines, devices, desks, traces, .. } = wiring;
+    let Wiring { lines, devices, desks, traces, mut watched, .. } = wiring;
+    let beat = Beat::default();
+    watched.push(("writer".to_owned(), beat.clone()));
+    let health = Health::new(watched, manager.as_ref().and_then(|m| m.watchdog));
     let mut windows = JoinSet::new();
     windows.spawn(watch_levels(data.clone(), levels, stopped.clone()));
+    windows.spawn(beat_of_writer(handle.clone(), beat, health.pulse(), stopped.clone()));
     let upstream = start_upstream(&config, &agent, &handle, &layouts, &stopped, &mut windows);
     let runtime = tokio::runtime::Handle::current();
     let records = StoreRecords::new(&config, handle, runtime);
     let desk = Desk {
         agent: Agent { id: agent, started: clock::wall() },
+        health: health.clone(),
+        config: ConfigFile {
+            path: config.file.clone(),
+            text: config.text.as_str().into(),
+            offline: config.upstream.is_none(),
+        },
         lines: desks.clone(),
         products: products(&config),
         devices: traces,
         upstream,
         records: Arc::new(records),
     };
-    let api = open_door(&config, desk, stopped, &mut windows).await?;
+    let api = open_door(&config, desk, stopped.clone(), &mut windows).await?;
+    let told = health::watch(health, manager.clone(), format!("{} lines, API on {api}", desks.len()));
+    windows.spawn(until_stopped(told, stopped));
     tracing::info!(%api, lines = desks.len(), "ready");
-    Ok(Daemon { api, stop, lines, devices, windows, desks, writer: Some(thread) })
+    Ok(Daemon { api, stop, lines, devices, windows, desks, manager, writer: Some(thread) })
 }
 
 impl Daemon {
@@ -159,6 +177,7 @@ impl Daemon {
     /// lines, devices, windows and the writer end. What is in doubt then is in doubt after a crash too: the next
     /// start takes it up.
     pub async fn stop(mut self) {
+        self.manager.iter().for_each(|manager| manager.tell("STOPPING=1"));
         for desk in &self.desks {
             stop_line(desk).await;
         }
@@ -199,6 +218,8 @@ struct Wiring<'a> {
     devices: JoinSet<String>,
     desks: Vec<LineDesk>,
     traces: Vec<(String, tamga_drivers::trace::Trace)>,
+    /// What the lines cannot do without, each with its heartbeat.
+    watched: Vec<(String, Beat)>,
 }
 
 impl Wiring<'_> {
@@ -216,6 +237,7 @@ impl Wiring<'_> {
         // People may look before the line's first turn: what was recovered is shown from the beginning.
         let (status, seen) = watch::channel(Arc::new(core.status()));
         let (port, answers) = self.writer.port();
+        let beat = Beat::default();
         let wires = Wires {
             events,
             asked,
@@ -227,7 +249,9 @@ impl Wiring<'_> {
             status,
             pooled: self.pooled.clone(),
             stop: self.stopped.clone(),
+            beat: beat.clone(),
         };
+        self.watched.push((format!("line {}", one.name), beat));
         let name = one.name.clone();
         self.lines.spawn(async move { (name, crate::line::run(core, wires).await) });
         let (name, kind) = (one.name.clone(), one.kind.key());
@@ -279,6 +303,27 @@ fn products(config: &Config) -> Vec<Product> {
         name: p.name.clone(),
     };
     config.products.iter().map(product).collect()
+}
+
+/// Beats for the writer's thread as long as it answers. A writer that has ended ends the lines, and they the process.
+async fn beat_of_writer(writer: Handle, beat: Beat, every: Duration, stopped: watch::Receiver<bool>) {
+    let mut every = tokio::time::interval(every);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let beats = async {
+        while writer.turns().await.is_ok() {
+            beat.bump();
+            every.tick().await;
+        }
+    };
+    until_stopped(beats, stopped).await;
+}
+
+async fn until_stopped(work: impl Future<Output = ()>, mut stopped: watch::Receiver<bool>) {
+    tokio::select! {
+        biased;
+        _ = stopped.wait_for(|s| *s) => {}
+        () = work => {}
+    }
 }
 
 /// Reads the levels of the pools for the lines; a look that fails is told and tried again.
@@ -358,6 +403,11 @@ async fn open_door(
 ) -> Result<SocketAddr, StartError> {
     let token = Token::load_or_make(&config.agent.data)?;
     let address = config.api.listen;
+    let socket = match &config.api.socket {
+        Some(path) => Some(Socket::bind(path, config.api.socket_group.as_deref())?),
+        None => None,
+    };
+    let hosts = config.api.hosts.clone();
     let listener = TcpListener::bind(address).await;
     let listener = listener.map_err(|source| StartError::Listen { address, source })?;
     let api = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
@@ -366,7 +416,7 @@ async fn open_door(
             // A sender that is gone means the same.
             drop(stopped.wait_for(|s| *s).await);
         };
-        let door = Door { listener, token, hosts: Vec::new() };
+        let door = Door { listener, socket, token, hosts };
         if let Err(e) = web::serve(desk, door, stop).await {
             tracing::error!(error = %e, "the API ended");
         }
@@ -382,7 +432,7 @@ pub fn serve(config: &Path) -> Result<(), Box<dyn Error>> {
     let config = Config::load(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut daemon = start(config).await?;
+        let mut daemon = start(config, Manager::of_environment().map(Arc::new)).await?;
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         tokio::select! {
             biased;

@@ -64,6 +64,57 @@ fn a_code_is_shown_from_an_argument_and_from_a_scanner() {
 }
 
 #[test]
+fn nothing_is_declared_at_the_line_of_a_run_that_is_signed_off() {
+    let world = World::new();
+    *world.records.run_is_closed.lock().unwrap() = true;
+    let declared = world.tamga(&["codes", "declare", KNOWN, "scrapped"], b"");
+    check(&declared, 1, &[]);
+    assert!(String::from_utf8_lossy(&declared.stderr).contains("Run 1 is closed"), "{declared:?}");
+    assert!(world.asked.lock().unwrap().is_empty());
+}
+
+#[test]
+fn codes_that_a_person_must_look_at_are_named_where_the_line_stands() {
+    use tamga_domain::ids::Tag;
+    use tamga_domain::record::RunState;
+    let world = World::new();
+    world.start();
+    let set = |state| {
+        let mut now = tamga_domain::line::ask::Status::clone(&world.status.borrow());
+        let run = now.run.as_mut().unwrap();
+        run.state = state;
+        run.pass_unknown = vec![(crate::world::identity(b"lost1"), Tag { boot: 1, number: 9 })];
+        world.status.send_replace(std::sync::Arc::new(now));
+    };
+    set(RunState::Running);
+    let text = world.tamga(&["status"], b"");
+    check(&text, 0, &["Pass unknown"]);
+    assert!(!String::from_utf8_lossy(&text.stdout).contains("(21)lost1"), "items on their way are not named");
+    set(RunState::Stopped);
+    check(&world.tamga(&["status"], b""), 0, &["(21)lost1", "Pass unknown, 1/9"]);
+}
+
+#[test]
+fn the_audit_is_read_newest_first() {
+    let world = World::new();
+    check(&world.tamga(&["audit"], b""), 0, &["Nobody has asked"]);
+    world.tamga(&["--who", "Olim", "test", "print", "line1"], b"");
+    world.tamga(&["--who", "Anna", "run", "stop", "line1"], b"");
+    check(&world.tamga(&["audit"], b""), 0, &["Olim", "Anna", "409 no_run", "/test-print"]);
+    let newest = json(&world.tamga(&["--json", "audit", "--limit", "1"], b""));
+    assert_eq!((&newest[0]["who"], &newest[0]["from"]), (&"Anna".into(), &"local".into()));
+    let older = json(&world.tamga(&["--json", "audit", "--before", "2"], b""));
+    assert_eq!((older.as_array().unwrap().len(), &older[0]["who"]), (1, &"Olim".into()));
+}
+
+#[test]
+fn pool_and_outbox_are_on_one_page() {
+    let world = World::new();
+    check(&world.tamga(&["upstream"], b""), 0, &["Still 0.5", "1200", "being processed"]);
+    check(&world.tamga(&["--lang", "ru", "upstream"], b""), 0, &["обрабатывается"]);
+}
+
+#[test]
 fn a_list_is_imported_and_its_refusals_are_named() {
     let world = World::new();
     let list = world.folder.join("roll.txt");

@@ -8,18 +8,21 @@ use std::sync::{Arc, Mutex};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 use tamga::desk::*;
+use tamga::health::{Beat, Health};
 use tamga::store::read::outbox::ReportRow;
+use tamga::store::read::people::AuditRow;
 use tamga::store::read::pools::{BlockBalance, Counts, PoolLevel};
 use tamga::store::read::sheet::{RunCodes, RunItems, RunLine, RunSheet};
 use tamga::store::read::story::{CodeStory, IssuedFacts, Received};
+use tamga::web::socket::Socket;
 use tamga::web::token::{FILE, Token};
 use tamga::web::{self, Door};
 use tamga_domain::code::{Identity, Serial};
 use tamga_domain::gs1::Gtin;
-use tamga_domain::ids::{BlockNo, IssueNo, LineNo, OrderNo, PrinterNo, RunId, Tag};
+use tamga_domain::ids::{BlockNo, IssueNo, LineNo, OrderNo, PrinterNo, ReportNo, RunId, Tag};
 use tamga_domain::lifecycle::{SpoilReason, State, Whereabouts};
 use tamga_domain::line::ask::{Alarm, Ask, DeviceStatus, Refusal, Reply, RunStatus, Status};
-use tamga_domain::record::{JobOutcome, RunPlan, RunState};
+use tamga_domain::record::{JobOutcome, PackageKind, ReportKind, ReportState, RunPlan, RunState};
 use tamga_domain::time::Wall;
 use tamga_drivers::trace::Trace;
 use tokio::runtime::Runtime;
@@ -41,10 +44,18 @@ pub struct World {
     pub asked: Arc<Mutex<Vec<String>>>,
     /// The wire of printer `p1`.
     pub trace: Trace,
+    /// What the line shows, to be changed.
+    pub status: Arc<watch::Sender<Arc<Status>>>,
+    pub upstream: watch::Sender<UpstreamStatus>,
 }
 
 impl World {
     pub fn new() -> World {
+        World::of_group(None)
+    }
+
+    /// A world whose socket lets in the members of a group.
+    pub fn of_group(group: Option<u32>) -> World {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime =
@@ -55,22 +66,37 @@ impl World {
         let token = Token::load_or_make(&folder).unwrap();
         let records = Arc::new(Memory::default());
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let line = line(&runtime, asked.clone());
+        let (line, status) = line(&runtime, asked.clone());
+        let answered = UpstreamStatus { last_answer_ms: Some(1), ..Default::default() };
+        let (upstream, seen) = watch::channel(answered);
         let trace = Trace::of_symbols();
+        let beat = Beat::default();
+        beat.bump();
+        std::fs::write(folder.join("started.toml"), "as it was").unwrap();
         let desk = Desk {
             agent: Agent { id: "a1".into(), started: Wall(0) },
+            health: Health::new(vec![("line line1".into(), beat)], None),
+            config: ConfigFile {
+                path: folder.join("started.toml"),
+                text: "as it was".into(),
+                offline: false,
+            },
             lines: vec![line],
             products: vec![Product { gtin: gtin(), group: "water".into(), name: "Still 0.5".into() }],
             devices: vec![("p1".into(), trace.clone())],
-            upstream: watch::channel(UpstreamStatus { last_answer_ms: Some(1), ..Default::default() }).1,
+            upstream: seen,
             records: records.clone(),
         };
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let door = Door { listener, token: token.clone(), hosts: vec!["line3.plant".into()] };
+        let group = group.map(|group| group.to_string());
+        let socket =
+            runtime.block_on(async { Socket::bind(&folder.join("api.sock"), group.as_deref()) }).unwrap();
+        let hosts = vec!["line3.plant".into()];
+        let door = Door { listener, socket: Some(socket), token: token.clone(), hosts };
         runtime.spawn(web::serve(desk, door, std::future::pending()));
         let client = Client::builder().no_proxy().build().unwrap();
-        World { runtime, base, folder, token, client, records, asked, trace }
+        World { runtime, base, folder, token, client, records, asked, trace, status, upstream }
     }
 
     /// A request as a caller who is let in.
@@ -132,12 +158,12 @@ pub fn gtin() -> Gtin {
     Gtin::parse(GTIN.as_bytes()).unwrap()
 }
 
-fn identity(serial: &[u8]) -> Identity {
+pub fn identity(serial: &[u8]) -> Identity {
     Identity { gtin: gtin(), serial: Serial::new(serial).unwrap() }
 }
 
 /// A line that does what it is asked, one run at a time, and closes at once when all is clear.
-fn line(runtime: &Runtime, asked: Arc<Mutex<Vec<String>>>) -> LineDesk {
+fn line(runtime: &Runtime, asked: Arc<Mutex<Vec<String>>>) -> (LineDesk, Arc<watch::Sender<Arc<Status>>>) {
     let (ask, mut asks) = mpsc::channel::<Asked>(8);
     let alarm = Alarm { key: "pool_low".into(), detail: "7".into(), since: Wall(0), acknowledged: false };
     let device = |name: &str, kind| DeviceStatus { name: name.into(), kind, connected: true, faults: vec![] };
@@ -147,6 +173,8 @@ fn line(runtime: &Runtime, asked: Arc<Mutex<Vec<String>>>) -> LineDesk {
         ..Status::default()
     };
     let (show, status) = watch::channel(Arc::new(first));
+    let show = Arc::new(show);
+    let given = show.clone();
     runtime.spawn(async move {
         while let Some(Asked { ask, who, reply }) = asks.recv().await {
             asked.lock().unwrap().push(format!("{} ({}): {ask:?}", who.name, who.from));
@@ -156,7 +184,7 @@ fn line(runtime: &Runtime, asked: Arc<Mutex<Vec<String>>>) -> LineDesk {
             let _ = reply.send(answer);
         }
     });
-    LineDesk { no: LineNo(0), name: "line1".into(), kind: "print-and-apply", ask, status }
+    (LineDesk { no: LineNo(0), name: "line1".into(), kind: "print-and-apply", ask, status }, given)
 }
 
 fn answer(status: &mut Status, ask: Ask) -> Result<Reply, Refusal> {
@@ -201,6 +229,8 @@ fn run_status(plan: RunPlan) -> RunStatus {
 pub struct Memory {
     pub audit: Mutex<Vec<AuditEntry>>,
     pub imported: Mutex<Vec<(u64, Vec<u8>)>>,
+    pub alarms: Mutex<Vec<Alarm>>,
+    pub run_is_closed: Mutex<bool>,
     /// Makes the sheet's items disagree.
     pub unbalanced: Mutex<bool>,
 }
@@ -284,6 +314,7 @@ impl Records for Memory {
         Ok(scan.windows(4).any(|w| w == b"A7bQ").then(|| Story {
             code: story(),
             line: Some(LineNo(0)),
+            run_is_closed: *self.run_is_closed.lock().unwrap(),
             tail_agrees: scan.contains(&0x1d).then(|| scan.ends_with(TAIL.as_bytes())),
         }))
     }
@@ -307,13 +338,43 @@ impl Records for Memory {
         Ok((run == RunId(1)).then(|| sheet(triggers)))
     }
     fn pool(&self) -> Result<Vec<PoolLevel>, RecordsError> {
-        Ok(vec![])
+        let level = PoolLevel {
+            gtin: gtin(),
+            group: "water".into(),
+            kind: PackageKind::Unit,
+            pooled: 1200,
+            on_order: 0,
+            soonest_expiry: None,
+        };
+        Ok(vec![level])
     }
     fn outbox(&self) -> Result<Vec<ReportRow>, RecordsError> {
-        Ok(vec![])
+        let report = ReportRow {
+            report: ReportNo(2),
+            run: RunId(1),
+            kind: ReportKind::Application,
+            state: ReportState::Processing { upstream_id: "u".into() },
+            why: String::new(),
+            upstream_id: Some("u".into()),
+            replaces: None,
+            drafted_at: Wall(0),
+            changed_at: Wall(0),
+            attempts: 1,
+            passes: 3,
+            ranges: vec![],
+        };
+        Ok(vec![report])
     }
     fn doctor(&self) -> Result<Vec<Finding>, RecordsError> {
         Ok(vec![])
+    }
+    fn upstream_alarms(&self) -> Result<Vec<Alarm>, RecordsError> {
+        Ok(self.alarms.lock().unwrap().clone())
+    }
+    fn acknowledge(&self, key: &str, _: String) -> Result<bool, RecordsError> {
+        let mut alarms = self.alarms.lock().unwrap();
+        let found = alarms.iter_mut().find(|alarm| alarm.key == key);
+        Ok(found.map(|alarm| alarm.acknowledged = true).is_some())
     }
     fn import(&self, slice: &ImportSlice) -> Result<Imported, RecordsError> {
         assert!(slice.codes.len() <= IMPORT_SLICE);
@@ -329,6 +390,20 @@ impl Records for Memory {
             }
         }
         Ok(answer)
+    }
+    fn audited(&self, before: Option<i64>, limit: u32) -> Result<Vec<AuditRow>, RecordsError> {
+        let row = |(id, e): (i64, &AuditEntry)| AuditRow {
+            id,
+            who: e.who.clone(),
+            from: e.from.clone(),
+            command: e.command.clone(),
+            outcome: e.outcome.clone(),
+            at: Wall(0),
+        };
+        let audit = self.audit.lock().unwrap();
+        let mut rows: Vec<AuditRow> = (1..).zip(audit.iter()).map(row).collect();
+        rows.reverse();
+        Ok(rows.into_iter().filter(|row| before.is_none_or(|b| row.id < b)).take(limit as usize).collect())
     }
     fn audit(&self, entry: AuditEntry) -> Result<(), RecordsError> {
         self.audit.lock().unwrap().push(entry);

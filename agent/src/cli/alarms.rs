@@ -48,27 +48,41 @@ pub async fn run(daemon: &Daemon, show: Show, command: Alarms) -> Result<(), Fai
         }
         for alarm in &alarms {
             let mark = if alarm.acknowledged { " " } else { "!" };
-            let key = &alarm.key;
-            text.line(&format!("{mark} {}  {}  {}  [{key}]", short(&alarm.since), alarm.line, alarm.text));
+            let of = alarm.line.clone().unwrap_or_else(|| text.word("cli.upstream"));
+            text.line(&format!(
+                "{mark} {}  {of}  {}  [{}]",
+                short(&alarm.since),
+                alarm.text,
+                name(&alarm.key)
+            ));
         }
     });
     let seen = alarms.iter().all(|alarm| alarm.acknowledged);
     if seen { Ok(()) } else { Err(Failed::quietly(Exit::Refused)) }
 }
 
+/// An alarm's key as people are shown and type it.
+pub fn name(key: &str) -> &str {
+    key.strip_prefix("alarm.").unwrap_or(key)
+}
+
 async fn acknowledge(daemon: &Daemon, show: Show, alarms: &[dto::Alarm], ack: Ack) -> Result<(), Failed> {
-    let of_key: Vec<&str> = alarms.iter().filter(|a| a.key == ack.key).map(|a| a.line.as_str()).collect();
-    let line = match (ack.line, of_key.as_slice()) {
-        (Some(line), _) => line,
-        (None, [only]) => (*only).to_owned(),
-        (None, []) => return Err(Failed::new(Exit::NotFound, "http.no_alarm").with("key", ack.key)),
-        (None, several) => {
-            let lines = several.join(", ");
-            return Err(Failed::new(Exit::Usage, "cli.which_line").with("lines", lines));
+    let of_key = alarms.iter().filter(|alarm| name(&alarm.key) == name(&ack.key));
+    let of_line = |alarm: &&dto::Alarm| ack.line.is_none() || alarm.line == ack.line;
+    let found: Vec<&dto::Alarm> = of_key.filter(of_line).collect();
+    let alarm = match found.as_slice() {
+        [only] => *only,
+        [] => return Err(Failed::new(Exit::NotFound, "http.no_alarm").with("key", ack.key)),
+        several => {
+            let lines: Vec<&str> = several.iter().filter_map(|alarm| alarm.line.as_deref()).collect();
+            return Err(Failed::new(Exit::Usage, "cli.which_line").with("lines", lines.join(", ")));
         }
     };
-    let body = asks::Acknowledge { line, key: ack.key };
+    let body = asks::Acknowledge { line: alarm.line.clone(), key: alarm.key.clone() };
     let done: dto::Done = daemon.post("/api/v1/alarms/acknowledge", &body).await?;
-    show.print(&done, |text| text.say("cli.acknowledged", &[("key", &body.key), ("line", &body.line)]));
+    show.print(&done, |text| {
+        let of = body.line.clone().unwrap_or_else(|| text.word("cli.upstream"));
+        text.say("cli.acknowledged", &[("key", name(&body.key)), ("line", &of)]);
+    });
     Ok(())
 }

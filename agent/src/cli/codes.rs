@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::daemon::Daemon;
 use super::exit::Exit;
 use super::out::{Show, Text, short};
-use super::{Failed, import};
+use super::{Failed, import, status};
 use crate::web::scan::{SCAN_BYTES_MAX, spelled, to_base64};
 use crate::web::{asks, dto};
 
@@ -115,9 +115,10 @@ fn tell(text: &mut Text, story: &dto::Story) {
         Some(false) => text.word("cli.tail_differs"),
         None => String::new(),
     };
+    let state = |r: &dto::StoryReport| text.word(&status::report_key(&r.state));
     let report = |r: &dto::StoryReport| match &r.unresolved {
-        Some(why) => format!("#{} {}: {why}", r.report, r.state),
-        None => format!("#{} {}", r.report, r.state),
+        Some(why) => format!("#{} {}: {why}", r.report, state(r)),
+        None => format!("#{} {}", r.report, state(r)),
     };
     let reports: Vec<String> = story.reports.iter().map(report).collect();
     text.fields(&[

@@ -1,6 +1,8 @@
-//! The command line's way to the daemon: the HTTP API on loopback, with the token of the data folder.
+//! The command line's way to the daemon: its HTTP API on the Unix socket where one answers, where the kernel says who
+//! asks; otherwise on loopback, with the token of the data folder.
 
-use std::path::Path;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT_LANGUAGE, AUTHORIZATION, HeaderValue};
@@ -10,46 +12,68 @@ use serde::de::DeserializeOwned;
 
 use super::exit::Exit;
 use super::{Failed, Globals};
+use crate::config::Config;
 use crate::config::agent::Api;
-use crate::config::{self, Config};
+use crate::config::problem::Problems;
 use crate::web::door::WHO;
 use crate::web::dto;
-use crate::web::token::Token;
-use crate::words::{self, Language};
+use crate::web::socket::user_name;
+use crate::web::token::{Token, TokenError};
+use crate::words::Language;
 
 /// The daemon answers within the line's own time-out; an import has no end known in advance.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(15);
 const CONNECT_WAIT_MAX: Duration = Duration::from_secs(2);
 
+/// What `--api` begins with for a socket.
+const UNIX: &str = "unix:";
+
 pub struct Daemon {
     client: Client,
     base: String,
-    bearer: String,
+    /// As people are told where it was asked.
+    address: String,
+    /// None where it cannot be read and the socket may do without.
+    bearer: Option<String>,
     who: String,
     language: Language,
+}
+
+/// Where the daemon is, before anything is sent.
+enum Way {
+    Socket(PathBuf),
+    Loopback(String),
 }
 
 impl Daemon {
     /// From the configuration file, or from `--api` and `--token-file` where both are given.
     pub fn find(globals: &Globals) -> Result<Daemon, Failed> {
-        let (base, token_file) = match (&globals.api, &globals.token_file) {
-            (Some(api), Some(file)) => (api.clone(), file.clone()),
+        let (way, token_file) = match (&globals.api, &globals.token_file) {
+            (Some(api), Some(file)) => (way_of(api), file.clone()),
+            (Some(api), None) if api.starts_with(UNIX) => (way_of(api), PathBuf::new()),
             (api, file) => {
-                let found = door(&globals.config, globals.lang())?;
-                let base = api.clone().unwrap_or_else(|| format!("http://{}", found.listen));
-                (base, file.clone().unwrap_or(found.token_file))
+                let config = api_of(globals)?;
+                let file = file.clone().unwrap_or_else(|| config.token_file.clone());
+                (api.as_deref().map_or_else(|| nearest_way(&config), way_of), file)
             }
         };
-        let token = Token::load(&token_file).map_err(|error| {
-            let why = crate::web::text::chain(&error);
-            let path = token_file.display();
-            Failed::new(Exit::NotAuthorised, "cli.no_token").with("path", path).with("why", why)
-        })?;
-        let client = Client::builder().no_proxy().connect_timeout(CONNECT_WAIT_MAX).build();
+        let token = Token::load(&token_file).map(|token| token.bearer());
+        let client = Client::builder().no_proxy().connect_timeout(CONNECT_WAIT_MAX);
+        let (client, base, address, bearer) = match way {
+            Way::Socket(path) => {
+                let address = path.display().to_string();
+                (client.unix_socket(path), "http://localhost".to_owned(), address, token.ok())
+            }
+            Way::Loopback(base) => {
+                let token = token.map_err(|error| no_token(globals, &token_file, &base, &error))?;
+                (client, base.clone(), base, Some(token))
+            }
+        };
         Ok(Daemon {
-            client: client.map_err(|error| Failed::internal(&error))?,
-            base: base.trim_end_matches('/').to_owned(),
-            bearer: token.bearer(),
+            client: client.build().map_err(|error| Failed::internal(&error))?,
+            base,
+            address,
+            bearer,
             who: globals.who.clone().unwrap_or_else(unix_user),
             language: globals.lang(),
         })
@@ -83,18 +107,20 @@ impl Daemon {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Response, Failed> {
-        let bearer = HeaderValue::from_str(&self.bearer).map_err(|error| Failed::internal(&error))?;
+        let bearer = self.bearer.as_deref().map(HeaderValue::from_str).transpose();
+        let bearer = bearer.map_err(|error| Failed::internal(&error))?;
         let who = HeaderValue::from_bytes(self.who.as_bytes()).map_err(|error| Failed::internal(&error))?;
-        let request = request
-            .header(AUTHORIZATION, bearer)
-            .header(ACCEPT_LANGUAGE, self.language.tag())
-            .header(WHO, who);
+        let request = request.header(ACCEPT_LANGUAGE, self.language.tag()).header(WHO, who);
+        let request = match bearer {
+            Some(bearer) => request.header(AUTHORIZATION, bearer),
+            None => request,
+        };
         request.send().await.map_err(|error| {
             if error.is_connect() || error.is_timeout() {
-                return Failed::new(Exit::NoDaemon, "cli.no_daemon").with("address", &self.base);
+                return Failed::new(Exit::NoDaemon, "cli.no_daemon").with("address", &self.address);
             }
             let why = crate::web::text::chain(&error);
-            Failed::new(Exit::NoDaemon, "cli.broken_off").with("address", &self.base).with("why", why)
+            Failed::new(Exit::NoDaemon, "cli.broken_off").with("address", &self.address).with("why", why)
         })
     }
 
@@ -104,7 +130,7 @@ impl Daemon {
         }
         response.json().await.map_err(|error| {
             let why = crate::web::text::chain(&error);
-            Failed::new(Exit::Internal, "cli.strange_answer").with("address", &self.base).with("why", why)
+            Failed::new(Exit::Internal, "cli.strange_answer").with("address", &self.address).with("why", why)
         })
     }
 
@@ -113,31 +139,55 @@ impl Daemon {
         match response.json::<dto::Failure>().await {
             Ok(failure) => Failed::told(Exit::of_status(status), failure),
             Err(_) => Failed::new(Exit::of_status(status), "cli.strange_answer")
-                .with("address", &self.base)
+                .with("address", &self.address)
                 .with("why", status),
         }
     }
 }
 
-/// Where the daemon answers. Of a configuration that is wrong by now only that is taken, and the user is told so: the
-/// daemon runs with what it read at its start.
-fn door(path: &Path, language: Language) -> Result<Api, Failed> {
-    let failed = match load(path, language) {
-        Ok(config) => return Ok(config.api),
-        Err(failed) => failed,
-    };
-    let api = config::door(path).ok_or(failed)?;
-    eprintln!(
-        "tamga: {}",
-        words::say(language, "cli.config_wrong_now", &[("path", &path.display().to_string())])
-    );
-    Ok(api)
+/// Where the configuration has the daemon. One that this user may not read says who may ask, not what is wrong with it.
+fn api_of(globals: &Globals) -> Result<Api, Failed> {
+    let path = &globals.config;
+    match std::fs::File::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            Err(Failed::new(Exit::NotAuthorised, "cli.no_config").with("path", path.display()))
+        }
+        Ok(_) | Err(_) => Config::api_of(path).map_err(|problems| told(&problems, globals.lang())),
+    }
+}
+
+/// `unix:/path`, or a URL.
+fn way_of(api: &str) -> Way {
+    match api.strip_prefix(UNIX) {
+        Some(path) => Way::Socket(PathBuf::from(path)),
+        None => Way::Loopback(api.trim_end_matches('/').to_owned()),
+    }
+}
+
+/// The socket where one answers; loopback where none is there, nobody listens, or this user may not connect.
+fn nearest_way(config: &Api) -> Way {
+    match &config.socket {
+        Some(path) if UnixStream::connect(path).is_ok() => Way::Socket(path.clone()),
+        _ => Way::Loopback(format!("http://{}", config.listen)),
+    }
+}
+
+/// A token that was never made means that no daemon was ever started there; any other is not for this user's eyes.
+fn no_token(globals: &Globals, file: &Path, base: &str, error: &TokenError) -> Failed {
+    if globals.token_file.is_none() && error.is_missing() {
+        return Failed::new(Exit::NoDaemon, "cli.no_daemon").with("address", base);
+    }
+    let why = crate::web::text::chain(error);
+    Failed::new(Exit::NotAuthorised, "cli.no_token").with("path", file.display()).with("why", why)
 }
 
 /// The configuration, or its problems as the user is to see them.
 pub fn load(path: &Path, language: Language) -> Result<Config, Failed> {
-    Config::load(path)
-        .map_err(|problems| Failed::problems(problems.render(language), problems.json(language)))
+    Config::load(path).map_err(|problems| told(&problems, language))
+}
+
+fn told(problems: &Problems, language: Language) -> Failed {
+    Failed::problems(problems.render(language), problems.json(language))
 }
 
 /// One segment of a path: everything but letters, digits and `-._~` is escaped.
@@ -155,16 +205,10 @@ pub fn segment(name: &str) -> String {
 /// `cli:` and the name of the user who runs this process, by the system and not by the environment.
 fn unix_user() -> String {
     use std::os::unix::fs::MetadataExt as _;
-    let Ok(uid) = std::fs::metadata("/proc/self").map(|found| found.uid()) else {
-        return "cli:unknown".to_owned();
-    };
-    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let name = users.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
-    });
-    format!("cli:{}", name.unwrap_or_else(|| uid.to_string()))
+    match std::fs::metadata("/proc/self").map(|found| found.uid()) {
+        Ok(uid) => format!("cli:{}", user_name(uid)),
+        Err(_) => "cli:unknown".to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! The texts of `--help` are English: clap has no second language.
 
 mod alarms;
+mod audit;
 mod check;
 mod codes;
 mod completions;
@@ -22,6 +23,7 @@ mod sheet;
 mod start;
 mod status;
 mod trace;
+mod upstream;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -64,7 +66,7 @@ pub struct Globals {
     /// Who asks, for the audit log [default: cli:<unix user>]
     #[arg(long, global = true, env = "TAMGA_WHO", value_name = "NAME")]
     who: Option<String>,
-    /// Address of the daemon [default: from the configuration]
+    /// Where the daemon is: a URL, or unix:PATH [default: from the configuration, the socket first]
     #[arg(long, global = true, env = "TAMGA_API", value_name = "URL")]
     api: Option<String>,
     /// File with the token [default: api.token in the data folder]
@@ -80,9 +82,11 @@ enum Command {
     Run(run::Run),
     Codes(codes::Codes),
     Test(print::Test),
+    Upstream(upstream::Upstream),
     Doctor(doctor::Doctor),
     Alarms(alarms::Alarms),
     Trace(trace::Trace),
+    Audit(audit::Audit),
     Completions(completions::Completions),
 }
 
@@ -206,6 +210,8 @@ fn done(command: Command, globals: &Globals) -> Result<(), Failed> {
             Command::Run(command) => run::run(&daemon, show, command).await,
             Command::Codes(command) => codes::run(&daemon, show, command).await,
             Command::Test(command) => print::run(&daemon, show, command).await,
+            Command::Upstream(_) => upstream::run(&daemon, show).await,
+            Command::Audit(command) => audit::run(&daemon, show, command).await,
             Command::Doctor(_) => doctor::run(&daemon, show).await,
             Command::Alarms(command) => alarms::run(&daemon, show, command).await,
             Command::Trace(command) => trace::run(&daemon, show, command).await,

@@ -10,6 +10,7 @@ use super::out::{Progress, Show, or_dash, short};
 use super::status::state_key;
 use super::{Failed, sheet, start};
 use crate::web::{asks, dto};
+use crate::words;
 
 /// Start, stop, resume and close runs; list them and print their sheets
 #[derive(Args)]
@@ -131,24 +132,63 @@ async fn close(daemon: &Daemon, show: Show, command: &Close) -> Result<(), Faile
     Ok(())
 }
 
-/// Looks every half second; the line shows itself at most ten times a second. Ends with the run, or when the run is
-/// not closing any more, which is the line's way to refuse late.
+/// Looks every half second. Ends with the run, or when the run is not closing any more, which is the line's way to
+/// refuse late.
 async fn wait_until_closed(daemon: &Daemon, show: Show, line: &str, run: u32) -> Result<(), Failed> {
     let mut progress = Progress::new();
+    let mut closing = Closing::default();
     loop {
-        let now = run_of(daemon, line).await?.filter(|now| now.run == run && now.state != "closed");
-        let Some(now) = now else {
+        let now = run_of(daemon, line).await?.filter(|now| now.run == run);
+        let look = closing.look(now.as_ref().map(|now| now.state.as_str()));
+        if look != Look::Wait {
             progress.clear();
-            return Ok(());
-        };
-        if now.state != "closing" {
-            progress.clear();
-            return Err(Failed::new(Exit::Refused, "cli.close_ended").with("line", line));
         }
-        let left = now.in_doubt.len().to_string();
-        let unknown = now.pass_unknown.len().to_string();
-        progress.show(&show.say("cli.closing_now", &[("left", &left), ("unknown", &unknown)]));
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        match (look, now) {
+            (Look::Closed, _) => return Ok(()),
+            (Look::Ended, _) => return Err(Failed::new(Exit::Refused, "cli.close_ended").with("line", line)),
+            (Look::Wait, now) => {
+                let (left, unknown) = now.map_or((0, 0), |now| (now.issued, now.pass_unknown.len()));
+                let args = [("left", left.to_string()), ("unknown", unknown.to_string())];
+                progress.show(&words::say_owned(show.language, "cli.closing_now", &args));
+            }
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How many looks may show the run as it was before the line began to close it: the line shows itself anew at least
+/// ten times a second, and so much later it has.
+const STALE_LOOKS_MAX: u32 = 4;
+
+/// What is known of a run that was asked to close, look by look.
+#[derive(Default)]
+struct Closing {
+    looks: u32,
+    seen_closing: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Look {
+    Wait,
+    Closed,
+    Ended,
+}
+
+impl Closing {
+    /// `state`: of the run, none when the line has it no more.
+    fn look(&mut self, state: Option<&str>) -> Look {
+        self.looks += 1;
+        match state {
+            None | Some("closed") => Look::Closed,
+            Some("closing") => {
+                self.seen_closing = true;
+                Look::Wait
+            }
+            Some(_) if self.seen_closing || self.looks > STALE_LOOKS_MAX => Look::Ended,
+            Some(_) => Look::Wait,
+        }
     }
 }
 
@@ -193,4 +233,29 @@ async fn list(daemon: &Daemon, show: Show, command: &List) -> Result<(), Failed>
         text.table(&headings, &runs.iter().map(row).collect::<Vec<_>>());
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_close_is_followed_from_before_the_line_shows_it_to_its_end() {
+        let last = |states: &[Option<&str>]| {
+            let mut closing = Closing::default();
+            states.iter().map(|state| closing.look(*state)).collect::<Vec<_>>().pop()
+        };
+        for (states, expected) in [
+            (&[None][..], Look::Closed),
+            (&[Some("stopped")], Look::Wait),
+            (&[Some("stopped"), None], Look::Closed),
+            (&[Some("running"), Some("closing"), Some("closing")], Look::Wait),
+            (&[Some("closing"), Some("closed")], Look::Closed),
+            (&[Some("closing"), Some("stopped")], Look::Ended),
+            (&[Some("stopped"); 4], Look::Wait),
+            (&[Some("stopped"); 5], Look::Ended),
+        ] {
+            assert_eq!(last(states), Some(expected), "{states:?}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::Failed;
+use super::alarms::name;
 use super::daemon::Daemon;
 use super::out::{Show, Text, short};
 use crate::web::dto;
@@ -14,6 +15,9 @@ use crate::words;
   tamga status
   tamga status --json | jq '.lines[].run.passed'")]
 pub struct Status {}
+
+/// Codes named on the page; `--json` and the sheet name all that the line shows.
+const CODES_SHOWN_MAX: usize = 40;
 
 pub async fn run(daemon: &Daemon, show: Show) -> Result<(), Failed> {
     let status: dto::Status = daemon.get("/api/v1/status").await?;
@@ -28,7 +32,8 @@ pub async fn run(daemon: &Daemon, show: Show) -> Result<(), Failed> {
 }
 
 fn line_of(text: &mut Text, line: &dto::Line) {
-    text.line(&format!("{} ({})", line.name, line.kind));
+    let kind = text.word(&format!("line.{}", line.kind));
+    text.line(&format!("{} ({kind})", line.name));
     let state = match (&line.run, &line.stopped_by) {
         (None, _) => text.word("cli.no_run"),
         (Some(run), None) => text.word(state_key(&run.state)),
@@ -39,7 +44,8 @@ fn line_of(text: &mut Text, line: &dto::Line) {
         fields.extend(run_fields(text, run));
         let rate = format!("{}/min", line.items_per_min);
         let us = &line.verdict_us;
-        let verdict = format!("{} / {} / {} µs", us.median, us.p99, us.max);
+        let ms = |us: u64| format!("{}.{}", us / 1000, us % 1000 / 100);
+        let verdict = format!("{} / {} / {} ms", ms(us.median), ms(us.p99), ms(us.max));
         fields.extend([("cli.l_rate", rate), ("cli.l_verdict", verdict)]);
         fields.push(("cli.l_pooled", line.pooled.to_string()));
     }
@@ -49,9 +55,12 @@ fn line_of(text: &mut Text, line: &dto::Line) {
         let what = if device.connected { faults.join("; ") } else { text.word("cli.device_away") };
         text.say("cli.device", &[("device", &device.name), ("what", &what)]);
     }
+    if let Some(run) = &line.run {
+        open_codes(text, run, line.alarms.iter().any(|alarm| name(&alarm.key) == "pass_unknown"));
+    }
     for alarm in &line.alarms {
         let mark = if alarm.acknowledged { " " } else { "!" };
-        text.line(&format!("{mark} {}  {}  [{}]", short(&alarm.since), alarm.text, alarm.key));
+        text.line(&format!("{mark} {}  {}  [{}]", short(&alarm.since), alarm.text, name(&alarm.key)));
     }
 }
 
@@ -63,19 +72,51 @@ fn run_fields(text: &Text, run: &dto::LineRun) -> Vec<(&'static str, String)> {
     let rejected =
         if rejected == 0 { "0".to_owned() } else { format!("{rejected} ({})", reasons.join(", ")) };
     let some = |count: usize| if count == 0 { String::new() } else { count.to_string() };
+    // `in_doubt` names only the first of them.
+    let in_doubt = run.in_doubt.len().max(run.issued as usize);
     vec![
         ("cli.l_run", run.run.to_string()),
         ("cli.l_product", format!("{} ({})", run.plan.gtin, run.plan.group)),
         ("cli.l_batch", run.plan.batch.clone()),
         ("cli.l_passed", format!("{}{}", run.passed, of(run.plan.quantity))),
         ("cli.l_rejected", rejected),
-        ("cli.l_issued", run.issued.to_string()),
-        ("cli.l_in_doubt", some(run.in_doubt.len())),
+        ("cli.l_in_doubt", some(in_doubt)),
         ("cli.l_pass_unknown", some(run.pass_unknown.len())),
     ]
 }
 
-fn upstream(text: &mut Text, upstream: &dto::Upstream) {
+/// The codes that a person is asked to look at. While a run runs some are always on their way, and nobody has to look,
+/// unless one is `missed`.
+fn open_codes(text: &mut Text, run: &dto::LineRun, missed: bool) {
+    let stands = run.state != "running";
+    let shown = |code: &dto::Code| format!("(01){}(21){}", code.gtin, code.serial);
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    if stands || missed {
+        let unknown = text.word("cli.l_pass_unknown");
+        let row = |p: &dto::PassUnknown| vec![shown(&p.code), format!("{unknown}, {}", p.tag)];
+        rows.extend(run.pass_unknown.iter().map(row));
+    }
+    if stands {
+        let doubt = text.word("cli.l_in_doubt");
+        let row = |d: &dto::InDoubt| {
+            vec![shown(&d.code), format!("{doubt}: {}", text.word(&format!("job.{}", d.outcome)))]
+        };
+        rows.extend(run.in_doubt.iter().map(row));
+    }
+    if rows.is_empty() {
+        return;
+    }
+    let more = rows.len().saturating_sub(CODES_SHOWN_MAX);
+    rows.truncate(CODES_SHOWN_MAX);
+    text.line("");
+    text.table(&["cli.l_code", "cli.l_state"], &rows);
+    if more > 0 {
+        text.say("cli.and_more", &[("count", &more.to_string())]);
+    }
+}
+
+/// The way upstream in a few lines.
+pub fn upstream(text: &mut Text, upstream: &dto::Upstream) {
     let answer = match &upstream.last_answer {
         Some(at) => short(at),
         None => text.word("cli.never"),
@@ -98,6 +139,11 @@ fn upstream(text: &mut Text, upstream: &dto::Upstream) {
 pub fn reason(text: &Text, key: &str) -> String {
     let short = format!("cli.why_{key}");
     if words::has(&short) { text.word(&short) } else { key.to_owned() }
+}
+
+/// The key of the word for a report's state.
+pub fn report_key(state: &str) -> String {
+    format!("http.report.{state}")
 }
 
 /// The word for a run's state.

@@ -23,6 +23,12 @@ pub struct Agent {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Api {
     pub listen: SocketAddr,
+    /// The Unix socket: `<data>/api.sock`. `None` where that path is too long for a socket.
+    pub socket: Option<PathBuf>,
+    /// The group whose members are let in over the socket without the token: a name or a number.
+    pub socket_group: Option<String>,
+    /// Names that the `Host` of a request over the network may have, beside those of loopback.
+    pub hosts: Vec<String>,
     /// The file of the token, made by the daemon: `<data>/api.token`.
     pub token_file: PathBuf,
 }
@@ -62,6 +68,9 @@ const LEVELS: [(&str, Level); 5] = [
     ("trace", Level::Trace),
 ];
 
+/// Longest path of a socket in bytes: `sun_path` of Linux without its end.
+const SOCKET_BYTES_MAX: usize = 107;
+
 pub fn read_agent(section: &Section<'_>) -> Agent {
     let languages = Language::ALL.map(|language| (language.tag(), language));
     let uz = || Country::parse("uz").expect("two small letters");
@@ -90,7 +99,59 @@ pub fn read_api(section: &Section<'_>, agent: &Agent) -> Api {
     if !listen.ip().is_loopback() && allow_remote {
         section.notes.add(section.warning("allow_remote", "config.api_remote_allowed").with("value", listen));
     }
-    Api { listen, token_file: agent.data.join("api.token") }
+    let hosts = hosts(section);
+    if !listen.ip().is_loopback() && allow_remote && hosts.is_empty() {
+        section.notes.add(section.warning("listen", "config.api_no_hosts").with("value", listen));
+    }
+    let socket_group = section.text("socket_group");
+    if socket_group.as_ref().is_some_and(|group| !is_name(group)) {
+        section.notes.add(
+            section
+                .error("socket_group", "config.bad_group")
+                .with("value", socket_group.as_ref().unwrap_or(&String::new())),
+        );
+    }
+    Api {
+        listen,
+        socket: socket_path(section, agent),
+        socket_group,
+        hosts,
+        token_file: agent.data.join("api.token"),
+    }
+}
+
+/// `socket`, or `api.sock` in the data folder. A path that no socket can have is an error where it was written, and
+/// a warning where it is only the default.
+fn socket_path(section: &Section<'_>, agent: &Agent) -> Option<PathBuf> {
+    let given = path(section, "socket");
+    let problem = match &given {
+        Some(_) => section.error("socket", "config.socket_long"),
+        None => section.warning("socket", "config.socket_long"),
+    };
+    let at = given.unwrap_or_else(|| agent.data.join("api.sock"));
+    if at.as_os_str().len() <= SOCKET_BYTES_MAX {
+        return Some(at);
+    }
+    section.notes.add(problem.with("path", at.display()).with("max", SOCKET_BYTES_MAX));
+    None
+}
+
+/// Names or numbers without scheme and port, as they stand in a `Host` header.
+fn hosts(section: &Section<'_>) -> Vec<String> {
+    let hosts = section.texts("hosts").unwrap_or_default();
+    for host in hosts.iter().filter(|host| !is_host(host)) {
+        section.notes.add(section.error("hosts", "config.bad_host").with("value", host));
+    }
+    hosts
+}
+
+fn is_host(text: &str) -> bool {
+    let is_name = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.');
+    (!text.is_empty() && is_name) || text.parse::<IpAddr>().is_ok()
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
 }
 
 pub fn read_log(section: &Section<'_>) -> Log {

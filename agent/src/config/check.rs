@@ -168,16 +168,7 @@ fn devices(draft: &Draft<'_>, line: &Line, notes: &Notes) {
     }
     let readers = format!("{key}.readers");
     if line.readers.is_empty() && !notes.has_below(&readers) {
-        let refusing = draft.products.iter().find(|product| {
-            latest(draft.rules, draft.agent.country, &product.group)
-                .is_none_or(|version| !version.printed_report_allowed)
-        });
-        if !line.kind.prints() {
-            notes.add(notes.error(&key, "config.needs_reader").with("kind", kind));
-        } else if let Some(product) = refusing {
-            let problem = notes.error(&key, "config.needs_reader_by_rules").with("group", &product.group);
-            notes.add(problem.with("country", draft.agent.country));
-        }
+        no_reader(draft, line, &key, notes);
     }
     let labels = format!("{key}.labels_head_to_applicator");
     if line.kind != LineKind::PrintAndApply && line.geometry.labels_head_to_applicator > 0 {
@@ -186,6 +177,26 @@ fn devices(draft: &Draft<'_>, line: &Line, notes: &Notes) {
     // No reader of today tells a grade: asking for one would be asking for nothing.
     if line.limits.min_grade.is_some() {
         notes.add(notes.error(format!("{key}.limits.min_grade"), "config.no_grade"));
+    }
+}
+
+/// A line without a reader: why not, the law first.
+fn no_reader(draft: &Draft<'_>, line: &Line, key: &str, notes: &Notes) {
+    if !line.kind.prints() {
+        notes.add(notes.error(key, "config.needs_reader").with("kind", line.kind.key()));
+        return;
+    }
+    let refusing = draft.products.iter().find(|product| {
+        latest(draft.rules, draft.agent.country, &product.group)
+            .is_none_or(|version| !version.printed_report_allowed)
+    });
+    match refusing {
+        Some(product) => {
+            let problem = notes.error(key, "config.needs_reader_by_rules").with("group", &product.group);
+            notes.add(problem.with("country", draft.agent.country));
+        }
+        // Rules of one's own may allow it; the agent cannot do it yet, and says so here rather than at the start.
+        None => notes.add(notes.error(key, "config.needs_reader_yet")),
     }
 }
 

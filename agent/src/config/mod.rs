@@ -44,6 +44,8 @@ use upstream::Upstream;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     pub file: PathBuf,
+    /// The file as it was read: to tell whether it was changed since.
+    pub text: String,
     pub agent: Agent,
     pub api: Api,
     pub log: Log,
@@ -64,15 +66,7 @@ impl Config {
     /// # Errors
     /// All problems, warnings among them, when at least one of them is an error.
     pub fn load(path: &Path) -> Result<Config, Problems> {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(fault) => {
-                let problem = Problem::new(problem::Severity::Error, "", "config.cannot_read");
-                let problem = problem.with("path", path.display()).with("fault", fault);
-                return Err(Problems::new(vec![problem.at(path, problem::Place::default())]));
-            }
-        };
-        Config::read(path, &text, true)
+        Config::read(path, &read_text(path)?, true)
     }
 
     /// The same for a text, without a look at this computer's files: for a configuration of another machine.
@@ -82,6 +76,24 @@ impl Config {
     /// As [`Config::load`].
     pub fn parse(path: &Path, text: &str) -> Result<Config, Problems> {
         Config::read(path, text, false)
+    }
+
+    /// Where the daemon of a configuration is spoken to. What is wrong with the rest of the file is passed over: a line
+    /// that runs must be stopped also while somebody is editing its configuration.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is no TOML: nobody could say which daemon is meant.
+    pub fn api_of(path: &Path) -> Result<Api, Problems> {
+        let text = read_text(path)?;
+        let notes = Notes::new(path, &text);
+        let (table, faults) = DeTable::parse_recoverable(&text);
+        if !faults.is_empty() {
+            notes.syntax(&faults);
+            return Err(notes.finish());
+        }
+        let root = Section::root(&notes, table.get_ref());
+        let agent = agent::read_agent(&root.section("agent"));
+        Ok(agent::read_api(&root.section("api"), &agent))
     }
 
     fn read(path: &Path, text: &str, machine: bool) -> Result<Config, Problems> {
@@ -112,6 +124,7 @@ impl Config {
             return Err(problems);
         }
         config.warnings = problems;
+        text.clone_into(&mut config.text);
         Ok(config)
     }
 
@@ -120,26 +133,19 @@ impl Config {
     }
 }
 
-/// Where the daemon of a file answers, also when the rest of the file is wrong: while somebody changes a configuration,
-/// the line that still runs by the older text must be stoppable. `None` where what tells it is wrong too.
-pub fn door(path: &Path) -> Option<Api> {
-    let text = std::fs::read_to_string(path).ok()?;
-    let notes = Notes::new(path, &text);
-    let (table, faults) = DeTable::parse_recoverable(&text);
-    if !faults.is_empty() {
-        return None;
-    }
-    let root = Section::root(&notes, table.get_ref());
-    let agent = agent::read_agent(&root.section("agent"));
-    let api = agent::read_api(&root.section("api"), &agent);
-    root.forget();
-    (notes.finish().errors() == 0).then_some(api)
+fn read_text(path: &Path) -> Result<String, Problems> {
+    std::fs::read_to_string(path).map_err(|fault| {
+        let problem = Problem::new(problem::Severity::Error, "", "config.cannot_read");
+        let problem = problem.with("path", path.display()).with("fault", fault);
+        Problems::new(vec![problem.at(path, problem::Place::default())])
+    })
 }
 
 fn read_all(root: &Section<'_>) -> Config {
     let agent = agent::read_agent(&root.section("agent"));
     Config {
         file: root.notes.file.clone(),
+        text: String::new(),
         api: agent::read_api(&root.section("api"), &agent),
         log: agent::read_log(&root.section("log")),
         upstream: upstream::read(&root.section("upstream"), agent.country),

@@ -55,6 +55,7 @@ enum Request {
     Commit(Txn, AnswerTo<Vec<Answer>>),
     Find(Identity, AnswerTo<Known>),
     Recover(LineNo, AnswerTo<Recovered>),
+    Turns(AnswerTo<()>),
 }
 
 /// Starts the thread. It ends when the last handle and port are gone; join it to get the store closed.
@@ -84,6 +85,11 @@ impl Handle {
     /// What a line needs to go on after a start.
     pub async fn recover(&self, line: LineNo) -> Result<Recovered, WriterError> {
         self.ask(|to| Request::Recover(line, to)).await
+    }
+
+    /// Waits until the thread has done what was asked for before: proof that it turns.
+    pub async fn turns(&self) -> Result<(), WriterError> {
+        self.ask(Request::Turns).await
     }
 
     /// A port for one line. `K` names a find, so that its answer can be told from others.
@@ -239,6 +245,7 @@ fn serve_group(store: &mut Store, group: &mut Vec<Request>) {
             }
             Request::Find(identity, to) => Waiting::Find(identity, to),
             Request::Recover(line, to) => Waiting::Recover(line, to),
+            Request::Turns(to) => Waiting::Turns(to),
         });
     }
     let applied = if txns.is_empty() { Ok(Vec::new()) } else { store.apply(&txns) };
@@ -253,6 +260,8 @@ fn serve_group(store: &mut Store, group: &mut Vec<Request>) {
             (Waiting::Find(_, to), Some(e)) => to(Err(WriterError::Store(Arc::clone(e)))),
             (Waiting::Find(identity, to), None) => to(store.find(&identity).map_err(Into::into)),
             (Waiting::Recover(_, to), Some(e)) => to(Err(WriterError::Store(Arc::clone(e)))),
+            // It turns, however sick the store is: whoever needs a commit is told by that commit.
+            (Waiting::Turns(to), _) => to(Ok(())),
             (Waiting::Recover(line, to), None) => to(store.recover(line).map_err(Into::into)),
         }
     }
@@ -262,6 +271,7 @@ enum Waiting {
     Commit(AnswerTo<Vec<Answer>>),
     Find(Identity, AnswerTo<Known>),
     Recover(LineNo, AnswerTo<Recovered>),
+    Turns(AnswerTo<()>),
 }
 
 /// How much work a request is: codes touched, or pages written.

@@ -9,6 +9,7 @@ use super::shape::{code, counted, outcome, plan, said, state};
 use super::text::stamp;
 use crate::desk::{Desk, Story};
 use crate::store::read::outbox::ReportRow;
+use crate::store::read::people::AuditRow;
 use crate::store::read::pools::{BlockBalance, PoolLevel};
 use crate::store::read::sheet::{RunLine, RunSheet};
 use crate::words::Language;
@@ -199,14 +200,17 @@ fn events(story: &Story, language: Language) -> Vec<dto::Event> {
     if let Some(issued) = &known.issued
         && let Some(at) = issued.at
     {
-        let outcome = outcome(issued.outcome);
-        found.push((at, "issued", format!("#{} {outcome}", issued.issue)));
+        let outcome = said(language, "job", outcome(issued.outcome)).text;
+        found.push((at, "issued", format!("#{}: {outcome}", issued.issue)));
     }
     found.extend(known.verified.map(|(tag, at)| (at, "verified", tag.to_string())));
     found.extend(known.rejected.map(|at| (at, "rejected", String::new())));
     found.extend(known.passed.map(|(pass, at)| (at, "passed", format!("#{pass}"))));
-    found
-        .extend(known.reports.iter().map(|r| (r.changed_at, "report", format!("#{} {}", r.report, r.state))));
+    let state = |state: &str| said(language, "http", &format!("report.{state}")).text;
+    let report = |r: &crate::store::read::story::Carried| {
+        (r.changed_at, "report", format!("#{}: {}", r.report, state(r.state)))
+    };
+    found.extend(known.reports.iter().map(report));
     found.extend(
         known.given_again.iter().map(|(block, why, at)| (*at, "given_again", format!("{block}: {why}"))),
     );
@@ -218,6 +222,17 @@ fn events(story: &Story, language: Language) -> Vec<dto::Event> {
         detail,
     };
     found.into_iter().map(event).collect()
+}
+
+pub fn audit(row: &AuditRow) -> dto::Audit {
+    dto::Audit {
+        entry: row.id,
+        at: stamp(row.at),
+        who: row.who.clone(),
+        from: row.from.clone(),
+        command: row.command.clone(),
+        outcome: row.outcome.clone(),
+    }
 }
 
 pub fn pool_level(level: &PoolLevel, desk: &Desk) -> dto::PoolLevel {

@@ -66,7 +66,9 @@ pub struct Declare {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Acknowledge {
-    pub line: String,
+    /// None: an alarm of the way upstream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<String>,
     pub key: String,
 }
 

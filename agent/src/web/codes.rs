@@ -35,6 +35,10 @@ pub async fn declare(
     let story = story_of(&app, body.scan.as_deref(), body.scan_base64.as_deref()).await?;
     let code = shape::code(&story.code.code);
     by.note(format!("code=(01){}(21){} as={}", code.gtin, code.serial, body.declared));
+    if story.run_is_closed {
+        let run = story.code.issued.as_ref().map(|issued| issued.run.to_string()).unwrap_or_default();
+        return Err(ApiError::new(StatusCode::CONFLICT, "http.run_closed").with("run", run));
+    }
     let line = match (&body.line, story.line) {
         (Some(name), _) => line_of(&app, name)?,
         (None, Some(line)) => line_of(&app, &app.desk.line_name(line))?,

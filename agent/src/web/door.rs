@@ -1,9 +1,10 @@
 //! The door of the API: who may come in, in which language, and what is written down of it.
 //!
-//! Order: language, `Host` (a page of another site that got its name bound to 127.0.0.1 is turned away), token, then
-//! for what changes something a name, and an entry in the audit log with the outcome. Nothing here knows a line.
+//! Order: language, `Host` (a page of another site that got its name bound to 127.0.0.1 is turned away; no page comes
+//! over a Unix socket), token or the kernel's word, then for what changes something a name, and an entry in the audit
+//! log with the outcome. Nothing here knows a line.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::{ConnectInfo, Request, State};
@@ -13,6 +14,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::error::ApiError;
+use super::socket::{Peer, user_name};
 use super::text::word;
 use super::{App, dto};
 use crate::desk::{AuditEntry, Who};
@@ -52,6 +54,44 @@ pub async fn door(State(app): State<App>, mut request: Request, next: Next) -> R
 }
 
 fn may_enter(app: &App, request: &Request) -> Result<(), ApiError> {
+    let peer = peer_of(request);
+    if !matches!(peer, Some(Peer::Local { .. })) {
+        host_fits(app, request)?;
+    }
+    if super::is_open(request.uri().path()) || is_guest(app, peer) {
+        return Ok(());
+    }
+    let given = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
+    match given.strip_prefix(b"Bearer ") {
+        Some(token) if app.token.is(token.trim_ascii()) => Ok(()),
+        _ => {
+            let from = from_of(peer);
+            tracing::warn!(method = %request.method(), path = request.uri().path(), from, "a request without the token");
+            Err(match peer {
+                Some(Peer::Local { uid: Some(uid), .. }) => {
+                    ApiError::new(StatusCode::UNAUTHORIZED, "http.no_guest").with("user", user_name(*uid))
+                }
+                Some(Peer::Local { uid: None, .. } | Peer::Network(_)) | None => {
+                    ApiError::new(StatusCode::UNAUTHORIZED, "http.token")
+                }
+            })
+        }
+    }
+}
+
+fn peer_of(request: &Request) -> Option<&Peer> {
+    request.extensions().get::<ConnectInfo<Peer>>().map(|ConnectInfo(peer)| peer)
+}
+
+/// Whether the kernel's word for who is there is enough.
+fn is_guest(app: &App, peer: Option<&Peer>) -> bool {
+    match (peer, app.guests) {
+        (Some(Peer::Local { uid: Some(uid), groups }), Some(guests)) => guests.admit(*uid, groups),
+        _ => false,
+    }
+}
+
+fn host_fits(app: &App, request: &Request) -> Result<(), ApiError> {
     let host = request.uri().authority().map(|a| a.as_str().as_bytes());
     let host = host.or_else(|| request.headers().get(HOST).map(HeaderValue::as_bytes)).unwrap_or_default();
     if !host_is_ours(host, &app.hosts) {
@@ -59,23 +99,14 @@ fn may_enter(app: &App, request: &Request) -> Result<(), ApiError> {
         tracing::warn!(host, "a request for another host was turned away");
         return Err(ApiError::new(StatusCode::MISDIRECTED_REQUEST, "http.host").with("host", host));
     }
-    if super::is_open(request.uri().path()) {
-        return Ok(());
-    }
-    let given = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
-    match given.strip_prefix(b"Bearer ") {
-        Some(token) if app.token.is(token.trim_ascii()) => Ok(()),
-        _ => {
-            tracing::warn!(method = %request.method(), path = request.uri().path(), "a request without the token");
-            Err(ApiError::new(StatusCode::UNAUTHORIZED, "http.token"))
-        }
-    }
+    Ok(())
 }
 
 /// Stands before each path that changes something: takes the name, and writes down what came of it.
 pub async fn change(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let who = match name_of(request.headers()) {
-        Ok(name) => Who { name, from: from_of(&request) },
+    let peer = peer_of(&request);
+    let who = match name_of(request.headers(), peer) {
+        Ok(name) => Who { name, from: from_of(peer) },
         Err(error) => return error.into_response(),
     };
     let by = By { who, note: Arc::default() };
@@ -103,10 +134,15 @@ pub async fn quiet_headers(request: Request, next: Next) -> Response {
     response
 }
 
-/// The name in [`WHO`]: bytes of UTF-8, since people have names in many scripts.
-fn name_of(headers: &HeaderMap) -> Result<String, ApiError> {
+/// The name in [`WHO`]: bytes of UTF-8, since people have names in many scripts. On the socket a user of this computer
+/// who gives none is named by the system.
+fn name_of(headers: &HeaderMap, peer: Option<&Peer>) -> Result<String, ApiError> {
     let missing = || ApiError::new(StatusCode::BAD_REQUEST, "http.who");
-    let value = headers.get(WHO).ok_or_else(missing)?;
+    let value = match (headers.get(WHO), peer) {
+        (Some(value), _) => value,
+        (None, Some(Peer::Local { uid: Some(uid), .. })) => return Ok(format!("unix:{}", user_name(*uid))),
+        (None, _) => return Err(missing()),
+    };
     let name = std::str::from_utf8(value.as_bytes()).map_err(|_| missing())?.trim();
     if name.is_empty() || name.chars().count() > WHO_CHARS_MAX || name.chars().any(char::is_control) {
         return Err(missing());
@@ -114,10 +150,13 @@ fn name_of(headers: &HeaderMap) -> Result<String, ApiError> {
     Ok(name.to_owned())
 }
 
-fn from_of(request: &Request) -> String {
-    match request.extensions().get::<ConnectInfo<SocketAddr>>() {
-        Some(ConnectInfo(peer)) if !peer.ip().is_loopback() => peer.ip().to_string(),
-        _ => "local".to_owned(),
+/// For the audit log: an address, `local` for loopback, or the socket with the user by the kernel's word.
+fn from_of(peer: Option<&Peer>) -> String {
+    match peer {
+        Some(Peer::Network(address)) if !address.ip().is_loopback() => address.ip().to_string(),
+        Some(Peer::Network(_)) | None => "local".to_owned(),
+        Some(Peer::Local { uid: Some(uid), .. }) => format!("unix socket, uid {uid}"),
+        Some(Peer::Local { uid: None, .. }) => "unix socket".to_owned(),
     }
 }
 

@@ -92,7 +92,9 @@ pub struct LineRun {
     pub triggers: u32,
     pub passed: u32,
     pub rejected: Vec<Count>,
+    /// Codes issued and not read.
     pub issued: u32,
+    /// The first of them, by name.
     pub in_doubt: Vec<InDoubt>,
     pub pass_unknown: Vec<PassUnknown>,
 }
@@ -122,7 +124,8 @@ pub struct Device {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Alarm {
-    pub line: String,
+    /// None: an alarm of the way upstream.
+    pub line: Option<String>,
     pub key: String,
     pub text: String,
     pub detail: String,
@@ -172,6 +175,19 @@ pub struct OpenReport {
     pub attempts: u32,
     pub why: String,
     pub since: String,
+}
+
+/// One entry of the audit log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Audit {
+    pub entry: i64,
+    pub at: String,
+    pub who: String,
+    /// An address, `local`, or the Unix socket with the user's number.
+    pub from: String,
+    pub command: String,
+    /// The status and, where it was refused, the key of the reason.
+    pub outcome: String,
 }
 
 /// What came of a request to a line.
@@ -387,6 +403,13 @@ pub struct Trace {
     pub level: String,
     /// A line each: seconds since the daemon's start, `<` from or `>` to the device, length, masked bytes.
     pub records: Vec<String>,
+}
+
+/// What everybody may know.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Health {
+    pub ok: bool,
+    pub uptime_s: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -94,12 +94,19 @@ pub async fn acknowledge(
     Extension(by): Extension<By>,
     Body(body): Body<asks::Acknowledge>,
 ) -> Answer {
-    by.note(format!("line={} key={}", body.line, body.key));
-    let desk = line_of(&app, &body.line)?;
-    if !desk.status.borrow().alarms.iter().any(|alarm| alarm.key == body.key) {
-        return Err(ApiError::new(StatusCode::NOT_FOUND, "http.no_alarm").with("key", body.key));
+    let asks::Acknowledge { line, key } = body;
+    by.note(format!("line={} key={key}", line.as_deref().unwrap_or("-")));
+    let none = || ApiError::new(StatusCode::NOT_FOUND, "http.no_alarm").with("key", &key);
+    let Some(line) = line else {
+        let (who, wanted) = (by.who.name.clone(), key.clone());
+        let is_raised = app.records(move |records| records.acknowledge(&wanted, who)).await?;
+        return if is_raised { Ok(done(Reply::Done)) } else { Err(none()) };
+    };
+    let desk = line_of(&app, &line)?;
+    if !desk.status.borrow().alarms.iter().any(|alarm| alarm.key == key) {
+        return Err(none());
     }
-    Ok(done(ask(desk, Ask::Acknowledge { key: body.key }, &by).await?))
+    Ok(done(ask(desk, Ask::Acknowledge { key }, &by).await?))
 }
 
 pub async fn set_trace(

@@ -1,17 +1,18 @@
 //! The local HTTP API: what the panel, the command line and programs of the plant use.
 //!
-//! It listens on loopback, speaks JSON, and keeps nothing: it passes requests to the lines' tasks and queries to the
-//! records. `openapi.json` beside this file describes it; a test holds the two together. It never gives out a
-//! verification tail, sends no CORS headers, and lets in only who has the token of the data folder (`token.rs`,
-//! `door.rs`). It is a window: when it ends with an error the wiring starts it again, and no line stands still for it.
+//! It listens on loopback and on a Unix socket, speaks JSON, and keeps nothing: it passes requests to the lines' tasks
+//! and queries to the records. `openapi.json` beside this file describes it; a test holds the two together. It never
+//! gives out a verification tail, sends no CORS headers, and lets in only who has the token of the data folder
+//! (`token.rs`, `door.rs`) or is a guest of the socket by the kernel's word (`socket.rs`). It is a window: when it ends with an error the wiring starts it again, and no line stands still for it.
 //!
 //! - [`asks`], [`dto`]: what goes in and out; [`shape`], [`account`], [`text`], [`scan`]: how it is made and read
-//! - [`error`], [`token`], [`door`]: refusals, and who may come in
-//! - [`read`], [`lines`], [`codes`], [`import`]: the handlers
+//! - [`error`], [`token`], [`socket`], [`door`]: refusals, and who may come in
+//! - [`read`], [`doctor`], [`lines`], [`codes`], [`import`]: the handlers
 
 pub mod account;
 pub mod asks;
 pub mod codes;
+pub mod doctor;
 pub mod door;
 pub mod dto;
 pub mod error;
@@ -20,12 +21,12 @@ pub mod lines;
 pub mod read;
 pub mod scan;
 pub mod shape;
+pub mod socket;
 pub mod text;
 pub mod token;
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -34,9 +35,11 @@ use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, get, post};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use crate::desk::{AuditEntry, Desk, Records, RecordsError};
 use error::ApiError;
+use socket::{Guests, Peer, Socket};
 use token::Token;
 
 /// Bodies other than imported lists: the largest is a scan with a few fields.
@@ -45,6 +48,7 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Where the API listens and for whom.
 pub struct Door {
     pub listener: TcpListener,
+    pub socket: Option<Socket>,
     pub token: Token,
     /// Names for the `Host` header beside `localhost`, `127.0.0.1` and `[::1]`.
     pub hosts: Vec<String>,
@@ -56,6 +60,8 @@ pub struct App {
     pub desk: Arc<Desk>,
     token: Token,
     hosts: Arc<[String]>,
+    /// Who needs no token on the socket.
+    guests: Option<Guests>,
 }
 
 /// Serves the API until `stop` is done, then lets the requests in flight end.
@@ -64,9 +70,28 @@ pub async fn serve(
     door: Door,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let app = App { desk: Arc::new(desk), token: door.token, hosts: door.hosts.into() };
-    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(door.listener, service).with_graceful_shutdown(stop).await
+    let Door { listener, socket, token, hosts } = door;
+    let guests = socket.as_ref().map(|socket| socket.guests);
+    let app = App { desk: Arc::new(desk), token, hosts: hosts.into(), guests };
+    let service = router(app).into_make_service_with_connect_info::<Peer>();
+    let (tell, told) = watch::channel(false);
+    let over = |mut told: watch::Receiver<bool>| async move {
+        // A sender that is gone means the same.
+        drop(told.wait_for(|over| *over).await);
+    };
+    let stopped = async move {
+        stop.await;
+        tell.send_replace(true);
+        Ok(())
+    };
+    let network = axum::serve(listener, service.clone()).with_graceful_shutdown(over(told.clone()));
+    let local = async move {
+        let Some(Socket { listener, guests: _, file }) = socket else { return Ok(()) };
+        let served = axum::serve(listener, service).with_graceful_shutdown(over(told)).await;
+        drop(file);
+        served
+    };
+    tokio::try_join!(stopped, network, local).map(drop)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -102,7 +127,8 @@ pub fn routes() -> Vec<Route> {
         get_at("/api/v1/runs", Read, get(read::runs)),
         get_at("/api/v1/runs/{run}/sheet", Read, get(read::sheet)),
         get_at("/api/v1/alarms", Read, get(read::alarms)),
-        get_at("/api/v1/doctor", Read, get(read::doctor)),
+        get_at("/api/v1/audit", Read, get(read::audit)),
+        get_at("/api/v1/doctor", Read, get(doctor::doctor)),
         get_at("/api/v1/upstream", Read, get(read::upstream)),
         get_at("/api/v1/trace/{device}", Read, get(read::trace)),
         post_at("/api/v1/trace/{device}", Change, post(lines::set_trace)),

@@ -11,7 +11,6 @@ use tamga_domain::ids::RunId;
 use super::error::ApiError;
 use super::{App, account, dto, shape};
 use crate::clock;
-use crate::desk::{Finding, Level};
 use crate::words::Language;
 
 const RUNS_MAX: u32 = 200;
@@ -21,9 +20,11 @@ const TRACE_RECORDS_UNASKED: u32 = 100;
 
 type Asked = Query<BTreeMap<String, String>>;
 
-/// The process is alive and its runtime turns.
-pub async fn health() -> &'static str {
-    "ok\n"
+/// Whether all that the lines cannot do without still turns; not who does not, since everybody may ask.
+pub async fn health(State(app): State<App>) -> impl IntoResponse {
+    let ok = app.desk.health.silent().is_empty();
+    let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(dto::Health { ok, uptime_s: app.desk.health.uptime().as_secs() }))
 }
 
 /// Whether a run could be started: every line's task is there and the records answer.
@@ -55,6 +56,13 @@ pub async fn runs(State(app): State<App>, asked: Asked) -> Result<Json<Vec<dto::
     Ok(Json(rows.iter().map(|row| account::run(row, &app.desk)).collect()))
 }
 
+pub async fn audit(State(app): State<App>, asked: Asked) -> Result<Json<Vec<dto::Audit>>, ApiError> {
+    let before = number(&asked, "before")?.map(i64::from);
+    let limit = number(&asked, "limit")?.unwrap_or(RUNS_UNASKED).clamp(1, RUNS_MAX);
+    let rows = app.records(move |records| records.audited(before, limit)).await?;
+    Ok(Json(rows.iter().map(account::audit).collect()))
+}
+
 pub async fn sheet(
     State(app): State<App>,
     Path(run): Path<String>,
@@ -66,76 +74,19 @@ pub async fn sheet(
     Ok(Json(account::sheet(&sheet, &app.desk, language)))
 }
 
+/// Alarms of the lines, then those of the way upstream, which belong to no line.
 pub async fn alarms(
     State(app): State<App>,
     Extension(language): Extension<Language>,
-) -> Json<Vec<dto::Alarm>> {
+) -> Result<Json<Vec<dto::Alarm>>, ApiError> {
     let mut alarms = Vec::new();
     for line in &app.desk.lines {
         let status = line.status.borrow().clone();
-        alarms.extend(status.alarms.iter().map(|alarm| shape::alarm(&line.name, alarm, language)));
+        alarms.extend(status.alarms.iter().map(|alarm| shape::alarm(Some(&line.name), alarm, language)));
     }
-    Json(alarms)
-}
-
-/// What the records find, and what the lines and the way upstream show.
-pub async fn doctor(
-    State(app): State<App>,
-    Extension(language): Extension<Language>,
-) -> Result<Json<dto::Doctor>, ApiError> {
-    let mut findings = app.records(|records| records.doctor()).await?;
-    look_at_lines(&app, &mut findings);
-    look_upstream(&app, &mut findings);
-    let worst = findings.iter().map(|f| f.level).max().unwrap_or(Level::Good);
-    Ok(Json(dto::Doctor {
-        level: shape::level(worst).to_owned(),
-        findings: findings.iter().map(|f| shape::finding(f, language)).collect(),
-    }))
-}
-
-fn look_at_lines(app: &App, findings: &mut Vec<Finding>) {
-    for line in &app.desk.lines {
-        let status = line.status.borrow().clone();
-        if line.ask.is_closed() {
-            findings.push(found(Level::Bad, "http.doctor_line_gone", &[("line", &line.name)]));
-        }
-        for device in &status.devices {
-            let args = [("line", line.name.as_str()), ("device", device.name.as_str())];
-            if !device.connected {
-                findings.push(found(Level::Bad, "http.doctor_device_away", &args));
-                continue;
-            }
-            let faults = device.faults.join(", ");
-            let with_faults = [args[0], args[1], ("faults", faults.as_str())];
-            match device.faults.is_empty() {
-                true => findings.push(found(Level::Good, "http.doctor_device_well", &args)),
-                false => findings.push(found(Level::Bad, "http.doctor_device_fault", &with_faults)),
-            }
-        }
-    }
-}
-
-fn look_upstream(app: &App, findings: &mut Vec<Finding>) {
-    let upstream = app.desk.upstream.borrow().clone();
-    findings.push(match (upstream.last_answer_ms, upstream.trouble.is_empty()) {
-        (_, false) => found(Level::Watch, "http.doctor_upstream_trouble", &[("trouble", &upstream.trouble)]),
-        (None, true) => found(Level::Watch, "http.doctor_upstream_silent", &[]),
-        (Some(_), true) => found(Level::Good, "http.doctor_upstream_well", &[]),
-    });
-    if upstream.unknown > 0 {
-        let count = upstream.unknown.to_string();
-        findings.push(found(Level::Watch, "http.doctor_upstream_unknown", &[("count", &count)]));
-    }
-    // Two minutes: certificates and report times begin to be refused not far beyond.
-    if let Some(ahead) = upstream.clock_ahead_ms.filter(|ms| ms.abs() > 120_000) {
-        let seconds = (ahead / 1000).to_string();
-        findings.push(found(Level::Bad, "http.doctor_clock", &[("seconds", &seconds)]));
-    }
-}
-
-fn found(level: Level, key: &str, args: &[(&str, &str)]) -> Finding {
-    let args = args.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Finding { level, key: key.to_owned(), args }
+    let upstream = app.records(|records| records.upstream_alarms()).await?;
+    alarms.extend(upstream.iter().map(|alarm| shape::alarm(None, alarm, language)));
+    Ok(Json(alarms))
 }
 
 pub async fn upstream(State(app): State<App>) -> Result<Json<dto::UpstreamFull>, ApiError> {

@@ -52,7 +52,7 @@ fn line(line: &desk::LineDesk, language: Language) -> dto::Line {
         run: status.run.as_ref().map(|r| line_run(r, language)),
         stopped_by: status.stopped_by.as_ref().map(|key| said(language, "stop", key)),
         devices: status.devices.iter().map(|d| device(d, language)).collect(),
-        alarms: status.alarms.iter().map(|a| alarm(&line.name, a, language)).collect(),
+        alarms: status.alarms.iter().map(|a| alarm(Some(&line.name), a, language)).collect(),
         pooled: status.pooled,
         items_per_min: status.items_per_min,
         verdict_us: dto::Latency {
@@ -72,10 +72,11 @@ fn device(device: &ask::DeviceStatus, language: Language) -> dto::Device {
     }
 }
 
-pub fn alarm(line: &str, alarm: &ask::Alarm, language: Language) -> dto::Alarm {
-    let args = [("detail".to_owned(), alarm.detail.clone()), ("line".to_owned(), line.to_owned())];
+/// `line` is none for an alarm of the way upstream.
+pub fn alarm(line: Option<&str>, alarm: &ask::Alarm, language: Language) -> dto::Alarm {
+    let args = [("detail".to_owned(), alarm.detail.clone())];
     dto::Alarm {
-        line: line.to_owned(),
+        line: line.map(str::to_owned),
         key: alarm.key.clone(),
         text: word(language, "alarm", &alarm.key, &args),
         detail: alarm.detail.clone(),

@@ -38,6 +38,13 @@ pub enum TokenError {
     Random(#[source] io::Error),
 }
 
+impl TokenError {
+    /// Whether there is no such file.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, TokenError::Read { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
 impl Token {
     /// The token of a data folder; made when there is none, when it is empty, or when others could read it.
     pub fn load_or_make(data: &Path) -> Result<Token, TokenError> {

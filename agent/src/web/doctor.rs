@@ -1,0 +1,201 @@
+//! What `doctor` finds: the records' own look (disk, database), then lines, devices, alarms, traces, the way upstream
+//! and the configuration file. Each finding says what is so and, where it is not well, what to do. Only looking.
+
+use axum::extract::State;
+use axum::{Extension, Json};
+use tamga_domain::line::ask::{Alarm, RunStatus};
+
+use super::error::ApiError;
+use super::{App, dto, shape};
+use crate::clock;
+use crate::config::Config;
+use crate::desk::{Finding, Level, LineDesk, UpstreamStatus};
+use crate::words::{self, Language};
+
+/// Certificates and times of reports begin to be refused not far beyond.
+const CLOCK_MS_BAD: i64 = 120_000;
+/// More than the way of an answer and the second of a `Date` header.
+const CLOCK_MS_WATCH: i64 = 5_000;
+/// A report that waits longer than this has a reason that a person should know.
+const REPORT_MS_OLD: i64 = 3_600_000;
+/// From so many items on, the share of unread ones says something about the reader.
+const ITEMS_JUDGED_MIN: u32 = 20;
+/// Unread items in a hundred at which the reader is looked at.
+const UNREAD_PERCENT: u32 = 10;
+
+pub async fn doctor(
+    State(app): State<App>,
+    Extension(language): Extension<Language>,
+) -> Result<Json<dto::Doctor>, ApiError> {
+    let (mut findings, upstream_alarms) =
+        app.records(|records| Ok((records.doctor()?, records.upstream_alarms()?))).await?;
+    for line in &app.desk.lines {
+        look_at_line(line, language, &mut findings);
+    }
+    for (device, trace) in &app.desk.devices {
+        if trace.level() != tamga_drivers::trace::Level::Off {
+            findings.push(found(Level::Watch, "http.doctor_trace", &[("device", device)]));
+        }
+    }
+    look_upstream(&app, &mut findings);
+    for alarm in &upstream_alarms {
+        // Clock and connection have findings of their own.
+        if !["alarm.clock", "alarm.upstream_away", "alarm.upstream_key"].contains(&alarm.key.as_str()) {
+            findings.push(of_alarm(&words::say(language, "cli.upstream", &[]), alarm, language));
+        }
+    }
+    findings.push(look_at_config(&app).await);
+    let worst = findings.iter().map(|f| f.level).max().unwrap_or(Level::Good);
+    Ok(Json(dto::Doctor {
+        level: shape::level(worst).to_owned(),
+        findings: findings.iter().map(|f| shape::finding(f, language)).collect(),
+    }))
+}
+
+fn look_at_line(line: &LineDesk, language: Language, findings: &mut Vec<Finding>) {
+    let status = line.status.borrow().clone();
+    if line.ask.is_closed() {
+        findings.push(found(Level::Bad, "http.doctor_line_gone", &[("line", &line.name)]));
+    }
+    for device in &status.devices {
+        let args = [("line", line.name.as_str()), ("device", device.name.as_str())];
+        if !device.connected {
+            findings.push(found(Level::Bad, "http.doctor_device_away", &args));
+            continue;
+        }
+        if device.faults.is_empty() {
+            findings.push(found(Level::Good, "http.doctor_device_well", &args));
+        }
+        for fault in &device.faults {
+            let text = shape::said(language, "fault", fault).text;
+            let args = [args[0], args[1], ("what", text.as_str())];
+            findings.push(found(Level::Bad, "http.doctor_device_fault", &args));
+        }
+    }
+    if let (Some(run), Some(why)) = (&status.run, &status.stopped_by) {
+        let why = shape::said(language, "stop", why).text;
+        let number = run.run.to_string();
+        let args = [("line", line.name.as_str()), ("run", number.as_str()), ("why", why.as_str())];
+        findings.push(found(Level::Watch, "http.doctor_stands", &args));
+    }
+    if let Some(run) = &status.run {
+        findings.extend(reader_silent(&line.name, run));
+    }
+    for alarm in &status.alarms {
+        let unknown = status.run.iter().flat_map(|run| &run.pass_unknown).count().to_string();
+        match alarm.key.as_str() {
+            "alarm.pass_unknown" => {
+                let args =
+                    [("line", line.name.as_str()), ("count", unknown.as_str()), ("code", &alarm.detail)];
+                findings.push(found(Level::Bad, "http.doctor_pass_unknown", &args));
+            }
+            // Told as what the device is, and as why the line stands.
+            key if key.contains(".stop.") || key == "alarm.printer_lost" => {}
+            _ => findings.push(of_alarm(&line.name, alarm, language)),
+        }
+    }
+}
+
+/// A reader that is connected and yet says nothing of many items.
+fn reader_silent(line: &str, run: &RunStatus) -> Option<Finding> {
+    let of = |wanted: &str| run.rejected.iter().find(|(key, _)| key == wanted).map_or(0, |(_, n)| *n);
+    let unread = of("no_read") + of("no_result");
+    let many = u64::from(unread) * 100 >= u64::from(run.triggers) * u64::from(UNREAD_PERCENT);
+    let (unread, items) = (unread.to_string(), run.triggers.to_string());
+    let args = [("line", line), ("unread", unread.as_str()), ("items", items.as_str())];
+    (run.triggers >= ITEMS_JUDGED_MIN && many).then(|| found(Level::Watch, "http.doctor_unread", &args))
+}
+
+fn of_alarm(of: &str, alarm: &Alarm, language: Language) -> Finding {
+    let text = shape::alarm(None, alarm, language).text;
+    found(Level::Watch, "http.doctor_alarm", &[("of", of), ("text", &text)])
+}
+
+fn look_upstream(app: &App, findings: &mut Vec<Finding>) {
+    if app.desk.config.offline {
+        findings.push(found(Level::Good, "http.doctor_offline", &[]));
+        return;
+    }
+    let upstream = app.desk.upstream.borrow().clone();
+    findings.push(match (upstream.last_answer_ms, upstream.trouble.is_empty()) {
+        (_, false) => found(Level::Watch, "http.doctor_upstream_trouble", &[("trouble", &upstream.trouble)]),
+        (None, true) => found(Level::Watch, "http.doctor_upstream_silent", &[]),
+        (Some(_), true) => found(Level::Good, "http.doctor_upstream_well", &[]),
+    });
+    if upstream.unknown > 0 {
+        let count = upstream.unknown.to_string();
+        findings.push(found(Level::Watch, "http.doctor_upstream_unknown", &[("count", &count)]));
+    }
+    findings.extend(reports_wait(&upstream, clock::wall().0));
+    findings.extend(upstream.clock_ahead_ms.map(of_clock));
+}
+
+fn reports_wait(upstream: &UpstreamStatus, now_ms: i64) -> Option<Finding> {
+    let waits_ms = now_ms - upstream.oldest_open_ms?;
+    let (count, minutes) = (upstream.open_reports.to_string(), (waits_ms / 60_000).to_string());
+    let args = [("count", count.as_str()), ("minutes", minutes.as_str())];
+    (waits_ms > REPORT_MS_OLD).then(|| found(Level::Watch, "http.doctor_reports_wait", &args))
+}
+
+fn of_clock(ahead_ms: i64) -> Finding {
+    let seconds = (ahead_ms / 1000).to_string();
+    let args = [("seconds", seconds.as_str())];
+    match ahead_ms.abs() {
+        CLOCK_MS_BAD.. => found(Level::Bad, "http.doctor_clock", &args),
+        CLOCK_MS_WATCH.. => found(Level::Watch, "http.doctor_clock", &args),
+        _ => found(Level::Good, "http.doctor_clock_well", &[]),
+    }
+}
+
+/// Whether the daemon would start with its file as it is now, and whether it did.
+async fn look_at_config(app: &App) -> Finding {
+    let config = app.desk.config.clone();
+    let path = config.path.display().to_string();
+    let look = tokio::task::spawn_blocking(move || match std::fs::read_to_string(&config.path) {
+        Ok(text) if *text == *config.text => ("http.doctor_config", Level::Good),
+        Ok(text) => match Config::parse(&config.path, &text) {
+            Ok(_) => ("http.doctor_config_changed", Level::Watch),
+            Err(_) => ("http.doctor_config_broken", Level::Bad),
+        },
+        Err(_) => ("http.doctor_config_gone", Level::Bad),
+    });
+    let (key, level) = look.await.unwrap_or(("http.doctor_config_gone", Level::Bad));
+    found(level, key, &[("path", &path)])
+}
+
+fn found(level: Level, key: &str, args: &[(&str, &str)]) -> Finding {
+    let args = args.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Finding { level, key: key.to_owned(), args }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_judged_in_both_directions() {
+        for (ahead_ms, level) in [
+            (0, Level::Good),
+            (4_000, Level::Good),
+            (-5_000, Level::Watch),
+            (119_000, Level::Watch),
+            (-120_000, Level::Bad),
+            (3_600_000, Level::Bad),
+        ] {
+            assert_eq!(of_clock(ahead_ms).level, level, "{ahead_ms}");
+        }
+    }
+
+    #[test]
+    fn a_report_may_wait_for_an_hour() {
+        let waiting = |since: Option<i64>| UpstreamStatus {
+            open_reports: 2,
+            oldest_open_ms: since,
+            ..UpstreamStatus::default()
+        };
+        assert_eq!(reports_wait(&waiting(None), 9_000_000), None);
+        assert_eq!(reports_wait(&waiting(Some(9_000_000 - REPORT_MS_OLD)), 9_000_000), None);
+        let old = reports_wait(&waiting(Some(0)), 9_000_000).unwrap();
+        assert_eq!(old.args[1], ("minutes".to_owned(), "150".to_owned()));
+    }
+}

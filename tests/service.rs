@@ -1,0 +1,221 @@
+//! The real binary as a service: what it tells the service manager and when, and how it is spoken to on its socket.
+//!
+//! The manager's end is a datagram socket of the test, as systemd's is.
+
+#![allow(clippy::unwrap_used)] // helpers of tests stand outside of #[test]
+
+#[path = "world/mod.rs"]
+mod world;
+
+use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::runtime::Runtime;
+
+use world::{Wanted, World};
+
+/// Long enough for a loaded machine.
+const THERE_MAX: Duration = Duration::from_secs(60);
+
+/// The silence after which systemd would act, in the tests.
+const WATCHDOG: Duration = Duration::from_secs(2);
+
+struct Desk {
+    runtime: Runtime,
+    world: World,
+}
+
+impl Desk {
+    fn new(name: &str) -> Desk {
+        // The API is plain HTTP on loopback; the provider is only asked for when a client is made.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let runtime = Runtime::new().unwrap();
+        let dir = world::scratch(name);
+        let world = runtime.block_on(World::build(&Wanted::default(), &dir));
+        Desk { runtime, world }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tamga"));
+        command.arg("--config").arg(&self.world.config).args(args);
+        for name in ["LC_ALL", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] {
+            command.env_remove(name);
+        }
+        command.env("LANG", "C").stdin(Stdio::null());
+        command
+    }
+
+    fn tamga(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    fn serve(&self, manager: &str) -> Agent {
+        let log =
+            std::fs::OpenOptions::new().create(true).append(true).open(self.world.dir.join("agent.log"));
+        let mut command = self.command(&["serve"]);
+        command.env("NOTIFY_SOCKET", manager).env("WATCHDOG_USEC", WATCHDOG.as_micros().to_string());
+        Agent(command.stderr(log.unwrap()).spawn().unwrap())
+    }
+
+    fn health(&self) -> (u16, serde_json::Value) {
+        let url = format!("http://{}/healthz", self.world.api);
+        self.runtime.block_on(async {
+            let answer =
+                reqwest::Client::builder().no_proxy().build().unwrap().get(url).send().await.unwrap();
+            (answer.status().as_u16(), answer.json().await.unwrap())
+        })
+    }
+
+    fn end(self) {
+        self.runtime.block_on(self.world.plant.shutdown());
+        drop(std::fs::remove_dir_all(&self.world.dir));
+    }
+}
+
+/// The daemon. Dropping it kills it.
+struct Agent(Child);
+
+impl Agent {
+    fn terminate(&mut self) -> ExitStatus {
+        let pid = self.0.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.0.wait().unwrap()
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// The next message to the manager; `None` when none comes in time.
+fn next(manager: &UnixDatagram, at_most: Duration) -> Option<String> {
+    manager.set_read_timeout(Some(at_most)).unwrap();
+    let mut buffer = [0; 512];
+    let len = manager.recv(&mut buffer).ok()?;
+    Some(String::from_utf8_lossy(&buffer[..len]).into_owned())
+}
+
+/// One thread of a process that stands still until this is dropped, as one does that hangs in the disk.
+struct Hung(libc::pid_t);
+
+impl Hung {
+    /// `None` where this machine lets nobody do so.
+    #[allow(unsafe_code)] // ptrace has no safe face in std
+    fn thread(pid: u32, name: &str) -> Option<Hung> {
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().map(|t| t.unwrap().path());
+        let named =
+            |path: &Path| std::fs::read_to_string(path.join("comm")).unwrap_or_default().trim() == name;
+        let thread = threads.into_iter().find(|path| named(path)).expect("the thread is there");
+        let tid: libc::pid_t = thread.file_name().unwrap().to_str().unwrap().parse().unwrap();
+        let none = std::ptr::null_mut::<libc::c_void>();
+        // SAFETY: both requests take no memory of ours; the kernel checks the thread.
+        let done = unsafe {
+            libc::ptrace(libc::PTRACE_SEIZE, tid, none, none) == 0
+                && libc::ptrace(libc::PTRACE_INTERRUPT, tid, none, none) == 0
+                && libc::waitpid(tid, std::ptr::null_mut(), libc::__WALL) == tid
+        };
+        done.then_some(Hung(tid))
+    }
+}
+
+impl Drop for Hung {
+    #[allow(unsafe_code)] // ptrace has no safe face in std
+    fn drop(&mut self) {
+        let none = std::ptr::null_mut::<libc::c_void>();
+        // SAFETY: the request takes no memory of ours; a thread that is gone is an error and no harm.
+        unsafe { libc::ptrace(libc::PTRACE_DETACH, self.0, none, none) };
+    }
+}
+
+#[test]
+fn the_manager_hears_ready_then_pings_none_while_the_writer_hangs_and_the_end() {
+    let desk = Desk::new("service-told");
+    let at = desk.world.dir.join("notify.sock");
+    let manager = UnixDatagram::bind(&at).unwrap();
+    let mut agent = desk.serve(at.to_str().unwrap());
+    let ready = next(&manager, THERE_MAX).expect("a message");
+    assert!(ready.starts_with("READY=1\nSTATUS=1 lines"), "{ready}");
+    // Ready means ready: who asks now is answered.
+    let status = desk.tamga(&["--json", "status"]);
+    assert_eq!(status.status.code(), Some(0), "{status:?}");
+    let (code, health) = desk.health();
+    assert_eq!((code, &health["ok"]), (200, &true.into()));
+    assert_eq!(health.as_object().unwrap().len(), 2, "ok and uptime, no more: {health}");
+    for _ in 0..3 {
+        assert_eq!(next(&manager, THERE_MAX).as_deref(), Some("WATCHDOG=1"));
+    }
+    match Hung::thread(agent.0.id(), "writer") {
+        Some(hung) => {
+            let pings = (0..20).take_while(|_| next(&manager, WATCHDOG).is_some()).count();
+            assert!(pings < 20, "pings go on over a writer that hangs");
+            let (code, health) = desk.health();
+            assert_eq!((code, &health["ok"]), (503, &false.into()));
+            drop(hung);
+            assert_eq!(next(&manager, THERE_MAX).as_deref(), Some("WATCHDOG=1"));
+            assert_eq!(desk.health().0, 200);
+        }
+        // Without ptrace no thread can be hung from outside; the same with beats is a test of `health.rs`.
+        None => eprintln!("this machine allows no ptrace: the hanging writer was not tried"),
+    }
+    assert!(desk.world.dir.join("data/api.sock").exists());
+    assert_eq!(agent.terminate().code(), Some(0));
+    let last: Vec<String> = std::iter::from_fn(|| next(&manager, Duration::from_millis(10))).collect();
+    assert!(last.iter().any(|message| message == "STOPPING=1"), "{last:?}");
+    assert!(!desk.world.dir.join("data/api.sock").exists(), "the socket goes with the daemon");
+    desk.end();
+}
+
+#[test]
+fn a_daemon_that_does_not_come_up_never_says_that_it_is_ready() {
+    let desk = Desk::new("service-not-ready");
+    let name = format!("tamga-service-{}", std::process::id());
+    let manager = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+    let taken = TcpListener::bind(desk.world.api).unwrap();
+    let mut agent = desk.serve(&format!("@{name}"));
+    assert_eq!(agent.0.wait().unwrap().code(), Some(7));
+    assert_eq!(next(&manager, Duration::from_millis(10)), None);
+    drop(taken);
+    // The same again with the port free, to see that the socket was right.
+    let agent = desk.serve(&format!("@{name}"));
+    assert!(next(&manager, THERE_MAX).expect("a message").starts_with("READY=1"));
+    drop(agent);
+    desk.end();
+}
+
+#[test]
+fn a_socket_that_a_kill_left_over_is_replaced_and_the_audit_names_the_peer() {
+    let desk = Desk::new("service-stale");
+    let at = desk.world.dir.join("notify.sock");
+    let manager = UnixDatagram::bind(&at).unwrap();
+    let ready = || while !next(&manager, THERE_MAX).expect("a message").starts_with("READY=1") {};
+    let agent = desk.serve(at.to_str().unwrap());
+    ready();
+    drop(agent);
+    assert!(desk.world.dir.join("data/api.sock").exists(), "SIGKILL leaves the file");
+    // Nobody is there now, and that is what is said.
+    assert_eq!(desk.tamga(&["status"]).status.code(), Some(4));
+    let agent = desk.serve(at.to_str().unwrap());
+    ready();
+    // Without the token only the socket can let us in.
+    std::fs::remove_file(desk.world.dir.join("data/api.token")).unwrap();
+    assert_eq!(desk.tamga(&["--who", "Olim", "run", "stop", "l1"]).status.code(), Some(1));
+    let database = Connection::open(desk.world.dir.join("data/tamga.db")).unwrap();
+    let (who, from): (String, String) = database
+        .query_row("SELECT who, come_from FROM audit ORDER BY id DESC LIMIT 1", [], |r| {
+            Ok((r.get(0)?, r.get(1)?))
+        })
+        .unwrap();
+    let uid = std::fs::metadata("/proc/self").unwrap().uid();
+    assert_eq!((who.as_str(), from), ("Olim", format!("unix socket, uid {uid}")));
+    drop(agent);
+    desk.end();
+}
