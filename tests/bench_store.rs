@@ -127,7 +127,7 @@ fn order(store: &mut Store, n: u64, quantity: u64) -> OrderNo {
     let Answer::Order(order) = apply(store, vec![Record::OrderWanted { order, at: now() }]).remove(0) else {
         panic!("no order")
     };
-    let state = OrderState::Ready { expires: None };
+    let state = OrderState::Ready(OrderTerms::default());
     apply(store, vec![Record::OrderState { order, state, why: String::new(), at: now() }]);
     order
 }
@@ -209,7 +209,7 @@ fn run(store: &mut Store, n: u64) -> RunId {
         group: "water".into(),
         quantity: 0,
         batch: "B".into(),
-        production: now(),
+        production: Zone::UTC.day_of(now()),
         expiry: None,
     };
     let opened = Record::RunOpened { line: LineNo(0), plan, who: "bench".into(), at: now(), gate: None };
@@ -295,8 +295,9 @@ fn report(store: &mut Store, run: RunId, passes: u32, drafts: &mut Cost, accepts
         let to = passes.min(from + REPORT - 1);
         let range = PassRange { from: PassNo(from), to: PassNo(to) };
         let kind = ReportKind::Application;
-        let draft = Record::ReportDrafted { run, kind, passes: vec![range], replaces: None, at: now() };
-        let Answer::Report(report) = drafts.of(store, |s| apply(s, vec![draft]).remove(0)) else {
+        let passes = vec![range];
+        let draft = Record::ReportDrafted { run, kind, passes, replaces: None, zone: Zone::UTC, at: now() };
+        let Answer::Report(report, _) = drafts.of(store, |s| apply(s, vec![draft]).remove(0)) else {
             panic!("no report")
         };
         let of =

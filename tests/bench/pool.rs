@@ -48,7 +48,7 @@ pub fn fill(dir: &Path, codes: u64) {
         else {
             panic!("no order")
         };
-        for state in [OrderState::Ready { expires: None }, OrderState::Closed] {
+        for state in [OrderState::Ready(OrderTerms::default()), OrderState::Exhausted] {
             let last = state == OrderState::Closed;
             if last {
                 (first_of_order..end).step_by(BLOCK as usize).for_each(|n| block(&mut store, order, n, end));
@@ -88,7 +88,7 @@ pub fn commits(dir: &Path, stop: &Receiver<()>) -> Vec<u64> {
         group: "water".into(),
         quantity: 0,
         batch: "B".into(),
-        production: now(),
+        production: Zone::UTC.day_of(now()),
         expiry: None,
     };
     let who = "bench".to_owned();

@@ -75,7 +75,7 @@ fn play(w: &mut World, asks: &[Ask]) -> Vec<Record> {
                     (Record::Trigger { .. }, _) => tags += 1,
                     (Record::Away { to, .. }, _) => tags = tags.max(to.number),
                     (Record::Unpack { slice, .. }, _) => unpacked += u32::try_from(slice.len()).unwrap(),
-                    (_, Some(tamga_domain::record::Answer::Report(report))) => {
+                    (_, Some(tamga_domain::record::Answer::Report(report, _))) => {
                         reports = reports.max(report.0)
                     }
                     (_, Some(tamga_domain::record::Answer::Run(new))) => {

@@ -14,6 +14,7 @@ mod daemon;
 mod doctor;
 pub mod exit;
 mod import;
+mod orders;
 mod out;
 mod print;
 mod run;
@@ -79,6 +80,7 @@ enum Command {
     Status(status::Status),
     Run(run::Run),
     Codes(codes::Codes),
+    Orders(orders::Orders),
     Test(print::Test),
     Doctor(doctor::Doctor),
     Alarms(alarms::Alarms),
@@ -205,6 +207,7 @@ fn done(command: Command, globals: &Globals) -> Result<(), Failed> {
             Command::Status(_) => status::run(&daemon, show).await,
             Command::Run(command) => run::run(&daemon, show, command).await,
             Command::Codes(command) => codes::run(&daemon, show, command).await,
+            Command::Orders(command) => orders::run(&daemon, show, command).await,
             Command::Test(command) => print::run(&daemon, show, command).await,
             Command::Doctor(_) => doctor::run(&daemon, show).await,
             Command::Alarms(command) => alarms::run(&daemon, show, command).await,

@@ -22,7 +22,11 @@ const SQLITE_MIN: i32 = 3_051_003;
 /// "Tmga" in SQLite's header: tells our database from any other.
 const APPLICATION_ID: i32 = 0x546D_6761;
 
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
+];
 
 /// The schema that this version writes.
 pub fn schema_known() -> u32 {

@@ -117,9 +117,9 @@ impl Script {
     }
 
     pub fn passes(&mut self, to: u32, production: Wall) {
-        let head = RunHead { production, ..head() };
+        self.store.production = Some(production);
         let (free, newest) = (self.store.free(to), self.store.reports.last().map(|r| r.report));
-        let progress = Progress { run: RunId(1), head, free, newest, closed: true };
+        let progress = Progress { run: RunId(1), head: head(), free, newest, closed: true };
         self.feed(Input::Progress(progress));
     }
 
