@@ -14,10 +14,11 @@ use std::time::Instant;
 
 use tamga::store::Store;
 use tamga_domain::code::{Identity, Serial};
+use tamga_domain::day::Zone;
 use tamga_domain::ids::{LineNo, OrderNo, PassNo, PrinterNo, ReportNo, RunId, Tag, TxnId};
 use tamga_domain::record::{
-    Answer, ItemEnd, JobOutcome, Known, OrderPlan, OrderState, PackageKind, PassRange, Record, ReportKind,
-    ReportState, RunPlan, RunState, Txn, Unpacked,
+    Answer, ItemEnd, JobOutcome, Known, OrderPlan, OrderState, OrderTerms, PackageKind, PassRange, Record,
+    ReportKind, ReportState, RunPlan, RunState, Txn, Unpacked,
 };
 use tamga_domain::time::Wall;
 use tamga_domain::verdict::Reason;

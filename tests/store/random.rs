@@ -23,6 +23,7 @@ enum Ask {
     Spoil(u8),
     SpoilLeft(u8),
     Import(u8),
+    GiveBack(u8),
     Draft(u8, u8),
     Report(u8, u8),
     Unresolved(u8, u8),
@@ -43,6 +44,7 @@ fn ask() -> impl Strategy<Value = Ask> {
         2 => any::<u8>().prop_map(Ask::Spoil),
         1 => (1..4_u8).prop_map(Ask::SpoilLeft),
         1 => any::<u8>().prop_map(Ask::Import),
+        1 => (0..3_u8).prop_map(Ask::GiveBack),
         3 => (any::<u8>(), 0..5_u8).prop_map(|(a, b)| Ask::Draft(a, b)),
         4 => (any::<u8>(), 0..5_u8).prop_map(|(a, b)| Ask::Report(a, b)),
         2 => (any::<u8>(), any::<u8>()).prop_map(|(a, b)| Ask::Unresolved(a, b)),
@@ -98,7 +100,7 @@ fn record_of(
     w: &mut World,
     ask: &Ask,
     run: RunId,
-    (_, block): (OrderNo, BlockNo),
+    (order, block): (OrderNo, BlockNo),
     (tags, unpacked, runs, reports): (u32, u32, u32, u32),
 ) -> Record {
     let at = w.at();
@@ -155,6 +157,8 @@ fn record_of(
             let codes = (0..3).map(|i| code(pick(n.wrapping_add(i * 9)))).collect();
             Record::Import { roll: format!("roll-{}", n % 2), codes, group: "water".into(), at }
         }
+        // Also of an order that is open: what moves must balance whoever asks for it.
+        Ask::GiveBack(limit) => Record::Return { order, limit: limit.into(), at },
         _ => record_beside(w, ask, run, runs, reports),
     }
 }
