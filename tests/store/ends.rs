@@ -120,11 +120,14 @@ fn an_order_is_spent_when_no_code_run_or_report_of_ours_needs_it() {
     for (n, t) in [(1, 1), (2, 2)] {
         w.pass_item(run, n, t);
     }
-    // The third is rejected and stays verified for ever: it will be on no goods.
+    // The third is rejected: with the run's close it is rejected for good.
     for record in [w.trigger(run, 3), w.verify(run, 3, 3), w.rejected(run, Some(3), 3)] {
         w.apply(record).unwrap();
     }
     assert_eq!(w.spent(order), Some(false), "its run is open");
+    w.run_state(run, RunState::Closing).unwrap();
+    let record = Record::SpoilLeft { run, limit: 100, who: "anna".into(), at: w.at() };
+    w.apply(record).unwrap();
     w.run_state(run, RunState::Closed).unwrap();
     assert_eq!(w.spent(order), Some(false), "passes are not reported");
     let report = w.report(run, &[(1, 2)]);

@@ -67,6 +67,8 @@ impl Script {
         while let Some(input) = inputs.pop() {
             let mut out = vec![];
             let wall = Wall(START_MS + (self.now.0 / 1_000_000) as i64);
+            // As in the shell: a step that names no moment waits for an input.
+            self.wake = Time(u64::MAX);
             self.step.step(self.now, wall, input, &mut out);
             for effect in out {
                 match effect {
