@@ -14,10 +14,11 @@ use std::time::Instant;
 
 use tamga::store::Store;
 use tamga_domain::code::{Identity, Serial};
+use tamga_domain::day::Zone;
 use tamga_domain::ids::{LineNo, OrderNo, PassNo, PrinterNo, ReportNo, RunId, Tag, TxnId};
 use tamga_domain::record::{
-    Answer, ItemEnd, JobOutcome, Known, OrderPlan, OrderState, PackageKind, PassRange, Record, ReportKind,
-    ReportState, RunPlan, RunState, Txn, Unpacked,
+    Answer, ItemEnd, JobOutcome, Known, OrderPlan, OrderState, OrderTerms, PackageKind, PassRange, Record,
+    ReportKind, ReportState, RunPlan, RunState, Txn, Unpacked,
 };
 use tamga_domain::time::Wall;
 use tamga_domain::verdict::Reason;
@@ -128,7 +129,7 @@ fn order(store: &mut Store, n: u64, quantity: u64) -> OrderNo {
     let Answer::Order(order) = apply(store, vec![Record::OrderWanted { order, at: now() }]).remove(0) else {
         panic!("no order")
     };
-    let state = OrderState::Ready { expires: None };
+    let state = OrderState::Ready(OrderTerms::default());
     apply(store, vec![Record::OrderState { order, state, why: String::new(), at: now() }]);
     order
 }
@@ -216,7 +217,7 @@ fn run(store: &mut Store, n: u64) -> RunId {
         group: "water".into(),
         quantity: 0,
         batch: "B".into(),
-        production: now(),
+        production: Zone::UTC.day_of(now()),
         expiry: None,
     };
     let opened = Record::RunOpened { line: LineNo(0), plan, who: "bench".into(), at: now(), gate: None };
@@ -302,8 +303,9 @@ fn report(store: &mut Store, run: RunId, passes: u32, drafts: &mut Cost, accepts
         let to = passes.min(from + REPORT - 1);
         let range = PassRange { from: PassNo(from), to: PassNo(to) };
         let kind = ReportKind::Application;
-        let draft = Record::ReportDrafted { run, kind, passes: vec![range], replaces: None, at: now() };
-        let Answer::Report(report) = drafts.of(store, |s| apply(s, vec![draft]).remove(0)) else {
+        let passes = vec![range];
+        let draft = Record::ReportDrafted { run, kind, passes, replaces: None, zone: Zone::UTC, at: now() };
+        let Answer::Report(report, _) = drafts.of(store, |s| apply(s, vec![draft]).remove(0)) else {
             panic!("no report")
         };
         let of =

@@ -86,6 +86,37 @@ fn the_reference_means_what_it_says() {
     assert_eq!(config.product(&config.products[1].gtin).unwrap().name, "Sparkling water 1.5 l");
 }
 
+/// A wrong zone reports goods as made on another day: where a country has several, none is guessed.
+#[test]
+fn the_plants_zone_is_known_by_its_country_or_must_be_written() {
+    let text = std::fs::read_to_string(root().join("config/line.toml")).unwrap();
+    let with = |country: &str, zone: &str| {
+        let text = text.replace("country = \"uz\"", &format!("country = \"{country}\""));
+        Config::parse(Path::new("line.toml"), &text.replace("zone = \"+05:00\"", zone))
+    };
+    for (country, zone, expected) in [
+        ("uz", "", Some("+05:00")),
+        ("kz", "", Some("+05:00")),
+        ("uz", "zone = \"+06:30\"", Some("+06:30")),
+        ("ru", "zone = \"+03:00\"", Some("+03:00")),
+        ("ru", "", None),
+        ("uz", "zone = \"Asia/Tashkent\"", None),
+        ("uz", "zone = \"+15:00\"", None),
+    ] {
+        let found = with(country, zone);
+        match expected {
+            Some(expected) => {
+                assert_eq!(found.unwrap_or_else(|p| panic!("{p}")).agent.zone.to_string(), expected);
+            }
+            None => {
+                let problems = found.err().unwrap().render(Language::En);
+                let named = ["zone is missing", "is not a zone"];
+                assert!(named.iter().any(|n| problems.contains(n)), "{country} {zone}: {problems}");
+            }
+        }
+    }
+}
+
 #[test]
 fn broken_files_give_their_whole_list() {
     let bless = std::env::var_os("TAMGA_BLESS").is_some();

@@ -10,6 +10,8 @@ mod world;
 mod garbage;
 #[path = "line/kinds.rs"]
 mod kinds;
+#[path = "line/orders.rs"]
+mod orders;
 #[path = "line/plant.rs"]
 mod plant;
 #[path = "line/shift.rs"]

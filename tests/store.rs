@@ -12,6 +12,10 @@ mod bodies;
 mod checks;
 #[path = "store/closing.rs"]
 mod closing;
+#[path = "store/days.rs"]
+mod days;
+#[path = "store/ends.rs"]
+mod ends;
 #[path = "store/lives.rs"]
 mod lives;
 #[path = "store/model.rs"]

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use tamga::desk::UpstreamStatus;
 use tamga::upstream::{Setup, UpstreamError, run, xtrace};
+use tamga_domain::day::Zone;
 use tamga_domain::gs1::Gtin;
 use tamga_domain::layout::{Form, Layout};
 use tamga_domain::record::{OrderState, PackageKind, ReportState};
@@ -41,11 +42,13 @@ fn config() -> Config {
         low_water: 150,
         order_quantity: 300,
         codes_per_block: 100,
+        code_life: None,
     };
     let ms = Duration::from_millis;
     Config {
         products: vec![product],
         country: "UZ".into(),
+        zone: Zone::parse("+05:00").unwrap(),
         requests_per_min: 100_000,
         pause: ms(1),
         backoff_min: ms(5),
@@ -88,10 +91,11 @@ async fn world(name: &str, faults: Vec<(&'static str, Fault)>) -> World {
         grace: Duration::from_secs(1),
     };
     let books = Arc::new(Fake::default());
-    let (assigned, assigned_rx) = mpsc::channel(1);
+    let (assigned, mut assigned_rx) = mpsc::channel(1);
     let (status_tx, status) = watch::channel(UpstreamStatus::default());
     let (stop, stop_rx) = watch::channel(false);
-    let task = tokio::spawn(run(setup, books.clone(), assigned_rx, status_tx, stop_rx));
+    let shared = books.clone();
+    let task = tokio::spawn(async move { run(setup, shared, &mut assigned_rx, status_tx, stop_rx).await });
     World { server, books, status, stop, task, _assigned: assigned, key_file }
 }
 
@@ -138,6 +142,9 @@ async fn codes_are_ordered_taken_and_reported() {
     assert_eq!((up.orders.len(), up.reports.len()), (1, 1));
     assert_eq!(up.orders[0].po, "agent7-1");
     assert_eq!(up.reports[0].own_number, "agent7-R0");
+    // Moments are written so that their local day is seen.
+    assert_eq!(up.reports[0].production, "2026-01-30T02:30:00.000+05:00");
+    assert_eq!(up.reports[0].expiration, "2027-01-30T00:00:00.000+05:00");
     assert!(up.reports[0].codes.iter().all(|c| c.contains("\u{1d}93")), "with separator and tail");
     assert_eq!(w.books.pages().set_aside, 0);
     assert!(w.status.borrow().clock_ahead_ms.unwrap().abs() < 5_000);
@@ -178,6 +185,7 @@ async fn a_report_lost_after_its_effect_is_found_and_not_sent_again() {
         w.pool_filled().await;
         w.report_accepted().await;
         assert_eq!(w.server.state().reports.len(), 1, "{name}");
+        assert_eq!(w.books.pages().reports[0].upstream_id.as_deref(), Some("report-0"), "its name is kept");
         w.end().await;
     }
 }
@@ -237,5 +245,39 @@ async fn a_refused_connection_leaves_nothing_unknown() {
     let troubled = w.status.wait_for(|s| !s.trouble.is_empty());
     tokio::time::timeout(PATIENCE, troubled).await.unwrap().unwrap();
     assert!(w.books.pages().orders.iter().all(|o| !o.states.contains(&OrderState::Unknown)));
+    w.end().await;
+}
+
+/// All codes are taken once the pool wants them all; then nothing needs the order any more.
+async fn used_up(w: &mut World) {
+    w.pool_filled().await;
+    w.books.drain();
+    w.until("all codes are taken", |p| p.orders[0].states.contains(&OrderState::Exhausted)).await;
+    w.books.pages().spent = true;
+}
+
+#[tokio::test]
+async fn an_order_that_is_used_up_is_closed_once() {
+    for (name, faults) in [
+        ("close", vec![]),
+        ("close-lost", vec![("POST /api/order/close", Fault::DropAfter)]),
+        ("close-502", vec![("POST /api/order/close", Fault::StatusAfter(502))]),
+    ] {
+        let mut w = world(name, faults).await;
+        used_up(&mut w).await;
+        w.until("the order is closed", |p| p.orders[0].states.contains(&OrderState::Closed)).await;
+        assert_eq!(w.server.arrivals("POST /api/order/close").len(), 1, "{name}");
+        assert!(w.server.state().orders[0].closed, "{name}");
+        w.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_close_lost_before_its_effect_is_asked_again_only_after_the_settling_time() {
+    let mut w = world("close-before", vec![("POST /api/order/close", Fault::DropBefore)]).await;
+    used_up(&mut w).await;
+    w.until("the order is closed", |p| p.orders[0].states.contains(&OrderState::Closed)).await;
+    let sent = w.server.arrivals("POST /api/order/close");
+    assert!(sent.len() == 2 && sent[1].duration_since(sent[0]) >= config().settle_min);
     w.end().await;
 }

@@ -1,5 +1,6 @@
 //! What the upstream side needs of the store, over the store.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use tamga_domain::code::Code;
@@ -10,10 +11,11 @@ use tamga_domain::upstream::config::{
     BlockFacts, Level, OrderFacts, PackFacts, Progress, ReportFacts, RunHead, Snapshot,
 };
 
+use crate::clock;
 use crate::store::error::StoreError;
 use crate::store::read::{Reader, View};
 use crate::store::writer::Handle;
-use crate::upstream::books::{Books, BooksError};
+use crate::upstream::books::{Books, BooksError, Standing};
 use crate::upstream::xtrace::issued::codes_of;
 
 /// Passes whose codes are read in one look.
@@ -26,6 +28,8 @@ pub struct StoreBooks {
     pub writer: Handle,
     /// Products that the configuration names, with the codes an hour that their lines are made for.
     pub products: Vec<(Gtin, u32)>,
+    /// Codes with less life left count for nothing: the most that any line asks for.
+    pub life_left_min_ms: i64,
 }
 
 fn failed(error: impl std::error::Error + Send + Sync + 'static) -> BooksError {
@@ -87,15 +91,21 @@ impl Books for StoreBooks {
         .await
     }
 
-    async fn standing(&self) -> Result<(Vec<Level>, Vec<Progress>), BooksError> {
+    async fn standing(&self) -> Result<Standing, BooksError> {
         let products = self.products.clone();
+        let (now, life_left_min_ms) = (clock::wall(), self.life_left_min_ms);
         self.look(move |view| {
-            let mut levels = Vec::new();
-            for (gtin, per_hour) in products {
-                let pooled = view.pooled(&gtin).map_err(failed)?;
-                levels.push(Level { gtin, pooled, per_hour });
-            }
-            Ok((levels, progress(view).map_err(failed)?))
+            let issuable = view.issuable(now, life_left_min_ms).map_err(failed)?;
+            let issuable: BTreeMap<Gtin, u64> = issuable.into_iter().collect();
+            let level = |(gtin, per_hour): (Gtin, u32)| {
+                let pooled = issuable.get(&gtin).copied().unwrap_or(0);
+                Level { gtin, pooled, per_hour }
+            };
+            Ok(Standing {
+                levels: products.into_iter().map(level).collect(),
+                runs: progress(view).map_err(failed)?,
+                orders: view.order_rests().map_err(failed)?,
+            })
         })
         .await
     }
@@ -140,7 +150,7 @@ fn blocks(view: &View<'_>) -> Result<Vec<BlockFacts>, BooksError> {
 }
 
 fn head(plan: RunPlan) -> RunHead {
-    RunHead { group: plan.group, batch: plan.batch, production: plan.production, expiry: plan.expiry }
+    RunHead { group: plan.group, batch: plan.batch, expiry: plan.expiry }
 }
 
 fn reports(view: &View<'_>) -> Result<Vec<ReportFacts>, StoreError> {
@@ -153,6 +163,7 @@ fn reports(view: &View<'_>) -> Result<Vec<ReportFacts>, StoreError> {
             head: head(plan),
             passes: row.ranges,
             state: row.state,
+            production: row.production,
             at: row.drafted_at,
         });
     }

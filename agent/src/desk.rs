@@ -8,15 +8,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tamga_domain::code::Identity;
+use tamga_domain::day::Zone;
 use tamga_domain::gs1::Gtin;
-use tamga_domain::ids::{LineNo, RunId};
+use tamga_domain::ids::{LineNo, OrderNo, RunId};
 use tamga_domain::line::ask::{Alarm, Ask, Refusal, Reply, Status};
+use tamga_domain::record::OrderPlan;
 use tamga_domain::time::Wall;
 use tamga_drivers::trace::Trace;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::health::Health;
-use crate::store::read::outbox::ReportRow;
+use crate::store::read::outbox::{OrderRow, ReportRow};
 use crate::store::read::people::AuditRow;
 use crate::store::read::pools::PoolLevel;
 use crate::store::read::sheet::{RunLine, RunSheet};
@@ -35,6 +37,10 @@ pub struct Desk {
     pub products: Vec<Product>,
     /// Every device with its wire trace.
     pub devices: Vec<(String, Trace)>,
+    /// The plant's zone: a declared day is its local day.
+    pub zone: Zone,
+    /// Orders that a person assigns, on their way to the upstream task; `None` without a state system.
+    pub assign: Option<mpsc::Sender<OrderPlan>>,
     pub upstream: watch::Receiver<UpstreamStatus>,
     pub records: Arc<dyn Records>,
 }
@@ -141,6 +147,12 @@ pub trait Records: Send + Sync {
     /// The closing sheet of a run, which exists before the run is closed too.
     fn sheet(&self, run: RunId) -> Result<Option<RunSheet>, RecordsError>;
     fn pool(&self) -> Result<Vec<PoolLevel>, RecordsError>;
+    /// Orders, newest first, at most `limit`; `before` goes on where an earlier answer ended.
+    fn orders(&self, before: Option<OrderNo>, limit: u32) -> Result<Vec<OrderRow>, RecordsError>;
+    /// Takes up an order of the cabinet. Refused when it is here already.
+    fn assign(&self, plan: &OrderPlan) -> Result<OrderNo, RecordsError>;
+    /// When the oldest order was made whose codes a line may still be given; `None` when it is not known.
+    fn oldest_order(&self, gtin: &Gtin) -> Result<Option<Wall>, RecordsError>;
     /// Reports not yet finally answered, oldest first.
     fn outbox(&self) -> Result<Vec<ReportRow>, RecordsError>;
     /// What a look at disk, database, clock and data folder finds, the good included.

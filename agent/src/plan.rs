@@ -24,8 +24,7 @@ const CLOCK_MARGIN: Duration = Duration::from_secs(5);
 
 /// Product group and layout by GTIN, by the rules of today.
 pub fn layouts(config: &Config) -> BTreeMap<Gtin, (String, Layout)> {
-    let today = time::OffsetDateTime::from_unix_timestamp(clock::wall().0.div_euclid(1000));
-    let Ok(today) = today.map(|t| t.date()) else { return BTreeMap::new() };
+    let Some(today) = today() else { return BTreeMap::new() };
     let layout = |p: &config::product::Product| {
         let rule = config.rules.on(config.agent.country, &p.group, today)?;
         let layout = rule.layout_of(tamga_domain::rules::PackageKind::Unit).ok()?;
@@ -94,7 +93,7 @@ pub fn upstream(
     setup.proxy = x.proxy.clone();
     setup.request_timeout = x.timeout;
     let mut step = step::Config::new(agent, fastrand::u64(..));
-    step.products = config.products.iter().filter_map(|p| product(p, x)).collect();
+    step.products = config.products.iter().map(|p| product(config, p, x)).collect();
     step.business_place = x.business_place;
     step.country = x.manufacturer_country.clone();
     step.requests_per_min = x.requests_per_min;
@@ -105,6 +104,8 @@ pub fn upstream(
     step.clock_margin = CLOCK_MARGIN;
     step.poll_min = x.poll;
     step.idle_every = x.poll * 60;
+    step.zone = config.agent.zone;
+    step.life_left_min = life_left_min(config);
     move || upstream::Setup {
         config: step.clone(),
         xtrace: setup.clone(),
@@ -114,16 +115,29 @@ pub fn upstream(
     }
 }
 
-fn product(p: &config::product::Product, x: &config::upstream::Xtrace) -> Option<step::Product> {
-    let order = p.order?;
-    Some(step::Product {
+/// The most life left that a line asks of a code: what has less may be of no use to it.
+pub fn life_left_min(config: &Config) -> Duration {
+    config.lines.iter().filter(|l| l.kind.prints()).map(|l| l.life_left_min).max().unwrap_or_default()
+}
+
+/// A product without orders of its own gets its codes from orders that a person assigns: a request's worth is kept.
+fn product(config: &Config, p: &config::product::Product, x: &config::upstream::Xtrace) -> step::Product {
+    let rule = today().and_then(|day| config.rules.on(config.agent.country, &p.group, day));
+    let days = rule.and_then(|rule| rule.code_life_days);
+    step::Product {
         gtin: p.gtin,
         group: p.group.as_str().to_owned(),
         kind: PackageKind::Unit,
         release_method: p.release_method.clone(),
         business_place: x.business_place,
-        low_water: order.low_water.into(),
-        order_quantity: order.quantity,
+        low_water: p.order.map_or(x.pull_codes, |order| order.low_water).into(),
+        order_quantity: p.order.map_or(0, |order| order.quantity),
         codes_per_block: x.pull_codes,
-    })
+        code_life: days.map(|days| Duration::from_secs(u64::from(days) * 86_400)),
+    }
+}
+
+/// Today by UTC: rules change by the day, and by law some hours do not matter.
+fn today() -> Option<time::Date> {
+    time::OffsetDateTime::from_unix_timestamp(clock::wall().0.div_euclid(1000)).ok().map(|at| at.date())
 }

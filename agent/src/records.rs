@@ -8,11 +8,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tamga_domain::code::{Code, Identity, Tail};
-use tamga_domain::ids::{RunId, TxnId};
+use tamga_domain::day::Zone;
+use tamga_domain::gs1::Gtin;
+use tamga_domain::ids::{OrderNo, RunId, TxnId};
 use tamga_domain::layout::Layout;
 use tamga_domain::line::ask::{Alarm, Refusal};
-use tamga_domain::record::{Answer, Known, Record, RunState, Txn};
+use tamga_domain::record::{Answer, Known, OrderPlan, Record, RunState, Txn};
 use tamga_domain::rules::{Country, ProductGroup, Rules};
+use tamga_domain::time::Wall;
 use time::OffsetDateTime;
 use tokio::runtime;
 
@@ -23,7 +26,8 @@ use crate::desk::{
 };
 use crate::disk;
 use crate::store::error::StoreError;
-use crate::store::read::outbox::ReportRow;
+use crate::store::read::ends::BeforeOrder;
+use crate::store::read::outbox::{OrderRow, ReportRow};
 use crate::store::read::people::{AlarmRow, AuditRow};
 use crate::store::read::pools::PoolLevel;
 use crate::store::read::sheet::{RunLine, RunSheet};
@@ -42,6 +46,7 @@ const TXN_FIRST: u64 = 1 << 62;
 pub struct StoreRecords {
     data: PathBuf,
     country: Country,
+    zone: Zone,
     rules: Rules,
     readers: Mutex<Vec<Reader>>,
     writer: Handle,
@@ -55,6 +60,7 @@ impl StoreRecords {
         StoreRecords {
             data: config.agent.data.clone(),
             country: config.agent.country,
+            zone: config.agent.zone,
             rules: config.rules.clone(),
             readers: Mutex::new(Vec::new()),
             writer,
@@ -157,12 +163,43 @@ impl Records for StoreRecords {
         self.look(|view| view.pool_levels())
     }
 
+    fn orders(&self, before: Option<OrderNo>, limit: u32) -> Result<Vec<OrderRow>, RecordsError> {
+        self.look(|view| view.orders(before, limit))
+    }
+
+    fn assign(&self, plan: &OrderPlan) -> Result<OrderNo, RecordsError> {
+        let id = plan.upstream_id.clone().unwrap_or_default();
+        let gtin = plan.gtin;
+        let (known, named) =
+            self.look(|view| Ok((view.order_known(&id, &gtin)?, view.orders_named(&id)?)))?;
+        if let Some(order) = known {
+            return Err(RecordsError::Refused(Refusal::new("http.order_known").with("order", order)));
+        }
+        let mut order = plan.clone();
+        if named > 0 {
+            // Refused before, or another product of the same order: our own number is given once.
+            order.po_number = format!("{}#{named}", order.po_number);
+        }
+        let answers = self.commit(Record::OrderWanted { order, at: clock::wall() })?;
+        let made = answers.into_iter().find_map(|a| if let Answer::Order(no) = a { Some(no) } else { None });
+        made.ok_or_else(|| {
+            RecordsError::Failed(Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(
+                "the store did not name the order",
+            )))
+        })
+    }
+
+    fn oldest_order(&self, gtin: &Gtin) -> Result<Option<Wall>, RecordsError> {
+        self.look(|view| view.oldest_order(gtin))
+    }
+
     fn outbox(&self) -> Result<Vec<ReportRow>, RecordsError> {
         self.look(|view| view.reports_open())
     }
 
     fn doctor(&self) -> Result<Vec<Finding>, RecordsError> {
         let (totals, outbox) = self.look(|view| Ok((view.block_totals()?, view.outbox()?)))?;
+        let too_early = self.look(|view| view.runs_before_order(self.zone))?;
         let mut findings = Vec::new();
         let mut found = |level, key: &str, args: &[(&str, u64)]| {
             let args = args.iter().map(|(name, n)| ((*name).to_owned(), n.to_string())).collect();
@@ -183,6 +220,7 @@ impl Records for StoreRecords {
         if outbox.held > 0 {
             found(Level::Watch, "http.doctor_held", &[("count", outbox.held)]);
         }
+        findings.extend(too_early.iter().map(before_order));
         Ok(findings)
     }
 
@@ -252,6 +290,12 @@ impl Records for StoreRecords {
         let AuditEntry { who, from, command, outcome } = entry;
         self.commit(Record::Audit { who, from, command, outcome, at: clock::wall() }).map(drop)
     }
+}
+
+fn before_order(run: &BeforeOrder) -> Finding {
+    let args = [("run", run.run.to_string()), ("day", run.day.to_string()), ("count", run.codes.to_string())];
+    let args = args.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    Finding { level: Level::Bad, key: "http.doctor_before_order".to_owned(), args }
 }
 
 fn run_of(view: &View<'_>, run: RunId) -> Result<Option<RunLine>, StoreError> {

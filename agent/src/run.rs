@@ -12,6 +12,7 @@ use tamga_domain::ids::LineNo;
 use tamga_domain::layout::Layout;
 use tamga_domain::line::ask::Ask;
 use tamga_domain::line::{self, LineConfig};
+use tamga_domain::record::OrderPlan;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -39,6 +40,9 @@ const INPUTS_MAX: usize = 1024;
 
 /// Requests of people that may wait for a line.
 const ASKS_MAX: usize = 16;
+
+/// Orders that a person assigned and that wait for the upstream task.
+const ASSIGNED_MAX: usize = 16;
 
 /// How often the levels of the pools are read for the lines.
 const LEVELS_EVERY: Duration = Duration::from_millis(250);
@@ -128,9 +132,18 @@ pub async fn start(config: Config, manager: Option<Arc<Manager>>) -> Result<Daem
     watched.push(("writer".to_owned(), beat.clone()));
     let health = Health::new(watched, manager.as_ref().and_then(|m| m.watchdog));
     let mut windows = JoinSet::new();
-    windows.spawn(watch_levels(data.clone(), levels, stopped.clone()));
+    let life_left_min_ms = i64::try_from(plan::life_left_min(&config).as_millis()).unwrap_or(i64::MAX);
+    windows.spawn(watch_levels(data.clone(), life_left_min_ms, levels, stopped.clone()));
     windows.spawn(beat_of_writer(handle.clone(), beat, health.pulse(), stopped.clone()));
-    let upstream = start_upstream(&config, &agent, &handle, &layouts, &stopped, &mut windows);
+    let (assign, assigned) = mpsc::channel(ASSIGNED_MAX);
+    let books = StoreBooks {
+        data: data.clone(),
+        agent: agent.clone(),
+        writer: handle.clone(),
+        products: config.products.iter().map(|p| (p.gtin, 0)).collect(),
+        life_left_min_ms,
+    };
+    let upstream = start_upstream(&config, books, &layouts, assigned, &stopped, &mut windows);
     let runtime = tokio::runtime::Handle::current();
     let records = StoreRecords::new(&config, handle, runtime);
     let desk = Desk {
@@ -144,6 +157,8 @@ pub async fn start(config: Config, manager: Option<Arc<Manager>>) -> Result<Daem
         lines: desks.clone(),
         products: products(&config),
         devices: traces,
+        zone: config.agent.zone,
+        assign: config.upstream.as_ref().map(|_| assign),
         upstream,
         records: Arc::new(records),
     };
@@ -329,6 +344,7 @@ async fn until_stopped(work: impl Future<Output = ()>, mut stopped: watch::Recei
 /// Reads the levels of the pools for the lines; a look that fails is told and tried again.
 async fn watch_levels(
     data: PathBuf,
+    life_left_min_ms: i64,
     levels: watch::Sender<BTreeMap<Gtin, u64>>,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -343,15 +359,11 @@ async fn watch_levels(
         let data = data.clone();
         let look = tokio::task::spawn_blocking(move || {
             let reader = Reader::open(&data)?;
-            let levels = reader.view()?.pool_levels()?;
-            let mut sums = BTreeMap::new();
-            for level in levels {
-                *sums.entry(level.gtin).or_default() += level.pooled;
-            }
-            Ok::<_, StoreError>(sums)
+            let issuable = reader.view()?.issuable(clock::wall(), life_left_min_ms)?;
+            Ok::<_, StoreError>(issuable.into_iter().collect())
         });
         match look.await {
-            Ok(Ok(sums)) => drop(levels.send_replace(sums)),
+            Ok(Ok(issuable)) => drop(levels.send_replace(issuable)),
             Ok(Err(e)) => tracing::warn!(error = chain(&e), "the levels of the pools cannot be read"),
             Err(e) => tracing::warn!(error = %e, "the levels of the pools cannot be read"),
         }
@@ -360,27 +372,20 @@ async fn watch_levels(
 
 fn start_upstream(
     config: &Config,
-    agent: &str,
-    writer: &Handle,
+    books: StoreBooks,
     layouts: &BTreeMap<Gtin, (String, Layout)>,
+    mut assigned: mpsc::Receiver<OrderPlan>,
     stopped: &watch::Receiver<bool>,
     windows: &mut JoinSet<()>,
 ) -> watch::Receiver<UpstreamStatus> {
     let (status, seen) = watch::channel(UpstreamStatus::default());
     let Some(config::upstream::Upstream::Xtrace(xtrace)) = &config.upstream else { return seen };
-    let books = Arc::new(StoreBooks {
-        data: config.agent.data.clone(),
-        agent: agent.to_owned(),
-        writer: writer.clone(),
-        products: config.products.iter().map(|p| (p.gtin, 0)).collect(),
-    });
-    let setup = plan::upstream(config, xtrace, agent, layouts);
+    let setup = plan::upstream(config, xtrace, &books.agent, layouts);
+    let books = Arc::new(books);
     let mut stopped = stopped.clone();
     windows.spawn(async move {
         loop {
-            // Nobody assigns orders yet; the sender is kept so that the receiver waits.
-            let (_assign, assigned) = mpsc::channel(1);
-            let run = upstream::run(setup(), books.clone(), assigned, status.clone(), stopped.clone());
+            let run = upstream::run(setup(), books.clone(), &mut assigned, status.clone(), stopped.clone());
             match run.await {
                 Ok(()) => return,
                 // The lines' own commits fail too and end the process; nothing is left to do here.

@@ -192,6 +192,12 @@ fn correction_and_print_quality_name_codes_they_do_not_know() {
     assert_eq!(world.document("correction", &correction).1, "PARTIALLY_PROCESSED");
     let info = world.good_post("/public/api/cod/public/codes", &json!({ "codes": items }));
     assert_eq!(info[0]["productSeries"], " 123", "stored verbatim, as the real one does");
+    assert!(info[0]["codeHistory"].is_null());
+    let ask = json!({ "codes": items, "addCodeHistory": true });
+    let info = world.good_post("/public/api/cod/public/codes", &ask);
+    assert_eq!(info[0]["codeHistory"][0]["documentType"], "UTILISATION");
+    let report = text(&info[0]["codeHistory"][0]["eventSourceId"]);
+    assert_eq!(world.good(&format!("/api/utilisation/{report}"))["reportStatus"], "SUCCESS");
     let grades = json!({
         "businessPlaceId": 123,
         "codes": [{ "code": items[0], "printQualityClass": "B" }],

@@ -125,6 +125,10 @@ fn bad_requests_are_refused_by_name_and_reach_no_line() {
         ("/api/v1/lines/none/run/stop", json!({}), 404, "http.no_line"),
         ("/api/v1/lines/line1/test-print", json!({"printer": "p9"}), 404, "http.no_printer"),
         ("/api/v1/alarms/acknowledge", json!({"line": "line1", "key": "x"}), 404, "http.no_alarm"),
+        ("/api/v1/orders/assign", json!({"order": "", "gtin": GTIN}), 400, "http.bad_field"),
+        ("/api/v1/orders/assign", json!({"order": "a b", "gtin": GTIN}), 400, "http.bad_field"),
+        ("/api/v1/orders/assign", json!({"order": "x", "gtin": "4600000000015"}), 400, "http.bad_gtin"),
+        ("/api/v1/orders/assign", json!({"order": "x", "gtin": "04600000000022"}), 400, "http.no_product"),
         ("/api/v1/trace/x9", json!({"level": "off"}), 404, "http.no_device"),
         ("/api/v1/trace/p1", json!({"level": "all"}), 400, "http.bad_field"),
         ("/api/v1/codes/show", json!({}), 400, "http.one_scan"),
@@ -219,4 +223,64 @@ fn the_sheet_shows_whether_its_balances_hold() {
     *world.records.unbalanced.lock().unwrap() = true;
     let (_, sheet) = world.get("/api/v1/runs/1/sheet");
     assert_eq!((&sheet["balanced"], &sheet["items"]["balanced"]), (&json!(false), &json!(false)));
+}
+
+#[test]
+fn an_order_of_the_cabinet_is_assigned_once_and_named_to_the_upstream_task() {
+    let world = World::new();
+    let id = "2F0C7A9E-5a2b-4c7d-9d53-1c1f0e6b7a11";
+    let body = json!({"order": id, "gtin": GTIN});
+    assert_eq!(world.post("/api/v1/orders/assign", body.clone()), (201, json!({"order": 0})));
+    let plan = world.assigned.lock().unwrap().try_recv().unwrap();
+    assert_eq!(
+        plan.upstream_id.as_deref(),
+        Some(id.to_lowercase().as_str()),
+        "upstream compares in lower case"
+    );
+    assert_eq!((plan.group.as_str(), plan.quantity), ("water", 0));
+    let (status, said) = world.post("/api/v1/orders/assign", body);
+    assert_eq!((status, said["error"].as_str()), (409, Some("http.order_known")));
+    assert!(world.assigned.lock().unwrap().try_recv().is_err());
+    let (_, orders) = world.get("/api/v1/orders?limit=5");
+    assert_eq!(orders.as_array().unwrap().len(), 1);
+    assert_eq!((&orders[0]["state"]["key"], &orders[0]["why"]), (&json!("refused"), &json!("it is closed")));
+    assert_eq!(orders[0]["number"], format!("cabinet:{}:{GTIN}", id.to_lowercase()));
+    assert_eq!(world.get("/api/v1/orders?before=0").1, json!([]));
+    let audit = format!("{:?}", world.records.audit.lock().unwrap());
+    assert!(
+        audit.contains("orders/assign order=2F0C7A9E") && audit.contains("409 http.order_known"),
+        "{audit}"
+    );
+}
+
+#[test]
+fn a_run_declares_days_of_the_plant() {
+    let world = World::new();
+    let mut body = json!({"gtin": GTIN, "batch": "A", "production": "2026-11-21T19:30:00Z"});
+    body["expiry"] = json!("2027-11-22");
+    let (status, _) = world.post("/api/v1/lines/line1/run", body);
+    assert_eq!(status, 201);
+    // Half past midnight in the plant.
+    let plan = &world.get("/api/v1/status").1["lines"][0]["run"]["plan"];
+    assert_eq!((&plan["production"], &plan["expiry"]), (&json!("2026-11-22"), &json!("2027-11-22")));
+}
+
+#[test]
+fn a_day_before_the_codes_were_ordered_is_refused_unless_a_person_insists() {
+    let world = World::new();
+    // 2026-11-22T00:30:00+05:00
+    *world.records.oldest_order.lock().unwrap() = Some(tamga_domain::time::Wall(1_795_289_400_000));
+    let run = "/api/v1/lines/line1/run";
+    let of = |day: &str| json!({"gtin": GTIN, "batch": "A", "production": day});
+    let (status, said) = world.post(run, of("2026-11-21"));
+    assert_eq!((status, said["error"].as_str()), (409, Some("http.production_before_order")));
+    let text = said["text"].as_str().unwrap();
+    assert!(text.contains("2026-11-21") && text.contains("2026-11-22"), "{text}");
+    assert!(world.asked.lock().unwrap().is_empty());
+    let mut insisted = of("2026-11-21");
+    insisted["before_order"] = json!(true);
+    assert_eq!(world.post(run, insisted).0, 201);
+    let world = World::new();
+    *world.records.oldest_order.lock().unwrap() = Some(tamga_domain::time::Wall(1_795_289_400_000));
+    assert_eq!(world.post(run, of("2026-11-22")).0, 201, "ordered in the night of that very day");
 }

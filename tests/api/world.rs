@@ -9,7 +9,7 @@ use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 use tamga::desk::*;
 use tamga::health::{Beat, Health};
-use tamga::store::read::outbox::ReportRow;
+use tamga::store::read::outbox::{OrderRow, ReportRow};
 use tamga::store::read::people::AuditRow;
 use tamga::store::read::pools::{BlockBalance, Counts, PoolLevel};
 use tamga::store::read::sheet::{RunCodes, RunItems, RunLine, RunSheet};
@@ -18,11 +18,14 @@ use tamga::web::socket::Socket;
 use tamga::web::token::{FILE, Token};
 use tamga::web::{self, Door};
 use tamga_domain::code::{Identity, Serial};
+use tamga_domain::day::{Day, Zone};
 use tamga_domain::gs1::Gtin;
 use tamga_domain::ids::{BlockNo, IssueNo, LineNo, OrderNo, PrinterNo, ReportNo, RunId, Tag};
 use tamga_domain::lifecycle::{SpoilReason, State, Whereabouts};
 use tamga_domain::line::ask::{Alarm, Ask, DeviceStatus, Refusal, Reply, RunStatus, Status};
-use tamga_domain::record::{JobOutcome, PackageKind, ReportKind, ReportState, RunPlan, RunState};
+use tamga_domain::record::{
+    JobOutcome, OrderPlan, OrderState, PackageKind, ReportKind, ReportState, RunPlan, RunState,
+};
 use tamga_domain::time::Wall;
 use tamga_drivers::trace::Trace;
 use tokio::runtime::Runtime;
@@ -42,6 +45,8 @@ pub struct World {
     pub records: Arc<Memory>,
     /// What the line was asked, as `Debug` text, with the name of who asked.
     pub asked: Arc<Mutex<Vec<String>>>,
+    /// Orders on their way to the upstream task.
+    pub assigned: Mutex<mpsc::Receiver<OrderPlan>>,
     /// The wire of printer `p1`.
     pub trace: Trace,
     /// What the line shows, to be changed.
@@ -73,6 +78,7 @@ impl World {
         let beat = Beat::default();
         beat.bump();
         std::fs::write(folder.join("started.toml"), "as it was").unwrap();
+        let (assign, assigned) = mpsc::channel(4);
         let desk = Desk {
             agent: Agent { id: "a1".into(), started: Wall(0) },
             health: Health::new(vec![("line line1".into(), beat)], None),
@@ -85,6 +91,8 @@ impl World {
             products: vec![Product { gtin: gtin(), group: "water".into(), name: "Still 0.5".into() }],
             devices: vec![("p1".into(), trace.clone())],
             upstream: seen,
+            zone: Zone::parse("+05:00").unwrap(),
+            assign: Some(assign),
             records: records.clone(),
         };
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -96,7 +104,8 @@ impl World {
         let door = Door { listener, socket: Some(socket), token: token.clone(), hosts };
         runtime.spawn(web::serve(desk, door, std::future::pending()));
         let client = Client::builder().no_proxy().build().unwrap();
-        World { runtime, base, folder, token, client, records, asked, trace, status, upstream }
+        let assigned = Mutex::new(assigned);
+        World { runtime, base, folder, token, client, records, asked, assigned, trace, status, upstream }
     }
 
     /// A request as a caller who is let in.
@@ -233,6 +242,9 @@ pub struct Memory {
     pub run_is_closed: Mutex<bool>,
     /// Makes the sheet's items disagree.
     pub unbalanced: Mutex<bool>,
+    pub orders: Mutex<Vec<OrderPlan>>,
+    /// When the oldest order with pooled codes was made.
+    pub oldest_order: Mutex<Option<Wall>>,
 }
 
 fn sheet(triggers: u32) -> RunSheet {
@@ -242,7 +254,7 @@ fn sheet(triggers: u32) -> RunSheet {
         group: "water".into(),
         quantity: 3,
         batch: "A-17".into(),
-        production: Wall(0),
+        production: Day(0),
         expiry: None,
     };
     let counts =
@@ -300,6 +312,7 @@ fn story() -> CodeStory {
         verified: Some((Tag { boot: 1, number: 9 }, Wall(6_000))),
         rejected: None,
         passed: None,
+        returned: None,
         reports: vec![],
         given_again: vec![],
         incidents: vec![],
@@ -347,6 +360,35 @@ impl Records for Memory {
             soonest_expiry: None,
         };
         Ok(vec![level])
+    }
+    fn orders(&self, before: Option<OrderNo>, limit: u32) -> Result<Vec<OrderRow>, RecordsError> {
+        let orders = self.orders.lock().unwrap();
+        let rows = orders.iter().enumerate().map(|(n, plan)| OrderRow {
+            order: OrderNo(n as u32),
+            plan: plan.clone(),
+            state: OrderState::Refused,
+            why: "it is closed".into(),
+            expires: None,
+            ordered: Some(Wall(1_000)),
+            wanted_at: Wall(0),
+            changed_at: Wall(2_000),
+            received: 0,
+            pooled: 0,
+            last_pack: None,
+        });
+        let before = before.map_or(u32::MAX, |b| b.0);
+        Ok(rows.rev().filter(|r| r.order.0 < before).take(limit as usize).collect())
+    }
+    fn assign(&self, plan: &OrderPlan) -> Result<OrderNo, RecordsError> {
+        let mut orders = self.orders.lock().unwrap();
+        if orders.contains(plan) {
+            return Err(RecordsError::Refused(Refusal::new("http.order_known").with("order", 0)));
+        }
+        orders.push(plan.clone());
+        Ok(OrderNo(orders.len() as u32 - 1))
+    }
+    fn oldest_order(&self, _: &Gtin) -> Result<Option<Wall>, RecordsError> {
+        Ok(*self.oldest_order.lock().unwrap())
     }
     fn outbox(&self) -> Result<Vec<ReportRow>, RecordsError> {
         let report = ReportRow {

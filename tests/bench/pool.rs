@@ -5,9 +5,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use tamga::store::Store;
+use tamga_domain::day::Zone;
 use tamga_domain::ids::{LineNo, RunId, Tag, TxnId};
 use tamga_domain::record::{
-    Answer, ItemEnd, OrderPlan, OrderState, PackageKind, Record, RunPlan, RunState, Txn, Unpacked,
+    Answer, ItemEnd, OrderPlan, OrderState, OrderTerms, PackageKind, Record, RunPlan, RunState, Txn, Unpacked,
 };
 use tamga_domain::time::Wall;
 use tamga_domain::verdict::Reason;
@@ -48,8 +49,8 @@ pub fn fill(dir: &Path, codes: u64) {
         else {
             panic!("no order")
         };
-        for state in [OrderState::Ready { expires: None }, OrderState::Closed] {
-            let last = state == OrderState::Closed;
+        for state in [OrderState::Ready(OrderTerms::default()), OrderState::Exhausted] {
+            let last = state == OrderState::Exhausted;
             if last {
                 (first_of_order..end).step_by(BLOCK as usize).for_each(|n| block(&mut store, order, n, end));
             }
@@ -88,7 +89,7 @@ pub fn commits(dir: &Path, stop: &Receiver<()>) -> Vec<u64> {
         group: "water".into(),
         quantity: 0,
         batch: "B".into(),
-        production: now(),
+        production: Zone::UTC.day_of(now()),
         expiry: None,
     };
     let who = "bench".to_owned();

@@ -106,7 +106,7 @@ async fn one(shift: Shift) -> Vec<String> {
     problems
 }
 
-async fn produce(shift: &Shift, world: &World, operator: &Operator) -> Vec<String> {
+pub async fn produce(shift: &Shift, world: &World, operator: &Operator) -> Vec<String> {
     let wanted = &shift.wanted;
     until("the agent's API", Duration::from_secs(20), async || operator.status().await).await;
     if wanted.kind == Kind::PrePrinted {

@@ -4,7 +4,7 @@ use tamga::store::error::Rule;
 use tamga_domain::code::Identity;
 use tamga_domain::ids::BlockNo;
 use tamga_domain::lifecycle::State;
-use tamga_domain::record::{Answer, OrderState, Record, Unpacked};
+use tamga_domain::record::{Answer, OrderState, OrderTerms, Record, Unpacked};
 use tamga_domain::time::Wall;
 
 use crate::kit::*;
@@ -22,9 +22,11 @@ fn an_order_is_kept_by_its_number_and_walks_its_states() {
     state(&mut w, OrderState::Sent);
     state(&mut w, OrderState::Unknown);
     state(&mut w, OrderState::Accepted { upstream_id: "u1".into() });
-    state(&mut w, OrderState::Ready { expires: Some(Wall(5)) });
+    let terms = OrderTerms { expires: Some(Wall(5)), ordered: Some(Wall(3)), total: Some(7) };
+    state(&mut w, OrderState::Ready(terms));
     let open = w.store.view().orders_open().unwrap();
-    assert_eq!(open[0].state, OrderState::Ready { expires: Some(Wall(5)) });
+    let terms = OrderTerms { total: Some(1000), ..terms };
+    assert_eq!(open[0].state, OrderState::Ready(terms), "a quantity that was asked for stays");
     assert_eq!(open[0].plan.upstream_id.as_deref(), Some("u1"));
     // Named since by upstream: the same wish all the same.
     w.twice(wanted);
@@ -36,16 +38,6 @@ fn an_order_is_kept_by_its_number_and_walks_its_states() {
     let mut other = order_plan("PO-7");
     other.quantity = 1;
     assert!(matches!(w.refused(Record::OrderWanted { order: other, at }), Rule::OrderKeyTaken { .. }));
-}
-
-#[test]
-fn a_closed_order_still_gives_the_codes_that_were_received() {
-    let mut w = World::new();
-    let order = w.pool(3);
-    let at = w.at();
-    w.apply(Record::OrderState { order, state: OrderState::Closed, why: String::new(), at }).unwrap();
-    let run = w.run("r");
-    assert_eq!(w.issue(run, 5).len(), 3);
 }
 
 #[test]
@@ -107,7 +99,7 @@ fn unpacking_goes_on_at_every_border_and_repeats_change_nothing() {
         w.apply(rest).unwrap();
         assert_eq!(done, w.picture());
         assert_eq!(w.store.view().block_body(block).unwrap(), None);
-        assert_eq!(w.store.view().pooled(&gtin(GTIN)).unwrap(), u64::from(COUNT));
+        assert_eq!(w.store.view().issuable(Wall(w.now), 0).unwrap(), [(gtin(GTIN), u64::from(COUNT))]);
         w.verified();
     }
 }

@@ -7,12 +7,13 @@ use tamga::store::Store;
 use tamga::store::error::{Rule, StoreError};
 use tamga::store::verify::verify;
 use tamga_domain::code::{Code, Identity, Serial, Tail};
+use tamga_domain::day::{Day, Zone};
 use tamga_domain::gs1::Gtin;
 use tamga_domain::ids::{BlockNo, LineNo, OrderNo, PassNo, PrinterNo, ReportNo, RunId, Tag, TxnId};
 use tamga_domain::lifecycle::{SpoilReason, State};
 use tamga_domain::record::{
-    Answer, Issued, ItemEnd, JobOutcome, Known, OrderPlan, OrderState, PackageKind, PassRange, Record,
-    ReportKind, ReportState, RunPlan, RunState, Txn, Unpacked,
+    Answer, Issued, ItemEnd, JobOutcome, Known, OrderPlan, OrderState, OrderTerms, PackageKind, PassRange,
+    Record, ReportKind, ReportState, RunPlan, RunState, Txn, Unpacked,
 };
 use tamga_domain::time::Wall;
 use tamga_domain::verdict::Reason;
@@ -20,6 +21,7 @@ use tamga_domain::verdict::Reason;
 pub const LINE: LineNo = LineNo(0);
 pub const PRINTER: PrinterNo = PrinterNo(0);
 pub const GTIN: &[u8] = b"04780012345677";
+pub const ZONE: Zone = Zone::UTC;
 pub const OTHER_GTIN: &[u8] = b"04780012345684";
 
 /// A folder that is gone with its owner.
@@ -66,8 +68,8 @@ pub fn plan(key: &str) -> RunPlan {
         group: "water".into(),
         quantity: 100,
         batch: "B1".into(),
-        production: Wall(1_000),
-        expiry: Some(Wall(9_000)),
+        production: Day(19_675),
+        expiry: Some(Day(20_000)),
     }
 }
 
@@ -175,7 +177,7 @@ impl World {
 
     pub fn ready(&mut self, order: OrderNo, expires: Option<Wall>) {
         let at = self.at();
-        let state = OrderState::Ready { expires };
+        let state = OrderState::Ready(OrderTerms { expires, ..OrderTerms::default() });
         self.apply(Record::OrderState { order, state, why: String::new(), at }).unwrap();
     }
 
@@ -305,13 +307,14 @@ impl World {
 
     pub fn draft(&mut self, run: RunId, ranges: &[(u32, u32)], replaces: Option<ReportNo>) -> Record {
         let passes = ranges.iter().map(|(f, t)| PassRange { from: PassNo(*f), to: PassNo(*t) }).collect();
-        Record::ReportDrafted { run, kind: ReportKind::Application, passes, replaces, at: self.at() }
+        let (kind, zone) = (ReportKind::Application, ZONE);
+        Record::ReportDrafted { run, kind, passes, replaces, zone, at: self.at() }
     }
 
     pub fn report(&mut self, run: RunId, ranges: &[(u32, u32)]) -> ReportNo {
         let record = self.draft(run, ranges, None);
         match self.apply(record).unwrap() {
-            Some(Answer::Report(report)) => report,
+            Some(Answer::Report(report, _)) => report,
             other => panic!("{other:?}"),
         }
     }

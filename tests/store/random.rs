@@ -24,6 +24,7 @@ enum Ask {
     Spoil(u8),
     SpoilLeft(u8),
     Import(u8),
+    GiveBack(u8),
     Draft(u8, u8),
     Report(u8, u8),
     Unresolved(u8, u8),
@@ -44,6 +45,7 @@ fn ask() -> impl Strategy<Value = Ask> {
         2 => any::<u8>().prop_map(Ask::Spoil),
         1 => (1..4_u8).prop_map(Ask::SpoilLeft),
         1 => any::<u8>().prop_map(Ask::Import),
+        1 => (0..3_u8).prop_map(Ask::GiveBack),
         3 => (any::<u8>(), 0..5_u8).prop_map(|(a, b)| Ask::Draft(a, b)),
         4 => (any::<u8>(), 0..5_u8).prop_map(|(a, b)| Ask::Report(a, b)),
         2 => (any::<u8>(), any::<u8>()).prop_map(|(a, b)| Ask::Unresolved(a, b)),
@@ -80,7 +82,7 @@ fn play(w: &mut World, asks: &[Ask]) -> Vec<Record> {
                     (Record::Trigger { .. }, _) => tags += 1,
                     (Record::Away { to, .. }, _) => tags = tags.max(to.number),
                     (Record::Unpack { slice, .. }, _) => unpacked += u32::try_from(slice.len()).unwrap(),
-                    (_, Some(tamga_domain::record::Answer::Report(report))) => {
+                    (_, Some(tamga_domain::record::Answer::Report(report, _))) => {
                         reports = reports.max(report.0)
                     }
                     (_, Some(tamga_domain::record::Answer::Run(new))) => {
@@ -105,7 +107,7 @@ fn record_of(
     w: &mut World,
     ask: &Ask,
     run: RunId,
-    (_, block): (OrderNo, BlockNo),
+    (order, block): (OrderNo, BlockNo),
     (tags, unpacked, runs, reports): (u32, u32, u32, u32),
 ) -> Record {
     let at = w.at();
@@ -162,6 +164,8 @@ fn record_of(
             let codes = (0..3).map(|i| code(pick(n.wrapping_add(i * 9)))).collect();
             Record::Import { roll: format!("roll-{}", n % 2), codes, group: "water".into(), at }
         }
+        // Also of an order that is open: what moves must balance whoever asks for it.
+        Ask::GiveBack(limit) => Record::Return { order, limit: limit.into(), at },
         _ => record_beside(w, ask, run, runs, reports),
     }
 }

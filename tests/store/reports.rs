@@ -41,7 +41,7 @@ fn acceptance_applies_the_codes_of_the_ranges_and_touches_none() {
     let (mut w, run) = with_passes(300);
     assert_eq!(ranges(&w, run), [(1, 300)]);
     let record = w.draft(run, &[(2, 2), (10, 290)], None);
-    let Some(Answer::Report(report)) = w.twice(record) else { panic!() };
+    let Some(Answer::Report(report, _)) = w.twice(record) else { panic!() };
     assert_eq!(ranges(&w, run), [(1, 1), (3, 9), (291, 300)]);
     for state in [
         ReportState::Sent,

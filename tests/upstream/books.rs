@@ -2,17 +2,25 @@
 
 use std::sync::{Mutex, MutexGuard};
 
-use tamga::upstream::books::{Books, BooksError};
+use tamga::upstream::books::{Books, BooksError, Standing};
 use tamga_domain::code::Code;
+use tamga_domain::day::Day;
 use tamga_domain::gs1::Gtin;
 use tamga_domain::ids::{BlockNo, OrderNo, PassNo, ReportNo, RunId};
 use tamga_domain::record::{Answer, OrderState, PassRange, Record, ReportState, Txn, Unpacked};
 use tamga_domain::time::Wall;
-use tamga_domain::upstream::config::{Level, Progress, RunHead, Snapshot};
+use tamga_domain::upstream::config::{Level, OrderRest, Progress, RunHead, Snapshot};
 use tokio::sync::watch;
+
+/// 2026-01-29T21:30:00Z: half past two of the next day in the plant.
+pub const PRODUCTION: Wall = Wall(1_769_722_200_000);
+/// 2027-01-30
+const EXPIRY: Day = Day(20_848);
 
 #[derive(Default)]
 pub struct Pages {
+    /// All orders are used up.
+    pub spent: bool,
     pub orders: Vec<OrderPage>,
     pub reports: Vec<ReportPage>,
     pub blocks: u32,
@@ -20,6 +28,7 @@ pub struct Pages {
     pub set_aside: u32,
     pub kept: Vec<Vec<u8>>,
     passed_to: u32,
+    used: usize,
     hold_levels: bool,
 }
 
@@ -31,6 +40,7 @@ pub struct OrderPage {
 
 pub struct ReportPage {
     pub state: ReportState,
+    pub upstream_id: Option<String>,
     passes: Vec<PassRange>,
 }
 
@@ -63,6 +73,12 @@ impl Fake {
         self.pages().passed_to += count;
     }
 
+    /// The lines have used all codes that are pooled.
+    pub fn drain(&self) {
+        let mut pages = self.pages();
+        pages.used = pages.pooled.len();
+    }
+
     pub fn hold_levels(&self, hold: bool) {
         self.pages().hold_levels = hold;
     }
@@ -92,22 +108,26 @@ impl Books for Fake {
         Ok(Snapshot::default())
     }
 
-    async fn standing(&self) -> Result<(Vec<Level>, Vec<Progress>), BooksError> {
+    async fn standing(&self) -> Result<Standing, BooksError> {
         let pages = self.pages();
         let gtin = Gtin::parse(super::GTIN.as_bytes()).unwrap();
-        let level = Level { gtin, pooled: pages.pooled.len() as u64, per_hour: 0 };
+        let level = Level { gtin, pooled: (pages.pooled.len() - pages.used) as u64, per_hour: 0 };
         let levels = if pages.hold_levels { vec![] } else { vec![level] };
         let reported = pages.reports.iter().flat_map(|r| &r.passes).map(|r| r.to.0).max().unwrap_or(0);
-        let head = RunHead {
-            group: "water".into(),
-            batch: "L1".into(),
-            production: Wall(1_700_000_000_000),
-            expiry: None,
-        };
+        let head = RunHead { group: "water".into(), batch: "L1".into(), expiry: Some(EXPIRY) };
         let free = vec![PassRange { from: PassNo(reported + 1), to: PassNo(pages.passed_to) }];
         let newest = (pages.reports.len() as u32).checked_sub(1).map(ReportNo);
         let run = Progress { run: RunId(1), head, free, newest, closed: false };
-        Ok((levels, if pages.passed_to > reported { vec![run] } else { vec![] }))
+        let runs = if pages.passed_to > reported { vec![run] } else { vec![] };
+        let rest = |n: usize| OrderRest {
+            order: OrderNo(n as u32),
+            pooled: 0,
+            closed: false,
+            expires: None,
+            spent: true,
+        };
+        let orders = if pages.spent { (0..pages.orders.len()).map(rest).collect() } else { vec![] };
+        Ok(Standing { levels, runs, orders })
     }
 }
 
@@ -140,11 +160,19 @@ fn record(pages: &mut Pages, record: &Record) -> Option<Answer> {
             Some(Answer::Unpacked { pooled, set_aside: slice.len() as u32 - pooled })
         }
         Record::ReportDrafted { passes, .. } => {
-            pages.reports.push(ReportPage { state: ReportState::Wanted, passes: passes.clone() });
-            Some(Answer::Report(ReportNo(pages.reports.len() as u32 - 1)))
+            pages.reports.push(ReportPage {
+                state: ReportState::Wanted,
+                upstream_id: None,
+                passes: passes.clone(),
+            });
+            Some(Answer::Report(ReportNo(pages.reports.len() as u32 - 1), PRODUCTION))
         }
         Record::ReportState { report, state, .. } => {
-            pages.reports[report.0 as usize].state = state.clone();
+            let report = &mut pages.reports[report.0 as usize];
+            if let ReportState::Processing { upstream_id } = state {
+                report.upstream_id = Some(upstream_id.clone());
+            }
+            report.state = state.clone();
             None
         }
         Record::AnswerKept { body, .. } => {

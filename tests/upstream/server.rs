@@ -36,12 +36,15 @@ pub struct State {
 pub struct Order {
     pub po: String,
     pub quantity: usize,
+    pub closed: bool,
     pub packs: Vec<(String, Vec<String>)>,
 }
 
 #[derive(Clone)]
 pub struct Report {
     pub own_number: String,
+    pub production: String,
+    pub expiration: String,
     pub codes: Vec<String>,
 }
 
@@ -161,12 +164,12 @@ fn effect(state: &mut State, target: &str, body: &[u8]) -> Value {
         "POST /api/orders" => {
             let po = body["poNumber"].as_str().unwrap().to_string();
             let quantity = body["products"][0]["quantity"].as_u64().unwrap() as usize;
-            state.orders.push(Order { po, quantity, packs: vec![] });
+            state.orders.push(Order { po, quantity, closed: false, packs: vec![] });
             json!({ "orderId": format!("order-{}", state.orders.len() - 1) })
         }
         "GET /api/orders" => {
             // The filter is ignored, as filters are.
-            let one = |(i, o): (usize, &Order)| json!({ "orderId": format!("order-{i}"), "orderStatus": "READY", "poNumber": o.po, "new": 1 });
+            let one = |(i, o): (usize, &Order)| json!({ "orderId": format!("order-{i}"), "orderStatus": if o.closed { "CLOSED" } else { "READY" }, "poNumber": o.po, "new": 1 });
             json!({ "orderInfos": state.orders.iter().enumerate().map(one).collect::<Vec<_>>() })
         }
         "GET /api/orders/sub-orders" => json!({ "subOrderInfos": lines(state, &param("gtin").unwrap()) }),
@@ -176,19 +179,35 @@ fn effect(state: &mut State, target: &str, body: &[u8]) -> Value {
             let one = |p: &(String, Vec<String>)| json!({ "packId": p.0, "quantity": p.1.len() });
             json!({ "packs": order.packs.iter().map(one).collect::<Vec<_>>() })
         }
+        "POST /api/order/close" => {
+            let id = param("orderId").unwrap();
+            let order = &mut state.orders[index(&id)];
+            assert!(!order.closed && body.is_null());
+            order.closed = true;
+            json!({ "orderId": id })
+        }
         "POST /api/utilisation" => {
             let text = |v: &Value| v.as_str().unwrap().to_string();
             let codes = body["sntins"].as_array().unwrap().iter().map(text).collect();
             let own_number = text(&body["productionOrderId"]);
             assert_eq!(param("productGroup").unwrap(), "water");
-            state.reports.push(Report { own_number, codes });
+            let (production, expiration) = (text(&body["productionDate"]), text(&body["expirationDate"]));
+            state.reports.push(Report { own_number, production, expiration, codes });
             json!({ "reportId": format!("report-{}", state.reports.len() - 1) })
         }
         "POST /public/api/cod/public/codes" => {
-            let applied = |c: &str| state.reports.iter().flat_map(|r| &r.codes).any(|f| f.starts_with(c));
+            let report =
+                |c: &str| state.reports.iter().position(|r| r.codes.iter().any(|f| f.starts_with(c)));
             let one = |c: &Value| {
-                let word = if applied(c.as_str().unwrap()) { "APPLIED" } else { "RECEIVED" };
-                json!({ "code": c, "status": word })
+                let report = report(c.as_str().unwrap());
+                let mut code =
+                    json!({ "code": c, "status": if report.is_some() { "APPLIED" } else { "RECEIVED" } });
+                if let Some(n) = report.filter(|_| body["addCodeHistory"] == true) {
+                    let id = format!("report-{n}");
+                    code["codeHistory"] = json!([{ "documentType": "ORDER", "eventSourceId": "x" },
+                        { "documentType": "UTILISATION", "eventSourceId": id }]);
+                }
+                code
             };
             Value::Array(body["codes"].as_array().unwrap().iter().map(one).collect())
         }
@@ -208,7 +227,7 @@ fn lines(state: &State, gtin: &str) -> Vec<Value> {
         json!({
             "parentOrderId": format!("order-{i}"), "gtin": gtin, "cisType": "UNIT",
             "bufferStatus": if passed == o.quantity { "EXHAUSTED" } else { "ACTIVE" },
-            "availableCodes": o.quantity, "leftInBuffer": o.quantity - passed, "totalPassed": passed,
+            "availableCodes": o.quantity, "leftInBuffer": o.quantity - passed, "totalPassed": passed, "createDate": "2026-01-29T10:00:00Z",
         })
     };
     state.orders.iter().enumerate().map(one).collect()

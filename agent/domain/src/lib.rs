@@ -5,7 +5,7 @@
 //!
 //! # Layout, in reading order
 //!
-//! - [`time`], [`ids`], [`limits`]: plain numbers with names
+//! - [`time`], [`day`], [`ids`], [`limits`]: plain numbers with names
 //! - [`gs1`]: the alphabet, check digits, GTIN, element strings of logistic labels
 //! - [`code`]: one marking code: identity (GTIN + serial) and verification tail
 //! - [`layout`]: position-exact layouts of a product group; from read bytes to a code and back
@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 pub mod code;
+pub mod day;
 pub mod gs1;
 pub mod ids;
 pub mod layout;

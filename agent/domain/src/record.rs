@@ -5,6 +5,7 @@
 //! ([`crate::lifecycle::next`]) is a bug of ours: the store answers with an error and the process ends.
 
 use crate::code::{Code, Identity};
+use crate::day::{Day, Zone};
 use crate::gs1::Gtin;
 use crate::ids::{BlockNo, IssueNo, LineNo, OrderNo, PassNo, PrinterNo, ReportNo, RunId, Tag, TxnId};
 use crate::lifecycle::{SpoilReason, State};
@@ -138,8 +139,8 @@ pub enum Record {
     },
 
     // ---- orders and blocks ----
-    /// The intent to order codes, durable before the request leaves. Keyed by `po_number`.
-    /// Answered with [`Answer::Order`].
+    /// The intent to order codes, durable before the request leaves. Keyed by `po_number`; one that a person assigned
+    /// also by upstream's id and GTIN, so that two people may assign it. Answered with [`Answer::Order`].
     OrderWanted {
         order: OrderPlan,
         at: Wall,
@@ -170,14 +171,24 @@ pub enum Record {
         at: Wall,
     },
 
+    /// Gives back up to `limit` (at most 100) pooled codes of an order that was closed upstream, or whose codes' life
+    /// is over: they are `Returned`. Answered with [`Answer::Returned`].
+    Return {
+        order: OrderNo,
+        limit: u32,
+        at: Wall,
+    },
+
     // ---- reports ----
     /// A new application report over passes of a run that no open or accepted report carries. At most one open
-    /// report of a kind carries a pass. Answered with [`Answer::Report`].
+    /// report of a kind carries a pass. Its moment of production is fixed with it, by
+    /// [`crate::day::production_moment`] in this zone. Answered with [`Answer::Report`].
     ReportDrafted {
         run: RunId,
         kind: ReportKind,
         passes: Vec<PassRange>,
         replaces: Option<ReportNo>,
+        zone: Zone,
         at: Wall,
     },
     ReportState {
@@ -256,7 +267,12 @@ pub enum Answer {
         pooled: u32,
         set_aside: u32,
     },
-    Report(ReportNo),
+    /// The report, and the moment of production that it carries.
+    Report(ReportNo, Wall),
+    /// How many codes of the order are still in the pool.
+    Returned {
+        left: u64,
+    },
 }
 
 /// A code that was issued: what a printer needs and what a tracker remembers.
@@ -278,9 +294,9 @@ pub struct RunPlan {
     /// How many good items are wanted; 0 = until stopped.
     pub quantity: u32,
     pub batch: String,
-    /// The moment of production as it will be reported.
-    pub production: Wall,
-    pub expiry: Option<Wall>,
+    /// The day of production as declared: on the labels, and in the reports by [`crate::day::production_moment`].
+    pub production: Day,
+    pub expiry: Option<Day>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -333,7 +349,7 @@ pub struct OrderPlan {
     pub quantity: u32,
     pub release_method: String,
     pub business_place: Option<i64>,
-    /// Known already when a person assigned an order of the cabinet.
+    /// Known already when a person assigned an order of the cabinet; its quantity may be 0 then, until upstream tells.
     pub upstream_id: Option<String>,
 }
 
@@ -357,13 +373,24 @@ pub enum OrderState {
         upstream_id: String,
     },
     /// Codes may be taken.
-    Ready {
-        expires: Option<Wall>,
-    },
+    Ready(OrderTerms),
     /// All codes were taken.
     Exhausted,
     Refused,
     Closed,
+    /// All codes were taken and none of them will be used any more; the request to close it may have left.
+    Closing,
+}
+
+/// What upstream says of an order whose codes may be taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct OrderTerms {
+    /// When the life of its codes is over.
+    pub expires: Option<Wall>,
+    /// When upstream made the order, by upstream's clock.
+    pub ordered: Option<Wall>,
+    /// How many codes it has, where the plan does not say (an order that a person assigned).
+    pub total: Option<u32>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -15,6 +15,7 @@ mod daemon;
 mod doctor;
 pub mod exit;
 mod import;
+mod orders;
 mod out;
 mod print;
 mod run;
@@ -81,6 +82,7 @@ enum Command {
     Status(status::Status),
     Run(run::Run),
     Codes(codes::Codes),
+    Orders(orders::Orders),
     Test(print::Test),
     Upstream(upstream::Upstream),
     Doctor(doctor::Doctor),
@@ -209,6 +211,7 @@ fn done(command: Command, globals: &Globals) -> Result<(), Failed> {
             Command::Status(_) => status::run(&daemon, show).await,
             Command::Run(command) => run::run(&daemon, show, command).await,
             Command::Codes(command) => codes::run(&daemon, show, command).await,
+            Command::Orders(command) => orders::run(&daemon, show, command).await,
             Command::Test(command) => print::run(&daemon, show, command).await,
             Command::Upstream(_) => upstream::run(&daemon, show).await,
             Command::Audit(command) => audit::run(&daemon, show, command).await,

@@ -43,8 +43,8 @@ fn head(text: &mut Text, sheet: &dto::Sheet) {
         ("cli.l_state", text.word(state_key(&sheet.state))),
         ("cli.l_product", format!("{} ({})", sheet.plan.gtin, sheet.plan.group)),
         ("cli.l_batch", sheet.plan.batch.clone()),
-        ("cli.l_production", short(&sheet.plan.production)),
-        ("cli.l_expiry", sheet.plan.expiry.as_deref().map(short).unwrap_or_default()),
+        ("cli.l_production", sheet.plan.production.clone()),
+        ("cli.l_expiry", sheet.plan.expiry.clone().unwrap_or_default()),
         ("cli.l_opened", format!("{} ({})", short(&sheet.opened), sheet.opened_by)),
         ("cli.l_closed", or_dash(sheet.closed.as_deref().map(short))),
     ]);

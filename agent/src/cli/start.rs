@@ -1,12 +1,13 @@
 //! `tamga run start`: opens a run and sets it running. Says what it will do, asks nothing.
 
 use clap::Args;
+use tamga_domain::day::Zone;
 
 use super::daemon::Daemon;
 use super::out::{Show, or_dash};
 use super::{Failed, run};
 use crate::clock;
-use crate::web::text::{moment, stamp};
+use crate::web::text::declared;
 use crate::web::{asks, dto};
 
 /// Open a run and set it running
@@ -15,7 +16,7 @@ use crate::web::{asks, dto};
   tamga run start line1 --gtin 04600000000015 --batch A-17 --quantity 5000 \\
       --production 2026-11-22 --expiry 2027-11-22
 
-Dates are plain (their midnight by UTC) or RFC 3339, such as 2026-11-22T08:30:00+05:00.
+Dates are days of the plant; RFC 3339, such as 2026-11-22T08:30:00+05:00, means the day in which it lies.
 Asking again with the same --key opens no second run.")]
 pub struct Start {
     /// The line's name in the configuration
@@ -29,12 +30,15 @@ pub struct Start {
     /// How many good items; 0 = until stopped
     #[arg(long, default_value_t = 0)]
     quantity: u32,
-    /// When it is produced [default: now]
+    /// The day of production [default: today]
     #[arg(long, value_name = "DATE", value_parser = date)]
     production: Option<String>,
-    /// When it expires
+    /// The day on which it expires
     #[arg(long, value_name = "DATE", value_parser = date)]
     expiry: Option<String>,
+    /// The goods were made before their codes were ordered (the state system may refuse their reports)
+    #[arg(long)]
+    before_order: bool,
     /// The product group, for a product that the configuration does not know
     #[arg(long)]
     group: Option<String>,
@@ -44,7 +48,9 @@ pub struct Start {
 }
 
 fn date(text: &str) -> Result<String, String> {
-    moment(text).map(stamp).ok_or_else(|| "a date as 2026-11-22 or 2026-11-22T08:30:00+05:00".to_owned())
+    // The zone is the daemon's to know: here it is only seen whether the text is a date at all.
+    let known = declared(text, Zone::UTC).map(|_| text.trim().to_owned());
+    known.ok_or_else(|| "a date as 2026-11-22 or 2026-11-22T08:30:00+05:00".to_owned())
 }
 
 pub async fn run(daemon: &Daemon, show: Show, command: Start) -> Result<(), Failed> {
@@ -55,8 +61,9 @@ pub async fn run(daemon: &Daemon, show: Show, command: Start) -> Result<(), Fail
         group: command.group,
         quantity: command.quantity,
         batch: command.batch,
-        production: Some(command.production.unwrap_or_else(|| stamp(clock::wall()))),
+        production: command.production,
         expiry: command.expiry,
+        before_order: command.before_order,
     };
     if !show.json {
         show.print(&body, |text| {

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use tamga_domain::day::Zone;
 use tamga_domain::rules::Country;
 
 use super::raw::Section;
@@ -16,6 +17,8 @@ pub struct Agent {
     pub language: Language,
     /// The country whose rules hold.
     pub country: Country,
+    /// The plant's zone, a fixed offset: a declared day is its local day.
+    pub zone: Zone,
     /// A folder of rule files that replace the built-in ones of the same name.
     pub rules: Option<PathBuf>,
 }
@@ -84,9 +87,28 @@ pub fn read_agent(section: &Section<'_>) -> Agent {
     Agent {
         data: path(section, "data").unwrap_or_else(|| PathBuf::from("/var/lib/tamga")),
         language: section.choice("language", &languages).unwrap_or_default(),
+        zone: zone(section, country.unwrap_or_else(uz)),
         country: country.unwrap_or_else(uz),
         rules: path(section, "rules"),
     }
+}
+
+/// The offset in the file. All of Uzbekistan, and of Kazakhstan since 2024-03-01, keeps UTC+5; elsewhere it must be
+/// said, since a wrong one reports goods as made on another day.
+fn zone(section: &Section<'_>, country: Country) -> Zone {
+    let one_zone = matches!(country.to_string().as_str(), "uz" | "kz");
+    let usual = if one_zone { Zone::parse("+05:00") } else { None };
+    let Some(text) = section.text("zone") else {
+        if usual.is_none() && !section.notes.has(&section.key("zone")) {
+            section.missing("zone", "why.agent.zone");
+        }
+        return usual.unwrap_or_default();
+    };
+    let zone = Zone::parse(&text);
+    if zone.is_none() {
+        section.notes.add(section.error("zone", "config.zone").with("value", text));
+    }
+    zone.unwrap_or_default()
 }
 
 pub fn read_api(section: &Section<'_>, agent: &Agent) -> Api {

@@ -4,6 +4,7 @@ use tamga_domain::record::{Answer, Record};
 
 use super::error::Fault;
 use super::people::Incident;
+use super::reports::Draft;
 use super::tx::Tx;
 
 impl Tx<'_> {
@@ -25,6 +26,7 @@ impl Tx<'_> {
             | Record::OrderState { .. }
             | Record::Block { .. }
             | Record::Unpack { .. }
+            | Record::Return { .. }
             | Record::ReportDrafted { .. }
             | Record::ReportState { .. }
             | Record::Unresolved { .. } => self.apply_upstream(record),
@@ -73,8 +75,10 @@ impl Tx<'_> {
                 self.block(*order, pack_id, previous.as_deref(), body, *count, *at).map(Some)
             }
             Record::Unpack { block, from, slice, at } => self.unpack(*block, *from, slice, *at).map(Some),
-            Record::ReportDrafted { run, kind, passes, replaces, at } => {
-                self.report_drafted(*run, *kind, passes, *replaces, *at).map(Some)
+            Record::Return { order, limit, at } => self.give_back(*order, *limit, *at).map(Some),
+            Record::ReportDrafted { run, kind, passes, replaces, zone, at } => {
+                let draft = Draft { run: *run, kind: *kind, passes, replaces: *replaces, zone: *zone };
+                self.report_drafted(&draft, *at).map(Some)
             }
             Record::ReportState { report, state, why, at } => {
                 self.report_state(*report, state, why, *at).map(|()| None)

@@ -35,9 +35,10 @@ impl Tx<'_> {
         if row.state == RunState::Closing {
             return Err(Rule::RunClosing(run).into());
         }
-        // Soonest expiry first, then the oldest; kind 0: only units go on items.
+        // Soonest expiry first, then the oldest; kind 0: only units go on items. Codes of orders that were refused or
+        // closed are given back.
         let sql = "SELECT order_no FROM orders WHERE gtin_id = ?1 AND left_n > 0 AND kind = 0 \
-                   AND (expires IS NULL OR expires - ?2 >= ?3) ORDER BY expires IS NULL, expires, order_no";
+                   AND state NOT IN (6, 7) AND (expires IS NULL OR expires - ?2 >= ?3) ORDER BY expires IS NULL, expires, order_no";
         let orders = self.all(sql, (row.gtin_id, at.0, life_left_min_ms), |r| Ok(OrderNo(r.get(0)?)))?;
         let mut issued = Vec::with_capacity(count as usize);
         for order in orders {

@@ -1,17 +1,20 @@
 //! Orders of codes, the blocks that answer them, and stock: everything that comes in.
 
+use std::collections::BTreeMap;
+
 use rusqlite::params;
 use tamga_domain::code::{Code, Identity};
 use tamga_domain::gs1::Gtin;
 use tamga_domain::ids::{BlockNo, OrderNo};
-use tamga_domain::record::{Answer, OrderPlan, OrderState, Unpacked};
+use tamga_domain::lifecycle::{Happening, State};
+use tamga_domain::record::{Answer, OrderPlan, OrderState, OrderTerms, Unpacked};
 use tamga_domain::time::Wall;
 
 use super::error::{Fault, Rule};
 use super::limits::SLICE_MAX;
-use super::people::Change;
-use super::rows::{Key, gtin_of, kind_number, kind_of};
-use super::tx::Tx;
+use super::people::{Change, Incident};
+use super::rows::{Key, gtin_of, kind_number, kind_of, state_number, step};
+use super::tx::{Heap, Tx};
 
 const GIVEN_TWICE: &str = "given_twice";
 const OTHER_GTIN: &str = "other_gtin";
@@ -22,16 +25,17 @@ pub(super) fn order_state_number(state: &OrderState) -> i64 {
         OrderState::Sent => 1,
         OrderState::Unknown => 2,
         OrderState::Accepted { .. } => 3,
-        OrderState::Ready { .. } => 4,
+        OrderState::Ready(_) => 4,
         OrderState::Exhausted => 5,
         OrderState::Refused => 6,
         OrderState::Closed => 7,
+        OrderState::Closing => 8,
     }
 }
 
 /// The stable keys of the states, by number.
-const ORDER_KEYS: [&str; 8] =
-    ["wanted", "sent", "unknown", "accepted", "ready", "exhausted", "refused", "closed"];
+const ORDER_KEYS: [&str; 9] =
+    ["wanted", "sent", "unknown", "accepted", "ready", "exhausted", "refused", "closed", "closing"];
 
 pub(super) fn order_state_key(number: i64) -> &'static str {
     usize::try_from(number).ok().and_then(|n| ORDER_KEYS.get(n)).copied().unwrap_or("unknown")
@@ -45,10 +49,14 @@ struct BlockRow {
 
 impl Tx<'_> {
     pub(super) fn order_wanted(&self, plan: &OrderPlan, at: Wall) -> Result<Answer, Fault> {
-        if let Some(order) = self.order_of_key(plan)? {
+        let gtin_id = self.gtin_id_or_new(&plan.gtin)?;
+        let known = match &plan.upstream_id {
+            Some(id) => self.order_assigned(id, gtin_id)?,
+            None => self.order_of_key(plan)?,
+        };
+        if let Some(order) = known {
             return Ok(Answer::Order(order));
         }
-        let gtin_id = self.gtin_id_or_new(&plan.gtin)?;
         let sql = "INSERT INTO orders(po_number, gtin_id, goods_group, kind, quantity, release_method, \
                    business_place, upstream_id, state, why, wanted_at, changed_at) \
                    VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, '', ?9, ?9)";
@@ -71,16 +79,21 @@ impl Tx<'_> {
         Ok(Answer::Order(order))
     }
 
+    /// The order that upstream knows by this id, whoever brought it in. (A refused one may be assigned again.)
+    fn order_assigned(&self, upstream_id: &str, gtin_id: i64) -> Result<Option<OrderNo>, Fault> {
+        let sql = "SELECT order_no FROM orders WHERE upstream_id = ?1 AND gtin_id = ?2 AND state <> 6";
+        self.one(sql, (upstream_id, gtin_id), |r| Ok(OrderNo(r.get(0)?)))
+    }
+
     /// The order that has this number already; another plan under the same number is refused.
     fn order_of_key(&self, plan: &OrderPlan) -> Result<Option<OrderNo>, Fault> {
-        let sql = "SELECT order_no, gtin, goods_group, kind, quantity, release_method, business_place, upstream_id \
+        let sql = "SELECT order_no, gtin, goods_group, kind, quantity, release_method, business_place \
                    FROM orders JOIN gtins USING(gtin_id) WHERE po_number = ?1";
         let found = self.one(sql, [&plan.po_number], |r| {
-            let rest = (r.get(2)?, r.get(4)?, r.get(5)?, r.get(6)?, r.get::<_, Option<String>>(7)?);
+            let rest = (r.get(2)?, r.get(4)?, r.get(5)?, r.get(6)?);
             Ok((OrderNo(r.get(0)?), r.get::<_, String>(1)?, r.get::<_, i64>(3)?, rest))
         })?;
-        let Some((order, gtin, kind, (group, quantity, release_method, business_place, upstream_id))) = found
-        else {
+        let Some((order, gtin, kind, (group, quantity, release_method, business_place))) = found else {
             return Ok(None);
         };
         let there = OrderPlan {
@@ -91,8 +104,7 @@ impl Tx<'_> {
             quantity,
             release_method,
             business_place,
-            // Upstream may have named it since.
-            upstream_id: if plan.upstream_id.is_some() { upstream_id } else { None },
+            upstream_id: None,
         };
         if there == *plan {
             Ok(Some(order))
@@ -108,28 +120,36 @@ impl Tx<'_> {
         why: &str,
         at: Wall,
     ) -> Result<(), Fault> {
-        let sql = "SELECT state, upstream_id, expires FROM orders WHERE order_no = ?1";
+        let sql = "SELECT state, upstream_id, expires, ordered_at FROM orders WHERE order_no = ?1";
         let found = self.one(sql, [order.0], |r| {
-            Ok((r.get::<_, i64>(0)?, r.get::<_, Option<String>>(1)?, r.get::<_, Option<i64>>(2)?))
+            let moments = (r.get::<_, Option<i64>>(2)?, r.get::<_, Option<i64>>(3)?);
+            Ok((r.get::<_, i64>(0)?, r.get::<_, Option<String>>(1)?, moments))
         })?;
-        let (from, known_as, expires) = found.ok_or(Rule::NoSuchOrder(order))?;
+        let (from, known_as, (expires, ordered)) = found.ok_or(Rule::NoSuchOrder(order))?;
         let number = order_state_number(to);
-        let (upstream_id, expires_new) = match to {
-            OrderState::Accepted { upstream_id } => (Some(upstream_id.as_str()), expires),
-            OrderState::Ready { expires } => (None, expires.map(|e| e.0)),
+        let same = (None, expires, ordered, None);
+        let (upstream_id, expires_new, ordered_new, total) = match to {
+            // Upstream made it not later than now; its own word comes with the terms.
+            OrderState::Accepted { upstream_id } => {
+                (Some(upstream_id.as_str()), expires, ordered.or(Some(at.0)), None)
+            }
+            OrderState::Ready(OrderTerms { expires, ordered: made, total }) => {
+                (None, expires.map(|e| e.0), made.map(|o| o.0).or(ordered), *total)
+            }
             OrderState::Wanted
             | OrderState::Sent
             | OrderState::Unknown
             | OrderState::Exhausted
             | OrderState::Refused
-            | OrderState::Closed => (None, expires),
+            | OrderState::Closed
+            | OrderState::Closing => same,
         };
         if let (Some(new), Some(old)) = (upstream_id, known_as.as_deref())
             && new != old
         {
             return Err(Rule::OrderRenamed(order).into());
         }
-        if number == from && expires == expires_new {
+        if number == from && expires == expires_new && ordered == ordered_new {
             return Ok(());
         }
         let refused = order_state_number(&OrderState::Refused);
@@ -140,15 +160,57 @@ impl Tx<'_> {
             return Err(Rule::OrderStep { order, from, to }.into());
         }
         let sql = "UPDATE orders SET state = ?3, why = ?4, upstream_id = ifnull(?5, upstream_id), expires = ?6, \
-                   changed_at = ?7 WHERE order_no = ?1 AND state = ?2";
+                   changed_at = ?7, ordered_at = ?8, \
+                   quantity = CASE WHEN quantity = 0 THEN ifnull(?9, 0) ELSE quantity END \
+                   WHERE order_no = ?1 AND state = ?2";
         let why = super::people::cut(why);
         self.must(
             "the state of an order",
             1,
             sql,
-            params![order.0, from, number, why, upstream_id, expires_new, at.0],
+            params![order.0, from, number, why, upstream_id, expires_new, at.0, ordered_new, total],
         )?;
         self.changed(Change::Order(order, to), "", why, at)
+    }
+
+    /// Gives back pooled codes of an order that can no longer be used: they get their rows in `codes`, of no run, with
+    /// the moment in `ended_after`.
+    pub(super) fn give_back(&self, order: OrderNo, limit: u32, at: Wall) -> Result<Answer, Fault> {
+        if limit as usize > SLICE_MAX {
+            return Err(Rule::TooMany { len: limit as usize, most: SLICE_MAX }.into());
+        }
+        let sql = "SELECT gtin_id, left_n, po_number, state FROM orders WHERE order_no = ?1";
+        let found = self.one(sql, [order.0], |r| {
+            Ok((r.get::<_, i64>(0)?, r.get::<_, u32>(1)?, r.get::<_, String>(2)?, r.get::<_, i64>(3)?))
+        })?;
+        let (gtin_id, left, po_number, state) = found.ok_or(Rule::NoSuchOrder(order))?;
+        let gtin = self.gtin_of_id(gtin_id)?;
+        let sql = "SELECT serial, tail, block_no FROM pool WHERE order_no = ?1 ORDER BY serial LIMIT ?2";
+        let codes: Vec<(Vec<u8>, Vec<u8>, u32)> =
+            self.all(sql, (order.0, limit), |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
+        let Some((last, _, _)) = codes.last() else {
+            return Ok(Answer::Returned { left: left.into() });
+        };
+        let sql = "DELETE FROM pool WHERE order_no = ?1 AND serial <= ?2";
+        self.must("codes given back from the pool", codes.len(), sql, (order.0, last))?;
+        let mut by_block: BTreeMap<BlockNo, u32> = BTreeMap::new();
+        for (serial, tail, block) in &codes {
+            let code = super::rows::code_of(gtin, serial, tail)?;
+            let to = state_number(step(&code.identity, State::Pooled, Happening::Return)?);
+            let sql = "INSERT INTO codes(gtin_id, serial, tail, block_no, state, ended_after) \
+                       VALUES(?1, ?2, ?3, ?4, ?5, ?6)";
+            self.run(sql, params![gtin_id, serial, tail, block, to, at.0])?;
+            *by_block.entry(BlockNo(*block)).or_default() += 1;
+        }
+        for (block, n) in by_block {
+            self.move_in_block(block, Heap::Pooled, Heap::Returned, n)?;
+        }
+        let n = u32::try_from(codes.len()).unwrap_or(u32::MAX);
+        let sql = "UPDATE orders SET left_n = left_n - ?2 WHERE order_no = ?1";
+        self.must("an order", 1, sql, (order.0, n))?;
+        let detail = format!("{n} of {po_number}, {}", order_state_key(state));
+        self.incident(Incident { run: None, code: None, tag: None, key: "returned", detail: &detail, at })?;
+        Ok(Answer::Returned { left: left.saturating_sub(n).into() })
     }
 
     pub(super) fn block(

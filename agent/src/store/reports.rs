@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use rusqlite::params;
+use tamga_domain::day::{Day, Zone, production_moment};
 use tamga_domain::ids::{BlockNo, PassNo, ReportNo, RunId};
 use tamga_domain::record::{Answer, PassRange, ReportKind, ReportState};
 use tamga_domain::time::Wall;
@@ -48,6 +49,15 @@ pub(super) fn report_kind_of(number: i64) -> Result<ReportKind, Fault> {
     }
 }
 
+/// A report to be drafted.
+pub(super) struct Draft<'a> {
+    pub(super) run: RunId,
+    pub(super) kind: ReportKind,
+    pub(super) passes: &'a [PassRange],
+    pub(super) replaces: Option<ReportNo>,
+    pub(super) zone: Zone,
+}
+
 struct ReportRow {
     run: RunId,
     state: i64,
@@ -56,18 +66,12 @@ struct ReportRow {
 }
 
 impl Tx<'_> {
-    pub(super) fn report_drafted(
-        &self,
-        run: RunId,
-        kind: ReportKind,
-        passes: &[PassRange],
-        replaces: Option<ReportNo>,
-        at: Wall,
-    ) -> Result<Answer, Fault> {
+    pub(super) fn report_drafted(&self, draft: &Draft<'_>, at: Wall) -> Result<Answer, Fault> {
+        let Draft { run, kind, passes, replaces, zone } = *draft;
         let last_pass = self.run_row(run)?.last_pass;
         let kind = report_kind_number(kind);
-        if let Some(report) = self.same_draft(run, kind, passes, replaces, at)? {
-            return Ok(Answer::Report(report));
+        if let Some((report, production)) = self.same_draft(run, kind, passes, replaces, at)? {
+            return Ok(Answer::Report(report, production));
         }
         if passes.is_empty() {
             let (from, to) = (PassNo(0), PassNo(0));
@@ -91,9 +95,10 @@ impl Tx<'_> {
             self.add_blocks(run, range, &mut by_block)?;
         }
         let total: u32 = by_block.values().sum();
-        let sql = "INSERT INTO reports(run, kind, state, why, replaces, drafted_at, changed_at, passes) \
-                   VALUES(?1, ?2, 0, '', ?3, ?4, ?4, ?5)";
-        self.run(sql, params![run.0, kind, replaces.map(|r| r.0), at.0, total])?;
+        let production = self.production_of(run, after, by_block.keys(), zone)?;
+        let sql = "INSERT INTO reports(run, kind, state, why, replaces, drafted_at, changed_at, passes, production) \
+                   VALUES(?1, ?2, 0, '', ?3, ?4, ?4, ?5, ?6)";
+        self.run(sql, params![run.0, kind, replaces.map(|r| r.0), at.0, total, production.0])?;
         let report = ReportNo(self.inserted());
         for range in passes {
             let sql = "INSERT INTO report_ranges(report_no, first, last, run, kind, live) \
@@ -106,7 +111,30 @@ impl Tx<'_> {
         }
         self.must("a run", 1, "UPDATE runs SET carried = carried + ?2 WHERE run = ?1", (run.0, total))?;
         self.changed(Change::Report(report, &ReportState::Wanted), "", "", at)?;
-        Ok(Answer::Report(report))
+        Ok(Answer::Report(report, production))
+    }
+
+    /// The moment of production of a report up to the pass `last`, by the domain's rule: from the run's declared day,
+    /// the moment of that pass, and the newest of the orders that its codes are of.
+    fn production_of<'b>(
+        &self,
+        run: RunId,
+        last: PassNo,
+        blocks: impl Iterator<Item = &'b BlockNo>,
+        zone: Zone,
+    ) -> Result<Wall, Fault> {
+        let sql = "SELECT r.production, r.opened_at + ifnull(c.verified_after, 0) + ifnull(c.ended_after, 0) \
+                   FROM runs r JOIN passes p ON p.run = r.run AND p.pass_no = ?2 \
+                   JOIN codes c ON c.gtin_id = r.gtin_id AND c.serial = p.serial WHERE r.run = ?1";
+        let found = self.one(sql, (run.0, last.0), |r| Ok((Day(r.get(0)?), Wall(r.get(1)?))))?;
+        let (day, passed) = found.ok_or(Rule::NoSuchRun(run))?;
+        let mut ordered = None;
+        for block in blocks {
+            let sql = "SELECT o.ordered_at FROM blocks b JOIN orders o USING(order_no) WHERE b.block_no = ?1";
+            let at: Option<i64> = self.one(sql, [block.0], |r| r.get(0))?.flatten();
+            ordered = ordered.max(at.map(Wall));
+        }
+        Ok(production_moment(zone, day, passed, ordered))
     }
 
     /// The report that this very draft made, if it was applied before.
@@ -117,21 +145,22 @@ impl Tx<'_> {
         passes: &[PassRange],
         replaces: Option<ReportNo>,
         at: Wall,
-    ) -> Result<Option<ReportNo>, Fault> {
+    ) -> Result<Option<(ReportNo, Wall)>, Fault> {
         let Some(first) = passes.first() else {
             return Ok(None);
         };
-        let sql = "SELECT report_no FROM reports JOIN report_ranges USING(report_no) \
+        let sql = "SELECT report_no, production FROM reports JOIN report_ranges USING(report_no) \
                    WHERE report_ranges.run = ?1 AND first = ?2 AND reports.kind = ?3 AND replaces IS ?4 \
                    AND drafted_at = ?5 ORDER BY report_no DESC LIMIT 1";
         let params = params![run.0, first.from.0, kind, replaces.map(|r| r.0), at.0];
-        let Some(report) = self.one(sql, params, |r| Ok(ReportNo(r.get(0)?)))? else {
+        let found = self.one(sql, params, |r| Ok((ReportNo(r.get(0)?), Wall(r.get(1)?))))?;
+        let Some((report, production)) = found else {
             return Ok(None);
         };
         let sql = "SELECT first, last FROM report_ranges WHERE report_no = ?1 ORDER BY first";
         let ranges =
             self.all(sql, [report.0], |r| Ok(PassRange { from: PassNo(r.get(0)?), to: PassNo(r.get(1)?) }))?;
-        Ok((ranges == passes).then_some(report))
+        Ok((ranges == passes).then_some((report, production)))
     }
 
     /// Whether a live report carries any pass of the range. Live ranges do not overlap, so the last one that begins

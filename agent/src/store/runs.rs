@@ -1,6 +1,7 @@
 //! Runs: opened, set in states, closed when balanced.
 
 use rusqlite::params;
+use tamga_domain::day::Day;
 use tamga_domain::ids::{LineNo, RunId, Tag};
 use tamga_domain::record::{Answer, RunPlan, RunState};
 use tamga_domain::time::Wall;
@@ -95,9 +96,9 @@ impl Tx<'_> {
         let sql = "SELECT run, line, gtin, goods_group, quantity, batch, production, expiry FROM runs \
                    JOIN gtins USING(gtin_id) WHERE key = ?1";
         let found = self.one(sql, [&plan.key], |r| {
-            let expiry: Option<i64> = r.get(7)?;
-            let there = (r.get(1)?, r.get::<_, String>(2)?, r.get(3)?, r.get(4)?, r.get(5)?, Wall(r.get(6)?));
-            Ok((RunId(r.get(0)?), there, expiry.map(Wall)))
+            let expiry: Option<i32> = r.get(7)?;
+            let there = (r.get(1)?, r.get::<_, String>(2)?, r.get(3)?, r.get(4)?, r.get(5)?, Day(r.get(6)?));
+            Ok((RunId(r.get(0)?), there, expiry.map(Day)))
         })?;
         let Some((run, (on, gtin, group, quantity, batch, production), expiry)) = found else {
             return Ok(None);

@@ -283,7 +283,7 @@ fn weight(request: &Request) -> usize {
         Record::Issue { count, .. } => *count as usize,
         Record::Import { codes, .. } => codes.len(),
         Record::Unpack { slice, .. } => slice.len(),
-        Record::SpoilLeft { limit, .. } => *limit as usize,
+        Record::SpoilLeft { limit, .. } | Record::Return { limit, .. } => *limit as usize,
         Record::Block { body, .. } | Record::AnswerKept { body, .. } => 1 + body.len() / 4096,
         Record::RunOpened { .. }
         | Record::RunState { .. }

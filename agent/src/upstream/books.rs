@@ -5,7 +5,7 @@ use std::future::Future;
 use tamga_domain::code::Code;
 use tamga_domain::ids::{PassNo, RunId};
 use tamga_domain::record::{Answer, PassRange, Txn};
-use tamga_domain::upstream::config::{Level, Progress, Snapshot};
+use tamga_domain::upstream::config::{Level, OrderRest, Progress, Snapshot};
 
 /// The store could not do what it must: the upstream side ends.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +28,16 @@ pub trait Books: Send + Sync + 'static {
     /// What a start finds. Bodies of blocks are read with `xtrace::issued::codes_of`.
     fn snapshot(&self) -> impl Future<Output = Result<Snapshot, BooksError>> + Send;
 
-    /// The levels of all pools that the configuration names, also the empty ones, and the runs that have passes which no report
-    /// carries. Asked every second or so: counts kept in rows, never a scan.
-    fn standing(&self) -> impl Future<Output = Result<(Vec<Level>, Vec<Progress>), BooksError>> + Send;
+    /// How things stand. Asked every second or so: counts kept in rows, never a scan.
+    fn standing(&self) -> impl Future<Output = Result<Standing, BooksError>> + Send;
+}
+
+/// How pools, runs and orders stand.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Standing {
+    /// Of all products that the configuration names, also those whose pool is empty.
+    pub levels: Vec<Level>,
+    /// Runs that have passes which no report carries.
+    pub runs: Vec<Progress>,
+    pub orders: Vec<OrderRest>,
 }

@@ -19,13 +19,13 @@ use std::time::Duration;
 use tamga_domain::ids::TxnId;
 use tamga_domain::record::{Answer, OrderPlan, Record, Txn};
 use tamga_domain::time::Time;
-use tamga_domain::upstream::config::{Config, Level, Progress};
+use tamga_domain::upstream::config::Config;
 use tamga_domain::upstream::request::{Request, RequestId};
 use tamga_domain::upstream::{Effect, Input, Step};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use self::books::{Books, BooksError};
+use self::books::{Books, BooksError, Standing};
 use self::works::Works;
 use self::xtrace::http::{Outcome, SetupError, Xtrace};
 use crate::clock;
@@ -58,14 +58,14 @@ pub enum UpstreamError {
 enum Done {
     Asked(RequestId, Result<Outcome, BooksError>),
     Committed(TxnId, Result<Vec<Answer>, BooksError>),
-    Standing(Result<(Vec<Level>, Vec<Progress>), BooksError>),
+    Standing(Result<Standing, BooksError>),
 }
 
 /// Runs until `stop` says true, or until its sender is gone. `assigned` brings orders that a person assigned.
 pub async fn run<B: Books>(
     setup: Setup,
     books: Arc<B>,
-    mut assigned: mpsc::Receiver<OrderPlan>,
+    assigned: &mut mpsc::Receiver<OrderPlan>,
     status: watch::Sender<UpstreamStatus>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), UpstreamError> {
@@ -194,7 +194,8 @@ impl<B: Books> Task<B> {
             }
             Done::Standing(standing) => {
                 self.standing_asked = false;
-                let (levels, runs) = standing?;
+                let Standing { levels, runs, orders } = standing?;
+                self.feed(Input::Rests(orders));
                 for level in levels {
                     self.feed(Input::Wanted(level));
                 }

@@ -1,14 +1,14 @@
 //! From the records to the shapes of the API: runs and their sheets, the story of a code, pool and outbox. Pure.
 
 use tamga_domain::lifecycle::{SpoilReason, State, Whereabouts};
-use tamga_domain::record::{JobOutcome, PackageKind, ReportState, RunState};
+use tamga_domain::record::{JobOutcome, OrderState, PackageKind, ReportState, RunState};
 use tamga_domain::time::Wall;
 
 use super::dto;
 use super::shape::{code, counted, outcome, plan, said, state};
 use super::text::stamp;
 use crate::desk::{Desk, Story};
-use crate::store::read::outbox::ReportRow;
+use crate::store::read::outbox::{OrderRow, ReportRow};
 use crate::store::read::people::AuditRow;
 use crate::store::read::pools::{BlockBalance, PoolLevel};
 use crate::store::read::sheet::{RunLine, RunSheet};
@@ -206,6 +206,7 @@ fn events(story: &Story, language: Language) -> Vec<dto::Event> {
     found.extend(known.verified.map(|(tag, at)| (at, "verified", tag.to_string())));
     found.extend(known.rejected.map(|at| (at, "rejected", String::new())));
     found.extend(known.passed.map(|(pass, at)| (at, "passed", format!("#{pass}"))));
+    found.extend(known.returned.map(|at| (at, "returned", origin.clone())));
     let state = |state: &str| said(language, "http", &format!("report.{state}")).text;
     let report = |r: &crate::store::read::story::Carried| {
         (r.changed_at, "report", format!("#{}: {}", r.report, state(r.state)))
@@ -251,6 +252,35 @@ pub fn pool_level(level: &PoolLevel, desk: &Desk) -> dto::PoolLevel {
     }
 }
 
+pub fn order(row: &OrderRow, desk: &Desk, language: Language) -> dto::Order {
+    let state = match row.state {
+        OrderState::Wanted => "wanted",
+        OrderState::Sent => "sent",
+        OrderState::Unknown => "unknown",
+        OrderState::Accepted { .. } => "accepted",
+        OrderState::Ready(_) => "ready",
+        OrderState::Exhausted => "exhausted",
+        OrderState::Refused => "refused",
+        OrderState::Closed => "closed",
+        OrderState::Closing => "closing",
+    };
+    dto::Order {
+        order: row.order.0,
+        number: row.plan.po_number.clone(),
+        gtin: row.plan.gtin.to_string(),
+        name: desk.products.iter().find(|p| p.gtin == row.plan.gtin).map(|p| p.name.clone()),
+        state: said(language, "order", state),
+        why: row.why.clone(),
+        upstream_id: row.plan.upstream_id.clone(),
+        quantity: row.plan.quantity,
+        received: row.received,
+        pooled: row.pooled,
+        ordered: row.ordered.map(stamp),
+        expires: row.expires.map(stamp),
+        since: stamp(row.changed_at),
+    }
+}
+
 pub fn open_report(report: &ReportRow) -> dto::OpenReport {
     let state = match report.state {
         ReportState::Wanted => "wanted",
@@ -268,6 +298,7 @@ pub fn open_report(report: &ReportRow) -> dto::OpenReport {
         upstream_id: report.upstream_id.clone(),
         attempts: report.attempts,
         why: report.why.clone(),
+        production: stamp(report.production),
         since: stamp(report.drafted_at),
     }
 }

@@ -16,11 +16,23 @@ pub struct StartRun {
     #[serde(default)]
     pub quantity: u32,
     pub batch: String,
-    /// RFC 3339 or a date; now when absent.
+    /// A day, such as `2026-11-22`; RFC 3339 means the plant's day in which the moment lies. Today when absent.
     #[serde(default)]
     pub production: Option<String>,
     #[serde(default)]
     pub expiry: Option<String>,
+    /// A person says that the goods were made before their codes were ordered.
+    #[serde(default)]
+    pub before_order: bool,
+}
+
+/// `POST /api/v1/orders/assign`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AssignOrder {
+    /// Upstream's id of the order, as the cabinet shows it.
+    pub order: String,
+    pub gtin: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

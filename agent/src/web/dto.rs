@@ -79,6 +79,7 @@ pub struct Plan {
     /// 0 = until stopped.
     pub quantity: u32,
     pub batch: String,
+    /// Days, as declared: `2026-11-22`.
     pub production: String,
     pub expiry: Option<String>,
 }
@@ -174,6 +175,8 @@ pub struct OpenReport {
     pub upstream_id: Option<String>,
     pub attempts: u32,
     pub why: String,
+    /// The moment of production that it carries.
+    pub production: String,
     pub since: String,
 }
 
@@ -188,6 +191,33 @@ pub struct Audit {
     pub command: String,
     /// The status and, where it was refused, the key of the reason.
     pub outcome: String,
+}
+
+/// An order of codes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    pub order: u32,
+    /// Our own number of it; `cabinet:…` where a person assigned it.
+    pub number: String,
+    pub gtin: String,
+    pub name: Option<String>,
+    pub state: Word,
+    pub why: String,
+    pub upstream_id: Option<String>,
+    /// 0 until upstream tells it, of an order that was assigned.
+    pub quantity: u32,
+    pub received: u32,
+    pub pooled: u32,
+    /// When upstream made it.
+    pub ordered: Option<String>,
+    /// When the life of its codes is over.
+    pub expires: Option<String>,
+    pub since: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Assigned {
+    pub order: u32,
 }
 
 /// What came of a request to a line.

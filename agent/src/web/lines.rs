@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
+use tamga_domain::day::{Day, Zone};
 use tamga_domain::gs1::Gtin;
 use tamga_domain::ids::PrinterNo;
 use tamga_domain::line::ask::{Ask, Reply};
@@ -19,13 +20,15 @@ use tokio::sync::{mpsc::error::TrySendError, oneshot};
 use super::App;
 use super::door::By;
 use super::error::{ApiError, Body};
-use super::text::{moment, stamp};
+use super::text::declared;
 use super::{asks, dto};
 use crate::clock;
-use crate::desk::{Asked, LineDesk, Product};
+use crate::desk::{Asked, Desk, LineDesk};
 
 /// A line answers within a commit or two; beyond this it is stuck and the caller is told that the outcome is open.
 const REPLY_WAIT_MAX: Duration = Duration::from_secs(10);
+/// The kind of line whose codes come from rolls, not from orders.
+const PRE_PRINTED: &str = "pre-printed";
 const KEY_CHARS_MAX: usize = 64;
 const BATCH_CHARS_MAX: usize = 64;
 
@@ -38,20 +41,41 @@ pub async fn start(
     Body(body): Body<asks::StartRun>,
 ) -> Answer {
     let desk = line_of(&app, &line)?;
-    let plan = plan_of(&body, &app.desk.products, clock::wall())?;
+    let plan = plan_of(&body, &app.desk, clock::wall())?;
     by.note(format!(
         "gtin={} quantity={} batch={} production={} expiry={} key={}",
         plan.gtin,
         plan.quantity,
         plan.batch,
-        stamp(plan.production),
-        plan.expiry.map_or_else(|| "-".to_owned(), stamp),
+        plan.production,
+        plan.expiry.map_or_else(|| "-".to_owned(), |day| day.to_string()),
         plan.key
     ));
+    if !body.before_order {
+        not_before_order(&app, desk, &plan).await?;
+    }
     let key = plan.key.clone();
     match ask(desk, Ask::Start(plan), &by).await? {
         Reply::Opened(run) => Ok((StatusCode::CREATED, Json(dto::Done::Opened { run: run.0, key }))),
         other => Ok(done(other)),
+    }
+}
+
+/// Upstream refuses codes on goods that were made before the codes were ordered. Where that can be known a person is
+/// asked before the first item is made.
+async fn not_before_order(app: &App, line: &LineDesk, plan: &RunPlan) -> Result<(), ApiError> {
+    // Asked a second time with the same key: the run is open already.
+    let open = line.status.borrow().run.as_ref().is_some_and(|run| run.plan.key == plan.key);
+    if open || line.kind == PRE_PRINTED {
+        return Ok(());
+    }
+    let gtin = plan.gtin;
+    let oldest = app.records(move |records| records.oldest_order(&gtin)).await?;
+    match oldest.filter(|ordered| app.desk.zone.day_of(*ordered) > plan.production) {
+        None => Ok(()),
+        Some(ordered) => Err(ApiError::new(StatusCode::CONFLICT, "http.production_before_order")
+            .with("day", plan.production)
+            .with("ordered", app.desk.zone.day_of(ordered))),
     }
 }
 
@@ -165,7 +189,8 @@ pub fn done(reply: Reply) -> (StatusCode, Json<dto::Done>) {
 }
 
 /// The plan in a request, or what is wrong with the first field that is wrong.
-fn plan_of(body: &asks::StartRun, products: &[Product], now: Wall) -> Result<RunPlan, ApiError> {
+fn plan_of(body: &asks::StartRun, desk: &Desk, now: Wall) -> Result<RunPlan, ApiError> {
+    let products = &desk.products;
     let digits = body.gtin.trim();
     let is_gtin = digits.len() == 14 && digits.bytes().all(|b| b.is_ascii_digit());
     let gtin = is_gtin.then(|| Gtin::parse(digits.as_bytes()).ok()).flatten();
@@ -182,8 +207,9 @@ fn plan_of(body: &asks::StartRun, products: &[Product], now: Wall) -> Result<Run
         (None, _) => return Err(ApiError::field("gtin", "http.no_product").with("value", gtin)),
     };
     let batch = named("batch", &body.batch, BATCH_CHARS_MAX)?;
-    let production = moment_of("production", body.production.as_deref())?.unwrap_or(now);
-    let expiry = moment_of("expiry", body.expiry.as_deref())?;
+    let production = day_of("production", body.production.as_deref(), desk.zone)?;
+    let production = production.unwrap_or_else(|| desk.zone.day_of(now));
+    let expiry = day_of("expiry", body.expiry.as_deref(), desk.zone)?;
     if expiry.is_some_and(|expiry| expiry <= production) {
         return Err(ApiError::field("expiry", "http.expiry_before_production"));
     }
@@ -200,10 +226,10 @@ fn named(field: &str, text: &str, chars_max: usize) -> Result<String, ApiError> 
     fits.then(|| text.to_owned()).ok_or_else(|| ApiError::field(field, "http.bad_field").with("value", text))
 }
 
-fn moment_of(field: &str, text: Option<&str>) -> Result<Option<Wall>, ApiError> {
+fn day_of(field: &str, text: Option<&str>, zone: Zone) -> Result<Option<Day>, ApiError> {
     let Some(text) = text else { return Ok(None) };
     let bad = || ApiError::field(field, "http.bad_date").with("value", text);
-    moment(text).map(Some).ok_or_else(bad)
+    declared(text, zone).map(Some).ok_or_else(bad)
 }
 
 /// The place of a printer among the line's printers.

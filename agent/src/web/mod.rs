@@ -7,7 +7,7 @@
 //!
 //! - [`asks`], [`dto`]: what goes in and out; [`shape`], [`account`], [`text`], [`scan`]: how it is made and read
 //! - [`error`], [`token`], [`socket`], [`door`]: refusals, and who may come in
-//! - [`read`], [`doctor`], [`lines`], [`codes`], [`import`]: the handlers
+//! - [`read`], [`doctor`], [`lines`], [`codes`], [`import`], [`orders`]: the handlers
 
 pub mod account;
 pub mod asks;
@@ -18,6 +18,7 @@ pub mod dto;
 pub mod error;
 pub mod import;
 pub mod lines;
+pub mod orders;
 pub mod read;
 pub mod scan;
 pub mod shape;
@@ -137,6 +138,8 @@ pub fn routes() -> Vec<Route> {
         post_at("/api/v1/lines/{line}/run/resume", Change, post(lines::resume)),
         post_at("/api/v1/lines/{line}/run/close", Change, post(lines::close)),
         post_at("/api/v1/lines/{line}/test-print", Change, post(lines::test_print)),
+        get_at("/api/v1/orders", Read, get(orders::list)),
+        post_at("/api/v1/orders/assign", Change, post(orders::assign)),
         post_at("/api/v1/alarms/acknowledge", Change, post(lines::acknowledge)),
         // A scan stands in no URL, where logs would keep it: so this query is a POST.
         post_at("/api/v1/codes/show", Read, post(codes::show)),

@@ -110,7 +110,7 @@ pub async fn trace(
     Ok(Json(shape::trace(&device, trace, limit as usize)))
 }
 
-fn number(asked: &Asked, field: &str) -> Result<Option<u32>, ApiError> {
+pub fn number(asked: &Asked, field: &str) -> Result<Option<u32>, ApiError> {
     let Some(text) = asked.get(field) else { return Ok(None) };
     let bad = || ApiError::field(field, "http.bad_field").with("value", text);
     text.parse().map(Some).map_err(|_| bad())

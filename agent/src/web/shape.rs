@@ -136,8 +136,8 @@ pub fn plan(plan: &RunPlan) -> dto::Plan {
         group: plan.group.clone(),
         quantity: plan.quantity,
         batch: plan.batch.clone(),
-        production: stamp(plan.production),
-        expiry: plan.expiry.map(stamp),
+        production: plan.production.to_string(),
+        expiry: plan.expiry.map(|day| day.to_string()),
     }
 }
 

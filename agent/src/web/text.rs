@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use tamga_domain::day::{Day, Zone};
 use tamga_domain::time::Wall;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -23,13 +24,16 @@ pub fn stamp(at: Wall) -> String {
     moment.and_then(|m| m.format(&Rfc3339).ok()).unwrap_or_else(|| format!("{} ms", at.0))
 }
 
-/// RFC 3339, or a plain date, which means its midnight by UTC: in the zones where the agent works (UTC and east of
-/// it, up to twelve hours) that is the same calendar date.
-pub fn moment(text: &str) -> Option<Wall> {
+/// A day as people declare it: a plain date, or a moment in RFC 3339, which means the day of the plant's zone in which
+/// it lies.
+pub fn declared(text: &str, zone: Zone) -> Option<Day> {
     let text = text.trim();
-    let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
-    let moment = OffsetDateTime::parse(&whole, &Rfc3339).ok()?;
-    i64::try_from(moment.unix_timestamp_nanos().div_euclid(1_000_000)).ok().map(Wall)
+    if let Some(day) = Day::parse(text) {
+        return Some(day);
+    }
+    let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    let ms = i64::try_from(moment.unix_timestamp_nanos().div_euclid(1_000_000)).ok()?;
+    Some(zone.day_of(Wall(ms)))
 }
 
 /// An error and its sources, each once.
@@ -53,17 +57,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_are_read_and_written_alike() {
-        for (text, stamped) in [
-            ("2026-11-22", Some("2026-11-22T00:00:00Z")),
-            ("2026-11-22T05:00:00+05:00", Some("2026-11-22T00:00:00Z")),
-            ("2026-11-22T05:00:00.25Z", Some("2026-11-22T05:00:00.25Z")),
+    fn a_declared_day_is_a_date_or_the_plants_day_of_a_moment() {
+        let zone = Zone::parse("+05:00").unwrap();
+        for (text, day) in [
+            ("2026-11-22", Some("2026-11-22")),
+            (" 2026-11-22 ", Some("2026-11-22")),
+            ("2026-11-22T00:00:00+05:00", Some("2026-11-22")),
+            ("2026-11-21T18:59:59Z", Some("2026-11-21")),
+            ("2026-11-21T19:00:00.25Z", Some("2026-11-22")),
             ("22.11.2026", None),
             ("2026-02-30", None),
             ("2026-11-22 05:00", None),
         ] {
-            assert_eq!(moment(text).map(stamp).as_deref(), stamped, "{text}");
+            assert_eq!(declared(text, zone).map(|d| d.to_string()).as_deref(), day, "{text}");
         }
+    }
+
+    #[test]
+    fn moments_are_written_in_utc() {
+        assert_eq!(stamp(Wall(1_795_287_600_250)), "2026-11-21T19:00:00.25Z");
     }
 
     #[test]

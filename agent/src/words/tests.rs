@@ -10,8 +10,8 @@ use super::{Language, has, placeholder, say};
 
 /// Beginnings of the keys: a string literal of the source that begins with one of these must be a key.
 const SECTIONS: &[&str] = &[
-    "alarm.", "cli.", "code.", "config.", "fault.", "http.", "job.", "reason.", "refuse.", "run.", "stop.",
-    "why.",
+    "alarm.", "cli.", "code.", "config.", "fault.", "http.", "job.", "order.", "reason.", "refuse.", "run.",
+    "stop.", "why.",
 ];
 
 fn placeholders(text: &str) -> BTreeSet<&str> {

@@ -2,6 +2,7 @@
 
 use super::{Effect, JobId, Line, PrinterEvent};
 use crate::code::Identity;
+use crate::day::Day;
 use crate::ids::PrinterNo;
 use crate::limits::ISSUE_MAX;
 use crate::line::commits::After;
@@ -13,12 +14,10 @@ const REFUSED_MAX: u32 = 20;
 
 /// The text fields that a label may show.
 pub(super) fn fields(plan: &RunPlan, name: &str, code: &Identity) -> Vec<(String, String)> {
-    let date = |w: Wall| {
-        let day = time::OffsetDateTime::from_unix_timestamp(w.0.div_euclid(1000)).map(|t| t.date());
-        day.map_or_else(
-            |_| String::new(),
-            |d| format!("{:02}.{:02}.{}", d.day(), u8::from(d.month()), d.year()),
-        )
+    // Declared days have no zone: what a person declared is what stands on the label.
+    let date = |day: Day| {
+        let dotted = |d: time::Date| format!("{:02}.{:02}.{}", d.day(), u8::from(d.month()), d.year());
+        day.date().map(dotted).unwrap_or_default()
     };
     vec![
         ("gtin".to_owned(), plan.gtin.to_string()),
@@ -151,5 +150,30 @@ impl Line {
         } else {
             self.clear("alarm.pool_low", wall);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::code::Serial;
+    use crate::gs1::Gtin;
+
+    #[test]
+    fn a_label_shows_the_days_that_a_person_declared() {
+        let gtin = Gtin::parse(b"04780001000006").expect("its check digit is right");
+        let plan = RunPlan {
+            key: "k".into(),
+            gtin,
+            group: "water".into(),
+            quantity: 1,
+            batch: "B1".into(),
+            production: Day::parse("2026-11-22").expect("a day"),
+            expiry: Day::parse("2027-01-02"),
+        };
+        let code = Identity { gtin, serial: Serial::new(b"S1").expect("two characters") };
+        let fields = fields(&plan, "Water", &code);
+        let shown = |name: &str| fields.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+        assert_eq!((shown("production"), shown("expiry")), (Some("22.11.2026"), Some("02.01.2027")));
     }
 }

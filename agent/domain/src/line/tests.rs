@@ -6,6 +6,7 @@ mod trouble;
 use super::ask::Declared;
 use super::*;
 use crate::code::{Serial, Tail};
+use crate::day::Day;
 use crate::ids::PassNo;
 use crate::layout::Form;
 use crate::lifecycle::{State, Whereabouts};
@@ -65,7 +66,7 @@ fn plan(quantity: u32) -> RunPlan {
         group: "water".into(),
         quantity,
         batch: "B1".into(),
-        production: Wall(1_000),
+        production: Day(20_000),
         expiry: None,
     }
 }

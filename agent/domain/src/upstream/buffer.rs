@@ -105,7 +105,12 @@ impl Order {
         }
         match &line.status {
             BufferStatus::Exhausted => {
-                self.becomes(core, OrderState::Exhausted, "", Phase::Over);
+                self.becomes(core, OrderState::Exhausted, "", Phase::Exhausted);
+                None
+            }
+            // Nothing of it was annulled: its codes are as good as those of an order that upstream left open.
+            BufferStatus::Closed if line.passed >= line.total => {
+                self.becomes(core, OrderState::Exhausted, "closed after its last code", Phase::Exhausted);
                 None
             }
             BufferStatus::Closed => {
@@ -118,7 +123,12 @@ impl Order {
                 None
             }
             BufferStatus::Active if line.left == 0 => {
-                self.becomes(core, OrderState::Exhausted, "nothing left", Phase::Over);
+                self.becomes(core, OrderState::Exhausted, "nothing left", Phase::Exhausted);
+                None
+            }
+            BufferStatus::Active if !self.lives(core) => {
+                core.tell("alarm.order_life", &self.plan.po_number, &line.left.to_string());
+                self.rest(core);
                 None
             }
             BufferStatus::Active if around.pull => {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::code::Code;
+use crate::day::{Day, Zone};
 use crate::gs1::Gtin;
 use crate::ids::{BlockNo, OrderNo, ReportNo, RunId};
 use crate::record::{OrderPlan, OrderState, PackageKind, PassRange, ReportState};
@@ -23,6 +24,8 @@ pub struct Config {
     pub business_place: Option<i64>,
     /// The country of manufacture that application reports name.
     pub country: String,
+    /// The plant's zone: a declared day is its local day.
+    pub zone: Zone,
 
     /// Upstream allows 100 a minute for orders and reports together.
     pub requests_per_min: u32,
@@ -56,6 +59,8 @@ pub struct Config {
     pub slices_in_flight: u32,
     /// For how long consumption the pool and what is on order shall last.
     pub lead: Duration,
+    /// Codes with less life left are of no use to any line: they are not taken, and count for nothing.
+    pub life_left_min: Duration,
 }
 
 impl Config {
@@ -67,6 +72,7 @@ impl Config {
             products: Vec::new(),
             business_place: None,
             country: String::new(),
+            zone: Zone::UTC,
             requests_per_min: 90,
             in_flight_max: 2,
             pause: Duration::from_millis(500),
@@ -86,11 +92,12 @@ impl Config {
             codes_per_lookup: 1000,
             slices_in_flight: 2,
             lead: Duration::from_secs(4 * 3600),
+            life_left_min: Duration::ZERO,
         }
     }
 }
 
-/// A product for which orders are made.
+/// A product whose pool is filled.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Product {
     pub gtin: Gtin,
@@ -100,15 +107,17 @@ pub struct Product {
     pub business_place: Option<i64>,
     /// Below this the pool is filled, and when what is on order does not suffice either, an order is made.
     pub low_water: u64,
-    /// Of one order; upstream allows 150 000.
+    /// Of one order; upstream allows 150 000. 0: this agent orders none, a person assigns orders of the cabinet.
     pub order_quantity: u32,
     pub codes_per_block: u32,
+    /// How long after its order a code lives, where upstream does not say when it ends; `None`: no limit known.
+    pub code_life: Option<Duration>,
 }
 
 /// What the store recovered: nothing of the step is kept in memory only.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Snapshot {
-    /// Orders that are not `Exhausted`, `Refused` or `Closed`.
+    /// Orders that are not `Refused` or `Closed`.
     pub orders: Vec<OrderFacts>,
     /// Blocks that are not unpacked to the end.
     pub blocks: Vec<BlockFacts>,
@@ -159,6 +168,8 @@ pub struct ReportFacts {
     pub head: RunHead,
     pub passes: Vec<PassRange>,
     pub state: ReportState,
+    /// The moment of production that it carries, fixed when it was drafted.
+    pub production: Wall,
     /// When it was drafted.
     pub at: Wall,
 }
@@ -168,8 +179,7 @@ pub struct ReportFacts {
 pub struct RunHead {
     pub group: String,
     pub batch: String,
-    pub production: Wall,
-    pub expiry: Option<Wall>,
+    pub expiry: Option<Day>,
 }
 
 /// What of a run is still to be reported.
@@ -184,10 +194,25 @@ pub struct Progress {
     pub closed: bool,
 }
 
+/// What of an order lies in the pool, and whether it is still of use. Told of orders that have codes in the pool, or
+/// whose codes were all taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderRest {
+    pub order: OrderNo,
+    pub pooled: u64,
+    /// Closed or rejected upstream.
+    pub closed: bool,
+    pub expires: Option<Wall>,
+    /// No code of it is pooled or in doubt, all runs that had codes of it are closed, and all their reports have
+    /// their final answer: nothing of ours needs the order any more.
+    pub spent: bool,
+}
+
 /// The level of a product's pool.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Level {
     pub gtin: Gtin,
+    /// Codes that have enough life left to be issued.
     pub pooled: u64,
     /// Consumption foreseen, or measured lately.
     pub per_hour: u32,

@@ -31,6 +31,8 @@ pub(super) enum Subject {
     Block(BlockNo),
     Run(RunId),
     Report(ReportNo),
+    /// Giving back codes of an order.
+    Rest(OrderNo),
     /// A note for people, or a look at the server's clock.
     Nobody,
 }
@@ -40,8 +42,8 @@ pub(super) struct Core {
     pub parse: Parse,
     pub now: Time,
     pub wall: Wall,
-    /// Server clock minus ours.
-    pub skew_ms: Option<i64>,
+    /// Upstream's clock by its last answer, and when that was: a step of this computer's calendar does not move it.
+    server: Option<(Time, Wall)>,
     pub last_answer: Option<Wall>,
     pub trouble: String,
     failures: u32,
@@ -64,7 +66,7 @@ impl Core {
             parse,
             now: Time(0),
             wall: Wall(0),
-            skew_ms: None,
+            server: None,
             last_answer: None,
             trouble: String::new(),
             failures: 0,
@@ -116,8 +118,8 @@ impl Core {
     pub fn answered(&mut self, id: RequestId, answer: &Answered) -> Option<Subject> {
         let (subject, name) = self.requests.remove(&id)?;
         if let Some(server) = answer.server {
+            self.server = Some((self.now, server));
             let skew_ms = server.0.saturating_sub(self.wall.0);
-            self.skew_ms = Some(skew_ms);
             if skew_ms.unsigned_abs() > SKEW_TOLD_MS {
                 self.tell("alarm.clock", "", &format!("{} s", skew_ms / 1000));
             } else {
@@ -221,11 +223,22 @@ impl Core {
         self.now.after(pause.min(self.config.poll_max))
     }
 
+    /// Now by upstream's clock, once it was told.
+    pub fn server_now(&self) -> Option<Wall> {
+        let (at, server) = self.server?;
+        Some(server.plus_ms(i64::try_from(self.now.since(at).as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// Upstream's clock minus ours.
+    pub fn skew_ms(&self) -> Option<i64> {
+        Some(self.server_now()?.0.saturating_sub(self.wall.0))
+    }
+
     pub fn status(&self) -> Status {
         Status {
             last_answer: self.last_answer,
             trouble: self.trouble.clone(),
-            clock_ahead_ms: self.skew_ms,
+            clock_ahead_ms: self.skew_ms(),
             ..Status::default()
         }
     }

@@ -11,7 +11,7 @@
 
 use super::core::{Core, Subject};
 use super::passes;
-use super::reports::{Phase, Report};
+use super::reports::{Drafted, Phase, Report};
 use super::request::{CodeStatus, Request};
 use super::unpack::SLICE;
 use crate::ids::PassNo;
@@ -54,7 +54,7 @@ impl Report {
             let next = passes::each(&self.passes).skip(self.examine.looked_up as usize);
             let passes = passes::ranges(next.take(count as usize));
             let group = self.head.group.clone();
-            return Some(Request::Codes { group, run: self.run, passes });
+            return Some(Request::Codes { group, run: self.run, passes, history: false });
         }
         self.busy = true;
         let (no, at) = (self.no, core.wall);
@@ -78,7 +78,8 @@ impl Report {
             if !part.is_empty() {
                 let passes = passes::ranges(part.iter().copied());
                 let kind = ReportKind::Application;
-                records.push(Record::ReportDrafted { run: self.run, kind, passes, replaces: Some(no), at });
+                let (run, replaces, zone) = (self.run, Some(no), core.config.zone);
+                records.push(Record::ReportDrafted { run, kind, passes, replaces, zone, at });
             }
         }
         self.examine.commit = Some(Step::Closing);
@@ -125,7 +126,7 @@ impl Report {
 
     fn heirs(&mut self, core: &mut Core, answers: &[Answer]) -> Vec<Report> {
         let mut numbers = answers.iter().filter_map(|a| match a {
-            Answer::Report(no) => Some(*no),
+            Answer::Report(no, production) => Some((*no, *production)),
             _ => None,
         });
         let blameless = self.examine.unresolved.is_empty() && self.examine.applied.is_empty();
@@ -134,9 +135,11 @@ impl Report {
             if part.is_empty() {
                 continue;
             }
-            let Some(no) = numbers.next() else { break };
+            let Some((no, production)) = numbers.next() else { break };
             let passes: Vec<PassRange> = passes::ranges(part.iter().copied());
-            let mut heir = Report::drafted(no, self.run, self.head.clone(), passes, core.wall);
+            let head = self.head.clone();
+            let mut heir =
+                Report::drafted(Drafted { no, run: self.run, head, production, passes }, core.wall);
             heir.phase = phase;
             if blameless {
                 heir.blameless = self.blameless + 1;

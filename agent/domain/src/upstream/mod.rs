@@ -17,8 +17,9 @@
 //! |---|---|---|---|
 //! | `MakeOrder`, `POST /api/orders` | `GET /api/orders?poNumber=`, compared here again: the number bears the agent's id, is never used twice and is looked for before the first request too | [`Config::looks_min`] looks over `settle_min`, each of a whole list, none while another order of ours is being made | a second order of the same codes, paid for; the first is found by the same number, one is used, `alarm.order_twice` is told |
 //! | `Block`, `GET /api/codes` | not looked for: asked again with the same `lastPackId`. After a start: the sum of blocks against `totalPassed`, then `GET /api/codes/packs` | nothing: a repeat is safe | the same block again: upstream repeats the block after `lastPackId` |
-//! | `Apply`, `POST /api/utilisation` | `POST /public/api/cod/public/codes` of ten of its codes, first and last among them: all applied is in effect | as above, each look with no `UTILISATION` document of its time still in process (`GET …/docs/search`) | if the first took effect unseen, upstream refuses the second whole, since its codes are no longer `RECEIVED`; its codes are then found applied |
-//! | a poll, a look-up, a search | a read | nothing: a repeat is safe | the same answer |
+//! | `CloseOrder`, `POST /api/order/close` | `GET /api/orders?orderId=`: `CLOSED` is in effect. Looked at before the first request too | as for `MakeOrder`, though a repeat does no harm | nothing, or a refusal: an order is closed once, and only when all its codes were taken, so there is nothing to annul |
+//! | `Apply`, `POST /api/utilisation` | `POST /public/api/cod/public/codes` of ten of its codes, first and last among them: all applied is in effect. The report that their history names is kept as upstream's id | as for `MakeOrder`, each look with no `UTILISATION` document of its time still in process (`GET …/docs/search`) | if the first took effect unseen, upstream refuses the second whole, since its codes are no longer `RECEIVED`; its codes are then found applied |
+//! | `FindOrders`, `SubOrder`, `Packs`, `Report`, `Codes`, `Documents`, `Clock` | reads | nothing: a repeat is safe | the same answer |
 //!
 //! A refused report (`examine.rs`) is closed and its codes looked up: those applied are carried by a report that is
 //! accepted without being sent, those upstream will not apply are named `Unresolved`, the rest is reported anew.
@@ -38,9 +39,9 @@ pub mod unpack;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use self::config::{Config, Level, Parse, Progress, Snapshot};
+use self::config::{Config, Level, OrderRest, Parse, Progress, Snapshot};
 use self::core::{Core, Subject};
 use self::orders::{Around, Order, Phase};
 use self::pools::{Draft, Pools, Runs};
@@ -73,6 +74,8 @@ pub enum Input {
     Wanted(Level),
     /// Passes made by a line.
     Progress(Progress),
+    /// What lies in the pool of each order, and which are of no use any more.
+    Rests(Vec<OrderRest>),
     /// A person assigned an order of the cabinet to this agent; its plan names upstream's id.
     Assigned(OrderPlan),
     Tick,
@@ -129,6 +132,8 @@ pub struct Step {
     begun: Option<Snapshot>,
     /// Orders that a person assigned and that are not durable yet.
     assigned: VecDeque<OrderPlan>,
+    /// Orders whose codes are being given back, a slice at a time.
+    returning: BTreeSet<OrderNo>,
 }
 
 impl Step {
@@ -143,6 +148,7 @@ impl Step {
             served: None,
             begun: Some(snapshot),
             assigned: VecDeque::new(),
+            returning: BTreeSet::new(),
         }
     }
 
@@ -159,6 +165,7 @@ impl Step {
             Input::Committed { txn, answers } => self.committed(txn, &answers),
             Input::Wanted(level) => self.pools.level(level),
             Input::Progress(progress) => self.runs.progress(now, progress),
+            Input::Rests(rests) => self.rests(&rests),
             Input::Assigned(plan) => self.assigned.push_back(plan),
             Input::Tick => {}
         }
@@ -172,10 +179,10 @@ impl Step {
     }
 
     pub fn status(&self) -> Status {
-        let unknown_orders = self.orders.values().filter(|o| o.phase == Phase::Unknown).count();
+        let unknown_orders = self.orders.values().filter(|o| o.is_unknown()).count();
         let unknown_reports = self.reports.values().filter(|r| r.is_unknown()).count();
         Status {
-            on_order: self.orders.values().map(Order::outstanding).sum(),
+            on_order: self.orders.values().map(|o| o.outstanding(&self.core)).sum(),
             open_reports: u32::try_from(self.reports.len()).unwrap_or(u32::MAX),
             oldest_open: self.reports.values().map(|r| r.at).min(),
             unknown: u32::try_from(unknown_orders + unknown_reports).unwrap_or(u32::MAX),
@@ -212,7 +219,14 @@ impl Step {
                 let Some(report) = self.reports.get_mut(&no) else { return };
                 report.answer(&mut self.core, answer);
             }
-            Some(Subject::Product(_) | Subject::Block(_) | Subject::Run(_) | Subject::Nobody) | None => {}
+            Some(
+                Subject::Product(_)
+                | Subject::Block(_)
+                | Subject::Run(_)
+                | Subject::Rest(_)
+                | Subject::Nobody,
+            )
+            | None => {}
         }
     }
 
@@ -226,7 +240,14 @@ impl Step {
                 let Some(report) = self.reports.get_mut(&no) else { return };
                 report.lost(&mut self.core, sent);
             }
-            Some(Subject::Product(_) | Subject::Block(_) | Subject::Run(_) | Subject::Nobody) | None => {}
+            Some(
+                Subject::Product(_)
+                | Subject::Block(_)
+                | Subject::Run(_)
+                | Subject::Rest(_)
+                | Subject::Nobody,
+            )
+            | None => {}
         }
     }
 
@@ -234,7 +255,8 @@ impl Step {
         match self.core.committed(txn) {
             Some(Subject::Product(gtin)) => {
                 let Some((no, plan)) = self.pools.made(gtin, answers) else { return };
-                self.orders.insert(no, Order::wanted(no, plan));
+                // One that was assigned a second time is here already, and may be far ahead.
+                self.orders.entry(no).or_insert_with(|| Order::wanted(no, plan));
             }
             Some(Subject::Order(no)) => self.order_committed(no, answers),
             Some(Subject::Block(no)) => {
@@ -246,14 +268,21 @@ impl Step {
                 }
             }
             Some(Subject::Run(run)) => {
-                let Some((no, head, passes)) = self.runs.drafted(run, answers) else { return };
-                let report = Report::drafted(no, run, head, passes, self.core.wall);
-                self.reports.insert(no, report);
+                let Some(drafted) = self.runs.drafted(run, answers) else { return };
+                self.reports.insert(drafted.no, Report::drafted(drafted, self.core.wall));
             }
             Some(Subject::Report(no)) => {
                 let Some(report) = self.reports.get_mut(&no) else { return };
                 for heir in report.committed(&mut self.core, answers) {
                     self.reports.insert(heir.no, heir);
+                }
+            }
+            Some(Subject::Rest(no)) => {
+                let left = answers.iter().any(|a| matches!(a, Answer::Returned { left } if *left > 0));
+                if left {
+                    self.give_back(no);
+                } else {
+                    self.returning.remove(&no);
                 }
             }
             Some(Subject::Nobody) | None => {}
@@ -279,6 +308,27 @@ impl Step {
                 }
             }
         }
+    }
+
+    /// Codes whose order was closed, or whose life is over by upstream's clock, are given back: what is given back never
+    /// comes again, so this computer's own calendar is not enough.
+    fn rests(&mut self, rests: &[OrderRest]) {
+        let server = self.core.server_now();
+        for rest in rests {
+            let over = rest.expires.zip(server).is_some_and(|(end, now)| end <= now);
+            if rest.pooled > 0 && (rest.closed || over) && self.returning.insert(rest.order) {
+                self.give_back(rest.order);
+            }
+            if let Some(order) = self.orders.get_mut(&rest.order) {
+                order.spent = rest.spent;
+            }
+        }
+    }
+
+    fn give_back(&mut self, order: OrderNo) {
+        let limit = u32::try_from(unpack::SLICE).unwrap_or(u32::MAX);
+        let record = Record::Return { order, limit, at: self.core.wall };
+        self.core.commit(Subject::Rest(order), vec![record]);
     }
 
     /// Assigned orders become durable like our own, one at a time for a product.
@@ -325,7 +375,11 @@ impl Step {
                         report.act(&mut self.core);
                     }
                 }
-                Subject::Product(_) | Subject::Block(_) | Subject::Run(_) | Subject::Nobody => {}
+                Subject::Product(_)
+                | Subject::Block(_)
+                | Subject::Run(_)
+                | Subject::Rest(_)
+                | Subject::Nobody => {}
             }
             if self.core.out[before..].iter().any(|e| matches!(e, Effect::Request { .. })) {
                 self.served = Some(key);
@@ -338,8 +392,8 @@ impl Step {
             match due {
                 Ok(()) => {
                     let kind = crate::record::ReportKind::Application;
-                    let at = self.core.wall;
-                    let record = Record::ReportDrafted { run, kind, passes, replaces: None, at };
+                    let (zone, at) = (self.core.config.zone, self.core.wall);
+                    let record = Record::ReportDrafted { run, kind, passes, replaces: None, zone, at };
                     self.core.commit(Subject::Run(run), vec![record]);
                 }
                 Err(later) => self.core.wake_at(later),
@@ -350,7 +404,7 @@ impl Step {
     fn want_orders(&mut self) {
         let mut coming: BTreeMap<Gtin, u64> = self.unpacking_by_product();
         for order in self.orders.values() {
-            *coming.entry(order.plan.gtin).or_default() += order.outstanding();
+            *coming.entry(order.plan.gtin).or_default() += order.outstanding(&self.core);
         }
         for want in self.pools.orders_wanted(&self.core, &coming) {
             match want {

@@ -7,10 +7,11 @@ use super::buffer::Buffer;
 use super::config::{OrderFacts, PackFacts};
 use super::core::{Core, Subject};
 use super::pace::Absence;
+use super::pools::Pools;
 use super::request::{Answered, BufferStatus, OrderKey, OrderSeen, OrderStatus, Reply, Request, SubOrder};
 use crate::ids::OrderNo;
-use crate::record::{OrderPlan, OrderState, Record};
-use crate::time::Time;
+use crate::record::{OrderPlan, OrderState, OrderTerms, Record};
+use crate::time::{Time, Wall};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Phase {
@@ -24,6 +25,12 @@ pub(super) enum Phase {
     Accepted,
     /// Codes are taken as the pool needs them.
     Ready,
+    /// All codes were taken. Closed once none of them is needed any more.
+    Exhausted,
+    /// `Closing` is durable and nothing left yet.
+    MayClose,
+    /// The request to close it may have left. Only a look settles it.
+    CloseUnknown,
     /// Nothing more is done for it.
     Over,
 }
@@ -41,7 +48,13 @@ pub(super) struct Order {
     /// Whether the order itself is looked at next, since its line is not to be seen.
     look_at_order: bool,
     refused: bool,
-    absence: Absence,
+    /// When the life of its codes is over.
+    expires: Option<Wall>,
+    /// Nothing of ours needs the order any more.
+    pub spent: bool,
+    /// Why upstream refused to close it.
+    close_refused: Option<String>,
+    pub absence: Absence,
     pub buffer: Buffer,
 }
 
@@ -70,6 +83,9 @@ impl Order {
             tries: 0,
             look_at_order: false,
             refused: false,
+            expires: None,
+            spent: false,
+            close_refused: None,
             absence: Absence::default(),
             buffer: Buffer::new(Vec::<PackFacts>::new(), false),
         }
@@ -88,17 +104,34 @@ impl Order {
                 order.upstream_id = upstream_id;
                 Phase::Accepted
             }
-            OrderState::Ready { .. } => Phase::Ready,
-            OrderState::Exhausted | OrderState::Refused | OrderState::Closed => Phase::Over,
+            OrderState::Ready(terms) => {
+                order.expires = terms.expires;
+                Phase::Ready
+            }
+            OrderState::Exhausted => Phase::Exhausted,
+            OrderState::Closing => Phase::CloseUnknown,
+            OrderState::Refused | OrderState::Closed => Phase::Over,
         };
         order.buffer = Buffer::new(facts.packs, restored);
         order
     }
 
-    /// Codes that are on order and not yet received.
-    pub fn outstanding(&self) -> u64 {
+    pub fn is_unknown(&self) -> bool {
+        matches!(self.phase, Phase::Unknown | Phase::CloseUnknown)
+    }
+
+    /// Whether codes taken now have enough life left to be issued.
+    pub fn lives(&self, core: &Core) -> bool {
+        let now = core.server_now().unwrap_or(core.wall);
+        let wanted = i64::try_from(core.config.life_left_min.as_millis()).unwrap_or(i64::MAX);
+        self.expires.is_none_or(|end| now.plus_ms(wanted) <= end)
+    }
+
+    /// Codes that are on order and not yet received, and will be of use.
+    pub fn outstanding(&self, core: &Core) -> u64 {
         match self.phase {
-            Phase::Over => 0,
+            Phase::Ready if !self.lives(core) => 0,
+            Phase::Over | Phase::Exhausted | Phase::MayClose | Phase::CloseUnknown => 0,
             _ => u64::from(self.plan.quantity).saturating_sub(self.buffer.received()),
         }
     }
@@ -113,21 +146,18 @@ impl Order {
             return;
         }
         let request = match self.phase {
-            Phase::Wanted if self.plan.upstream_id.is_some() => {
-                let upstream_id = self.upstream_id.clone();
-                self.becomes(core, OrderState::Accepted { upstream_id }, "assigned", Phase::Accepted);
-                return;
-            }
+            Phase::Wanted if self.plan.upstream_id.is_some() => self.find_itself(),
             Phase::Wanted | Phase::Unknown => self.find(OrderKey::PoNumber(self.plan.po_number.clone())),
             Phase::MaySend => Request::MakeOrder { plan: self.plan.clone() },
-            Phase::Accepted if self.look_at_order => {
-                self.find(OrderKey::UpstreamId(self.upstream_id.clone()))
-            }
+            Phase::Accepted if self.look_at_order => self.find_itself(),
             Phase::Accepted => self.sub_order(),
             Phase::Ready => match self.next_of_buffer(core, around) {
                 Some(request) => request,
                 None => return,
             },
+            Phase::Exhausted if !self.spent || !self.is_ours(core) => return,
+            Phase::Exhausted | Phase::CloseUnknown => self.find_itself(),
+            Phase::MayClose => Request::CloseOrder { order: self.upstream_id.clone() },
             Phase::Over => return,
         };
         self.busy = core.request(Subject::Order(self.no), request);
@@ -135,6 +165,15 @@ impl Order {
 
     fn find(&self, by: OrderKey) -> Request {
         Request::FindOrders { group: self.plan.group.clone(), by }
+    }
+
+    fn find_itself(&self) -> Request {
+        self.find(OrderKey::UpstreamId(self.upstream_id.clone()))
+    }
+
+    /// Whether this agent made the order; else a person assigned it, and its end is a person's too.
+    fn is_ours(&self, core: &Core) -> bool {
+        is_ours(core, &self.plan.po_number)
     }
 
     pub fn sub_order(&self) -> Request {
@@ -164,10 +203,10 @@ impl Order {
     /// No answer. Only a request that changes upstream makes a difference.
     pub fn lost(&mut self, core: &mut Core, sent: bool) {
         self.busy = false;
-        if self.phase == Phase::MaySend && sent {
-            self.unknown(core, "the answer was lost");
-        } else {
-            self.again(core);
+        match self.phase {
+            Phase::MaySend if sent => self.unknown(core, "the answer was lost"),
+            Phase::MayClose if sent => self.close_unknown(),
+            _ => self.again(core),
         }
     }
 
@@ -203,12 +242,26 @@ impl Order {
             (Phase::MaySend, Reply::Failed { reason }) => self.unknown(core, &reason),
             // Any other answer to a request that changes upstream is not understood: it may be in effect.
             (Phase::MaySend, _) => self.unknown(core, "the answer was not understood"),
+            (Phase::Wanted, Reply::Orders { seen, whole }) if self.plan.upstream_id.is_some() => {
+                self.assigned_seen(core, seen, whole);
+            }
             (Phase::Wanted | Phase::Unknown, Reply::Orders { seen, whole }) => {
                 self.found(core, seen, whole, around);
             }
             (Phase::Accepted, Reply::SubOrder(line)) => self.line_seen(core, line),
             (Phase::Accepted, Reply::Orders { seen, .. }) => self.order_seen(core, seen),
             (Phase::Ready, said) => self.answer_of_buffer(core, said),
+            (Phase::Exhausted | Phase::CloseUnknown, Reply::Orders { seen, .. }) => {
+                self.close_seen(core, seen);
+            }
+            (Phase::MayClose, Reply::OrderClosed) => self.closed(core, "closed: its codes are used up"),
+            (Phase::MayClose, Reply::NotNow { .. }) => self.again(core),
+            (Phase::MayClose, said) => {
+                if let Reply::Refused { reason } = said {
+                    self.close_refused = Some(reason);
+                }
+                self.close_unknown();
+            }
             _ => self.again(core),
         }
     }
@@ -256,6 +309,23 @@ impl Order {
         self.not_before = core.now.after(self.absence.pause(&core.config));
     }
 
+    /// What upstream says of an order that a person assigned. One that bears our number is found by that number: under
+    /// a second name here its codes would be counted twice.
+    fn assigned_seen(&mut self, core: &mut Core, seen: Vec<OrderSeen>, whole: bool) {
+        let found = seen.into_iter().find(|o| o.upstream_id == self.upstream_id);
+        match found {
+            Some(o) if is_ours(core, &o.po_number) => {
+                let reason = format!("it is this agent's own order {}", o.po_number);
+                self.refused(core, &reason);
+            }
+            Some(o) if o.status == OrderStatus::Rejected => self.refused(core, &o.reason),
+            Some(o) if o.status == OrderStatus::Closed => self.refused(core, "it is closed"),
+            Some(o) => self.accepted(core, o.upstream_id),
+            None if whole => self.refused(core, "upstream has no such order of this product group"),
+            None => self.again(core),
+        }
+    }
+
     /// The order's line while upstream makes the codes.
     fn line_seen(&mut self, core: &mut Core, line: Option<SubOrder>) {
         let Some(line) = line else {
@@ -273,14 +343,32 @@ impl Order {
                 self.refused(core, &reason);
             }
             BufferStatus::Active | BufferStatus::Exhausted => {
-                let expires = line.expires;
+                let terms = self.terms(core, &line);
+                self.expires = terms.expires;
+                if self.plan.quantity == 0 {
+                    self.plan.quantity = u32::try_from(line.total).unwrap_or(u32::MAX);
+                }
                 self.buffer.seen(core.now, line);
-                self.becomes(core, OrderState::Ready { expires }, "", Phase::Ready);
+                self.becomes(core, OrderState::Ready(terms), "", Phase::Ready);
             }
             BufferStatus::Other(word) => {
                 core.tell("alarm.order_status", &self.plan.po_number, &word);
                 self.poll_again(core);
             }
+        }
+    }
+
+    /// When its codes end: as upstream says, else as the rules say from the order on. Of an order of unknown age nothing
+    /// is said.
+    fn terms(&self, core: &Core, line: &SubOrder) -> OrderTerms {
+        let since = line.created.or_else(|| self.is_ours(core).then_some(core.wall));
+        let life = Pools::code_life(&core.config, self.plan.gtin);
+        let by_rule =
+            since.zip(life).map(|(at, life)| at.plus_ms(i64::try_from(life.as_millis()).unwrap_or(i64::MAX)));
+        OrderTerms {
+            expires: line.expires.or(by_rule),
+            ordered: line.created,
+            total: u32::try_from(line.total).ok(),
         }
     }
 
@@ -298,5 +386,42 @@ impl Order {
             }
             Some((OrderStatus::Pending | OrderStatus::Ready, _)) | None => self.poll_again(core),
         }
+    }
+}
+
+fn is_ours(core: &Core, po_number: &str) -> bool {
+    po_number.strip_prefix(core.config.agent.as_str()).is_some_and(|rest| rest.starts_with('-'))
+}
+
+/// The end of an order. Upstream allows a limited number of active ones, and closing one annuls what was not taken; so
+/// an order of ours is closed when all its codes were taken and nothing of ours needs it any more. An order that was
+/// not used up, or that a person assigned, is a person's to close.
+impl Order {
+    fn close_unknown(&mut self) {
+        self.phase = Phase::CloseUnknown;
+        self.absence = Absence::default();
+    }
+
+    fn closed(&mut self, core: &mut Core, why: &str) {
+        core.clear("alarm.order_close", &self.plan.po_number);
+        self.becomes(core, OrderState::Closed, why, Phase::Over);
+    }
+
+    /// The order before or after the request to close it.
+    fn close_seen(&mut self, core: &mut Core, seen: Vec<OrderSeen>) {
+        let status = seen.into_iter().find(|o| o.upstream_id == self.upstream_id).map(|o| o.status);
+        if matches!(status, Some(OrderStatus::Closed | OrderStatus::Rejected)) {
+            return self.closed(core, "closed upstream");
+        }
+        if let Some(reason) = self.close_refused.take() {
+            // Asked again at the next start; until then a person is told, and nothing hangs on it.
+            core.tell("alarm.order_close", &self.plan.po_number, &reason);
+            self.phase = Phase::Over;
+            return;
+        }
+        if self.phase == Phase::Exhausted || self.absence.look(&core.config, core.now) {
+            return self.becomes(core, OrderState::Closing, "its codes are used up", Phase::MayClose);
+        }
+        self.not_before = core.now.after(self.absence.pause(&core.config));
     }
 }

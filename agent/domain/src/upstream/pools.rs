@@ -1,10 +1,12 @@
 //! The levels that lead to orders, and the passes that lead to reports.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::config::{Config, Level, Product, Progress, RunHead};
 use super::core::Core;
 use super::passes;
+use super::reports::Drafted;
 use crate::gs1::Gtin;
 use crate::ids::{OrderNo, ReportNo, RunId};
 use crate::record::{Answer, OrderPlan, PassRange};
@@ -40,6 +42,11 @@ impl Pools {
         self.pools.entry(level.gtin).or_default().level = Some(level);
     }
 
+    /// The life of a code of this product, where the rules know one.
+    pub fn code_life(config: &Config, gtin: Gtin) -> Option<Duration> {
+        config.products.iter().find(|p| p.gtin == gtin)?.code_life
+    }
+
     /// Counts what a slice brought, until the level is told anew.
     pub fn unpacked(&mut self, gtin: Gtin, answers: &[Answer]) {
         let Some(level) = self.pools.get_mut(&gtin).and_then(|p| p.level.as_mut()) else { return };
@@ -73,7 +80,8 @@ impl Pools {
             let (Some(product), Some(level), None) = (&pool.product, &pool.level, &pool.making) else {
                 continue;
             };
-            if level.pooled + coming.get(gtin).copied().unwrap_or(0) >= target {
+            if product.order_quantity == 0 || level.pooled + coming.get(gtin).copied().unwrap_or(0) >= target
+            {
                 continue;
             }
             if core.now < pool.not_before {
@@ -188,7 +196,7 @@ impl Runs {
     }
 
     /// The draft is durable.
-    pub fn drafted(&mut self, run: RunId, answers: &[Answer]) -> Option<(ReportNo, RunHead, Vec<PassRange>)> {
+    pub fn drafted(&mut self, run: RunId, answers: &[Answer]) -> Option<Drafted> {
         let side = self.runs.get_mut(&run)?;
         let ranges = side.drafting.take()?;
         side.free = passes::without(&side.free, &ranges);
@@ -196,11 +204,14 @@ impl Runs {
             side.since = None;
         }
         self.newest = self.newest.max(answers.iter().find_map(|a| match a {
-            Answer::Report(no) => Some(*no),
+            Answer::Report(no, _) => Some(*no),
             _ => None,
         }));
         answers.iter().find_map(|a| match a {
-            Answer::Report(no) => Some((*no, side.head.clone(), ranges.clone())),
+            Answer::Report(no, production) => {
+                let (head, passes) = (side.head.clone(), ranges.clone());
+                Some(Drafted { no: *no, run, head, production: *production, passes })
+            }
             _ => None,
         })
     }

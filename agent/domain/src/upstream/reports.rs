@@ -28,6 +28,8 @@ pub(super) enum Phase {
     MaySend,
     /// It may have left: are its codes applied?
     Probing,
+    /// They are: by which report, if upstream tells it? The report is in effect in either case.
+    Naming,
     /// They are not: is anything in process that may be it?
     Searching,
     /// Upstream named it.
@@ -39,10 +41,22 @@ pub(super) enum Phase {
     Over,
 }
 
+/// A report as it was drafted: nothing of it changes any more.
+#[derive(Clone)]
+pub(super) struct Drafted {
+    pub no: ReportNo,
+    pub run: RunId,
+    pub head: RunHead,
+    /// The moment of production that it carries.
+    pub production: Wall,
+    pub passes: Vec<PassRange>,
+}
+
 pub(super) struct Report {
     pub no: ReportNo,
     pub run: RunId,
     pub head: RunHead,
+    production: Wall,
     pub passes: Vec<PassRange>,
     /// When it was drafted.
     pub at: Wall,
@@ -64,11 +78,13 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub fn drafted(no: ReportNo, run: RunId, head: RunHead, passes: Vec<PassRange>, at: Wall) -> Report {
+    pub fn drafted(drafted: Drafted, at: Wall) -> Report {
+        let Drafted { no, run, head, production, passes } = drafted;
         Report {
             no,
             run,
             head,
+            production,
             passes,
             at,
             phase: Phase::Wanted,
@@ -88,9 +104,10 @@ impl Report {
 
     /// What a start found. `Sent` found at start is `Unknown`: the request may have left.
     pub fn recovered(facts: ReportFacts, wall: Wall) -> Report {
-        let mut report = Report::drafted(facts.report, facts.run, facts.head, facts.passes, facts.at);
+        let ReportFacts { report: no, run, head, production, passes, state, at } = facts;
+        let mut report = Report::drafted(Drafted { no, run, head, production, passes }, at);
         report.sent_at = wall;
-        report.phase = match facts.state {
+        report.phase = match state {
             ReportState::Wanted => Phase::Wanted,
             ReportState::Sent | ReportState::Unknown => Phase::Probing,
             ReportState::Processing { upstream_id } => {
@@ -107,7 +124,7 @@ impl Report {
     }
 
     pub fn is_unknown(&self) -> bool {
-        matches!(self.phase, Phase::Probing | Phase::Searching)
+        matches!(self.phase, Phase::Probing | Phase::Naming | Phase::Searching)
     }
 
     /// Does the next thing, if it is time for it.
@@ -128,9 +145,9 @@ impl Report {
                 self.sent_at = core.wall;
                 Request::Apply { run: self.run, passes: self.passes.clone(), head: self.head_of(core) }
             }
-            Phase::Probing => {
+            Phase::Probing | Phase::Naming => {
                 let (group, passes) = (self.head.group.clone(), passes::spread(&self.passes, PROBES));
-                Request::Codes { group, run: self.run, passes }
+                Request::Codes { group, run: self.run, passes, history: self.phase == Phase::Naming }
             }
             Phase::Searching => self.search(core),
             Phase::Processing => Request::Report { upstream_id: self.upstream_id.clone() },
@@ -149,12 +166,11 @@ impl Report {
 
     /// Makes `Sent` durable once the production time is past by the server's clock. A date is never bent.
     fn may_be_sent(&mut self, core: &mut Core) -> Option<Request> {
-        let Some(skew) = core.skew_ms else {
+        let Some(server) = core.server_now() else {
             return Some(Request::Clock { group: self.head.group.clone() });
         };
         let margin = i64::try_from(core.config.clock_margin.as_millis()).unwrap_or(i64::MAX);
-        let server = core.wall.plus_ms(skew);
-        let missing_ms = self.head.production.plus_ms(margin).0.saturating_sub(server.0);
+        let missing_ms = self.production.plus_ms(margin).0.saturating_sub(server.0);
         if missing_ms > 0 {
             if missing_ms > WAIT_TOLD_MS {
                 core.tell(
@@ -178,8 +194,9 @@ impl Report {
             group: self.head.group.clone(),
             business_place: core.config.business_place,
             country: core.config.country.clone(),
-            production: self.head.production,
-            expiry: self.head.expiry,
+            production: self.production,
+            expiry: self.head.expiry.map(|day| core.config.zone.begins(day)),
+            zone: core.config.zone,
             own_number: self.own_number(core),
             batch: self.head.batch.clone(),
         }
@@ -187,7 +204,7 @@ impl Report {
 
     /// The time in which a document of this report can have been made, by the server's clock.
     fn window(&self, core: &Core) -> (Wall, Wall) {
-        let skew = core.skew_ms.unwrap_or(0);
+        let skew = core.skew_ms().unwrap_or(0);
         let settle = i64::try_from(core.config.settle_min.as_millis()).unwrap_or(i64::MAX);
         (self.at.plus_ms(skew - DOCUMENT_MARGIN_MS), self.sent_at.plus_ms(skew).plus_ms(settle))
     }
@@ -218,10 +235,10 @@ impl Report {
 
     pub fn lost(&mut self, core: &mut Core, sent: bool) {
         self.busy = false;
-        if self.phase == Phase::MaySend && sent {
-            self.unknown(core, "the answer was lost");
-        } else {
-            self.again(core);
+        match self.phase {
+            Phase::MaySend if sent => self.unknown(core, "the answer was lost"),
+            Phase::Naming => self.in_effect(core, None),
+            _ => self.again(core),
         }
     }
 
@@ -243,7 +260,7 @@ impl Report {
     pub fn answer(&mut self, core: &mut Core, answer: Answered) {
         self.busy = false;
         match (self.phase, answer.said) {
-            (Phase::Wanted, Reply::Clock) if core.skew_ms.is_some() => {}
+            (Phase::Wanted, Reply::Clock) if core.server_now().is_some() => {}
             (Phase::MaySend, Reply::ReportMade { upstream_id }) => {
                 core.clear("alarm.report_unknown", &self.own_number(core));
                 self.upstream_id.clone_from(&upstream_id);
@@ -258,18 +275,28 @@ impl Report {
             (Phase::Processing, Reply::NotNow { reason }) if answer.status == 404 => {
                 self.unnamed(core, &reason);
             }
-            (Phase::Probing, Reply::Codes(codes)) => {
-                if !codes.is_empty() && codes.iter().all(|(_, s)| *s == CodeStatus::Applied) {
-                    core.clear("alarm.report_unknown", &self.own_number(core));
-                    self.becomes(core, ReportState::Accepted, "found in effect", Phase::Over);
-                } else {
-                    self.phase = Phase::Searching;
-                }
+            (Phase::Probing, Reply::Codes { seen, .. }) => {
+                let applied = !seen.is_empty() && seen.iter().all(|(_, s)| *s == CodeStatus::Applied);
+                self.phase = if applied { Phase::Naming } else { Phase::Searching };
             }
+            (Phase::Naming, Reply::Codes { applied_by, .. }) => self.in_effect(core, applied_by),
+            (Phase::Naming, _) => self.in_effect(core, None),
             (Phase::Searching, Reply::Documents { seen, next }) => self.searched(core, &seen, next),
-            (Phase::Examining, Reply::Codes(codes)) => self.examined(core, codes),
+            (Phase::Examining, Reply::Codes { seen, .. }) => self.examined(core, seen),
             _ => self.again(core),
         }
+    }
+
+    /// Found in effect by a look: upstream's name of it is kept where the look told one.
+    fn in_effect(&mut self, core: &mut Core, upstream_id: Option<String>) {
+        core.clear("alarm.report_unknown", &self.own_number(core));
+        let (report, at, why) = (self.no, core.wall, "found in effect".to_string());
+        let state = |state| Record::ReportState { report, state, why: why.clone(), at };
+        let named = upstream_id.map(|upstream_id| state(ReportState::Processing { upstream_id }));
+        let records = named.into_iter().chain([state(ReportState::Accepted)]).collect();
+        self.then = Phase::Over;
+        self.busy = true;
+        core.commit(Subject::Report(self.no), records);
     }
 
     fn polled(&mut self, core: &mut Core, status: ReportStatus, reason: String) {

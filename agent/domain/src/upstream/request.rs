@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use crate::day::Zone;
 use crate::gs1::Gtin;
 use crate::ids::{PassNo, RunId};
 use crate::record::{OrderPlan, PassRange};
@@ -26,12 +27,14 @@ pub enum Request {
     Block { order: String, gtin: Gtin, quantity: u32, last_pack: Option<String> },
     /// The blocks that were handed out of an order, oldest first.
     Packs { order: String, gtin: Gtin },
+    /// Closes an order of ours. Changes upstream: codes that were not taken would be annulled.
+    CloseOrder { order: String },
     /// Sends an application report. Changes upstream; has no key that upstream honours.
     Apply { run: RunId, passes: Vec<PassRange>, head: ReportHead },
     /// What became of a report that upstream named.
     Report { upstream_id: String },
-    /// The status of the codes of these passes.
-    Codes { group: String, run: RunId, passes: Vec<PassRange> },
+    /// The status of the codes of these passes; with `history` also the report by which they were applied.
+    Codes { group: String, run: RunId, passes: Vec<PassRange>, history: bool },
     /// Application documents made between two moments of the server's clock; the page after the document `after`.
     Documents { group: String, since: Wall, until: Wall, after: Option<String> },
     /// Anything cheap: only the server's clock is wanted.
@@ -47,6 +50,7 @@ impl Request {
             Request::SubOrder { .. } => "sub-order",
             Request::Block { .. } => "block",
             Request::Packs { .. } => "packs",
+            Request::CloseOrder { .. } => "close-order",
             Request::Apply { .. } => "apply",
             Request::Report { .. } => "report",
             Request::Codes { .. } => "codes",
@@ -57,7 +61,7 @@ impl Request {
 
     /// Whether it changes upstream: then its lost answer is `Unknown`, never simply repeated.
     pub fn mutates(&self) -> bool {
-        matches!(self, Request::MakeOrder { .. } | Request::Apply { .. })
+        matches!(self, Request::MakeOrder { .. } | Request::CloseOrder { .. } | Request::Apply { .. })
     }
 }
 
@@ -77,6 +81,8 @@ pub struct ReportHead {
     pub country: String,
     pub production: Wall,
     pub expiry: Option<Wall>,
+    /// In which moments are written, so that their local day is seen.
+    pub zone: Zone,
     /// Our own number of the report, `<agent>-R<report>`.
     pub own_number: String,
     pub batch: String,
@@ -114,6 +120,7 @@ pub enum Reply {
         codes: Vec<Vec<u8>>,
     },
     Packs(Vec<PackSeen>),
+    OrderClosed,
     ReportMade {
         upstream_id: String,
     },
@@ -121,8 +128,12 @@ pub enum Reply {
         status: ReportStatus,
         reason: String,
     },
-    /// By pass; a pass whose code is not to be reported any more is left out.
-    Codes(Vec<(PassNo, CodeStatus)>),
+    /// By pass; a pass whose code is not to be reported any more is left out. `applied_by`: upstream's id of the one
+    /// report by which all of them were applied, where it tells one.
+    Codes {
+        seen: Vec<(PassNo, CodeStatus)>,
+        applied_by: Option<String>,
+    },
     /// `next`: there may be more after this document.
     Documents {
         seen: Vec<DocumentSeen>,
@@ -173,6 +184,8 @@ pub struct SubOrder {
     pub reason: String,
     /// When upstream closes the order, where it says so.
     pub expires: Option<Wall>,
+    /// When it was made, by upstream's clock.
+    pub created: Option<Wall>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,9 +8,11 @@
 //! - [`sheet`]: runs and the closing sheet
 //! - [`pools`]: codes by product and by block
 //! - [`packs`]: blocks by order
+//! - [`ends`]: what of an order is left, and what was ordered too late
 //! - [`outbox`]: what upstream has still to do
 //! - [`people`]: alarms, incidents, audit, answers kept
 
+pub mod ends;
 pub mod outbox;
 pub mod packs;
 pub mod people;

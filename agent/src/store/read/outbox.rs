@@ -3,7 +3,7 @@
 use rusqlite::Row;
 use tamga_domain::code::Code;
 use tamga_domain::ids::{BlockNo, OrderNo, PassNo, ReportNo, RunId};
-use tamga_domain::record::{OrderPlan, OrderState, PassRange, ReportKind, ReportState};
+use tamga_domain::record::{OrderPlan, OrderState, OrderTerms, PassRange, ReportKind, ReportState};
 use tamga_domain::time::Wall;
 
 use super::{View, count_at, gtin_at};
@@ -22,6 +22,8 @@ pub struct OrderRow {
     pub state: OrderState,
     pub why: String,
     pub expires: Option<Wall>,
+    /// When upstream made it, by its clock where it says so.
+    pub ordered: Option<Wall>,
     pub wanted_at: Wall,
     pub changed_at: Wall,
     /// Codes received in its blocks, and codes of it in the pool.
@@ -53,6 +55,8 @@ pub struct ReportRow {
     pub why: String,
     pub upstream_id: Option<String>,
     pub replaces: Option<ReportNo>,
+    /// The moment of production that it carries.
+    pub production: Wall,
     pub drafted_at: Wall,
     pub changed_at: Wall,
     /// How often it was sent.
@@ -78,10 +82,10 @@ pub struct Outbox {
 
 const ORDER_COLUMNS: &str = "order_no, po_number, gtin, goods_group, kind, quantity, release_method, business_place, \
     upstream_id, state, why, expires, wanted_at, changed_at, received_n, left_n, \
-    (SELECT pack_id FROM blocks b WHERE b.order_no = o.order_no ORDER BY block_no DESC LIMIT 1)";
+    (SELECT pack_id FROM blocks b WHERE ifnull(b.order_no, 0) = o.order_no ORDER BY block_no DESC LIMIT 1), ordered_at";
 
 const REPORT_COLUMNS: &str = "report_no, run, kind, state, why, upstream_id, replaces, drafted_at, changed_at, \
-    attempts, passes";
+    attempts, passes, production";
 
 impl View<'_> {
     /// Orders that upstream has not finally refused or closed, oldest first.
@@ -233,14 +237,16 @@ fn range(row: &Row<'_>) -> Result<PassRange, Fault> {
 fn order(r: &Row<'_>) -> Result<OrderRow, Fault> {
     let upstream_id: Option<String> = r.get(8)?;
     let expires = r.get::<_, Option<i64>>(11)?.map(Wall);
+    let ordered = r.get::<_, Option<i64>>(17)?.map(Wall);
     let state = match order_state_key(r.get(9)?) {
         "wanted" => OrderState::Wanted,
         "sent" => OrderState::Sent,
         "accepted" => OrderState::Accepted { upstream_id: upstream_id.clone().unwrap_or_default() },
-        "ready" => OrderState::Ready { expires },
+        "ready" => OrderState::Ready(OrderTerms { expires, ordered, total: Some(r.get(5)?) }),
         "exhausted" => OrderState::Exhausted,
         "refused" => OrderState::Refused,
         "closed" => OrderState::Closed,
+        "closing" => OrderState::Closing,
         _ => OrderState::Unknown,
     };
     Ok(OrderRow {
@@ -258,6 +264,7 @@ fn order(r: &Row<'_>) -> Result<OrderRow, Fault> {
         state,
         why: r.get(10)?,
         expires,
+        ordered,
         wanted_at: Wall(r.get(12)?),
         changed_at: Wall(r.get(13)?),
         received: r.get(14)?,
@@ -288,6 +295,7 @@ fn report(r: &Row<'_>) -> Result<ReportRow, Fault> {
         changed_at: Wall(r.get(8)?),
         attempts: r.get(9)?,
         passes: r.get(10)?,
+        production: Wall(r.get(11)?),
         ranges: Vec::new(),
     })
 }

@@ -16,7 +16,8 @@ pub struct PackRow {
 impl View<'_> {
     /// The blocks of an order in the order in which they were taken.
     pub fn packs(&self, order: OrderNo) -> Result<Vec<PackRow>, StoreError> {
-        let sql = "SELECT pack_id, previous, received FROM blocks WHERE order_no = ?1 ORDER BY block_no";
+        let sql =
+            "SELECT pack_id, previous, received FROM blocks WHERE ifnull(order_no, 0) = ?1 ORDER BY block_no";
         self.all(sql, [order.0], |r| {
             Ok(PackRow { pack_id: r.get(0)?, previous: r.get(1)?, count: r.get(2)? })
         })

@@ -1,9 +1,9 @@
 //! What a line needs to go on after a start.
 
 use tamga_domain::code::Identity;
+use tamga_domain::day::Day;
 use tamga_domain::ids::{IssueNo, LineNo, PrinterNo, RunId, Tag};
 use tamga_domain::record::{Issued, OpenRun, Recovered, RunPlan, RunState};
-use tamga_domain::time::Wall;
 
 use super::{View, gtin_at};
 use crate::store::error::StoreError;
@@ -62,8 +62,8 @@ impl View<'_> {
                 group: r.get(2)?,
                 quantity: r.get(3)?,
                 batch: r.get(4)?,
-                production: Wall(r.get(5)?),
-                expiry: r.get::<_, Option<i64>>(6)?.map(Wall),
+                production: Day(r.get(5)?),
+                expiry: r.get::<_, Option<i32>>(6)?.map(Day),
             };
             Ok((plan, run_state_of(r.get(7)?)?))
         })

@@ -23,6 +23,8 @@ pub struct CodeStory {
     /// When the item was confirmed rejected, if it was and was not fed again.
     pub rejected: Option<Wall>,
     pub passed: Option<(PassNo, Wall)>,
+    /// When it was given back, since its order was closed or its life was over.
+    pub returned: Option<Wall>,
     pub reports: Vec<Carried>,
     /// Later givings of the same code: set aside.
     pub given_again: Vec<(BlockNo, String, Wall)>,
@@ -90,6 +92,7 @@ impl View<'_> {
             verified: None,
             rejected: None,
             passed: None,
+            returned: None,
             reports: Vec::new(),
             given_again: again,
             incidents: self.incidents_of_code(&key)?,
@@ -118,6 +121,7 @@ impl View<'_> {
             verified: row.tag.zip(row.verified_after.map(after_opening)),
             rejected: ended.filter(|_| row.pass.is_none()),
             passed: row.pass.zip(ended),
+            returned: row.ended_after.filter(|_| state == State::Returned).map(Wall),
             reports: match (row.run, row.pass) {
                 (Some(run), Some(pass)) => self.carried(run, pass)?,
                 _ => Vec::new(),

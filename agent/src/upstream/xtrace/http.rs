@@ -89,7 +89,7 @@ impl Xtrace {
         if let Request::Codes { .. } = request
             && written.asked.is_empty()
         {
-            return local(Reply::Codes(Vec::new()));
+            return local(Reply::Codes { seen: Vec::new(), applied_by: None });
         }
         let key = match read_file(&self.setup.key_file) {
             Ok(key) => String::from_utf8_lossy(&key).trim().to_string(),

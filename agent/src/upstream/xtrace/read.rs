@@ -51,6 +51,10 @@ fn understood(request: &Request, asked: &BTreeMap<Vec<u8>, PassNo>, body: &[u8])
             Reply::Block { pack_id: named(&block.pack_id)?, body: body.to_vec(), codes }
         }
         Request::Packs { .. } => packs(parse(body)?),
+        Request::CloseOrder { order } => {
+            let closed = named(parse::<Value>(body)?.get("orderId")?.as_str()?)?;
+            closed.eq_ignore_ascii_case(order).then_some(Reply::OrderClosed)?
+        }
         Request::Apply { .. } => {
             Reply::ReportMade { upstream_id: named(parse::<Value>(body)?.get("reportId")?.as_str()?)? }
         }
@@ -124,6 +128,8 @@ struct SubOrderInfo {
     rejection_reason: Option<String>,
     #[serde(default)]
     expired_date: Option<String>,
+    #[serde(default)]
+    create_date: Option<String>,
 }
 
 fn sub_order(lines: SubOrders, order: &str, gtin: &str) -> Reply {
@@ -144,6 +150,7 @@ fn sub_order(lines: SubOrders, order: &str, gtin: &str) -> Reply {
         passed: l.total_passed,
         reason: l.rejection_reason.unwrap_or_default(),
         expires: l.expired_date.as_deref().and_then(of_iso),
+        created: l.create_date.as_deref().and_then(of_iso),
     }))
 }
 
@@ -186,6 +193,7 @@ fn report(answer: &Value) -> Option<Reply> {
 fn codes(answer: &Value, asked: &BTreeMap<Vec<u8>, PassNo>) -> Option<Reply> {
     let list = answer.as_array().or_else(|| answer.get("results")?.as_array())?;
     let mut said = BTreeMap::new();
+    let mut reports = BTreeSet::new();
     for entry in list {
         let data = entry.get("codeData").unwrap_or(entry);
         let (code, word) = (data.get("code")?.as_str()?, data.get("status")?.as_str()?);
@@ -196,11 +204,23 @@ fn codes(answer: &Value, asked: &BTreeMap<Vec<u8>, PassNo>) -> Option<Reply> {
             "APPLIED" | "INTRODUCED" => CodeStatus::Applied,
             _ => CodeStatus::Other(word.to_string()),
         };
+        reports.insert(applied_by(entry).or_else(|| applied_by(data)));
         said.insert(*pass, status);
     }
+    // One name for all of them, or none.
+    let applied_by = if reports.len() == 1 { reports.pop_first().flatten() } else { None };
     let passes: BTreeSet<PassNo> = asked.values().copied().collect();
     let status = |p: PassNo| said.get(&p).cloned().unwrap_or(CodeStatus::Missing);
-    Some(Reply::Codes(passes.into_iter().map(|p| (p, status(p))).collect()))
+    Some(Reply::Codes { seen: passes.into_iter().map(|p| (p, status(p))).collect(), applied_by })
+}
+
+/// The report in a code's history, if there is exactly one.
+fn applied_by(code: &Value) -> Option<String> {
+    let events = code.get("codeHistory")?.as_array()?.iter();
+    let is_report = |e: &&Value| e.get("documentType").and_then(Value::as_str) == Some("UTILISATION");
+    let mut ids = events.filter(is_report).filter_map(|e| e.get("eventSourceId")?.as_str());
+    let first = ids.next()?;
+    ids.all(|id| id == first).then(|| named(first))?
 }
 
 #[derive(Deserialize)]

@@ -8,7 +8,7 @@ use tamga_domain::ids::PassNo;
 use tamga_domain::record::{OrderPlan, PackageKind};
 use tamga_domain::upstream::request::{OrderKey, ReportHead, Request};
 
-use super::moments::iso;
+use super::moments::{iso, iso_in};
 use super::{Layouts, Setup};
 
 /// Upstream's pages have at most this many entries.
@@ -65,15 +65,23 @@ pub fn write(
         Request::Packs { order, gtin } => {
             get("/api/codes/packs", vec![("orderId", order.clone()), ("gtin", gtin.to_string())])
         }
+        Request::CloseOrder { order } => {
+            let query = vec![("orderId", order.clone())];
+            Written { post: true, ..get("/api/order/close", query) }
+        }
         Request::Apply { head, .. } => {
             let full = full(layouts, &head.group, codes)?;
             post("/api/utilisation", vec![("productGroup", head.group.clone())], report(head, &full))
         }
         Request::Report { upstream_id } => get(&format!("/api/utilisation/{upstream_id}"), vec![]),
-        Request::Codes { group, .. } => {
+        Request::Codes { group, history, .. } => {
             let asked = identities(layouts, group, codes)?;
             let list: Vec<_> = asked.keys().map(|k| String::from_utf8_lossy(k)).collect();
-            let written = post("/public/api/cod/public/codes", vec![], json!({ "codes": list }));
+            let mut body = json!({ "codes": list });
+            if *history {
+                body["addCodeHistory"] = true.into();
+            }
+            let written = post("/public/api/cod/public/codes", vec![], body);
             Written { asked, ..written }
         }
         Request::Documents { since, until, after, .. } => {
@@ -127,14 +135,14 @@ fn report(head: &ReportHead, codes: &[String]) -> Value {
         "sntins": codes,
         "releaseType": "PRODUCTION",
         "manufacturerCountry": head.country,
-        "productionDate": iso(head.production),
+        "productionDate": iso_in(head.zone, head.production),
         "productionOrderId": head.own_number,
     });
     if let Some(place) = head.business_place {
         report["businessPlaceId"] = place.into();
     }
     if let Some(expiry) = head.expiry {
-        report["expirationDate"] = iso(expiry).into();
+        report["expirationDate"] = iso_in(head.zone, expiry).into();
     }
     if !head.batch.is_empty() {
         report["seriesNumber"] = head.batch.clone().into();

@@ -9,6 +9,8 @@ pub const WORDS: super::super::Table = &[
     ("alarm.database", "The database is damaged or cannot be read: {detail}. The agent stands. Keep the disk as it is and call the engineer; restore from the backup."),
     ("alarm.disk_low", "The disk is nearly full: {detail} left. Free space before the line stops."),
     ("alarm.duplicate", "The same code was seen on two items: {detail}. Find both; one of them bears a copy."),
+    ("alarm.order_close", "The state system does not close an order whose codes are used up: {detail}. It takes one of the places for orders; close it in the cabinet."),
+    ("alarm.order_life", "Codes of an order would not live long enough to be printed and are not taken: {detail} left. Order new ones."),
     ("alarm.order_refused", "The state system refused an order of codes: {detail}. Correct what it names and order again."),
     ("alarm.order_status", "The state system gives an order a status that the agent does not know: {detail}. The order is held. Look at it in the cabinet."),
     ("alarm.order_twice", "The state system has several orders under one number: {detail}. One is used. Close the others in the cabinet."),

@@ -114,4 +114,5 @@ pub const WORDS: super::super::Table = &[
     ("config.verdict_late", "At {items} items a minute an item needs {way} ms from the reader to the gate, and a read may take {max} ms (window {min} to {max} ms, pitch {pitch} ms): late verdicts reject good items. Move the gate further away, or make the reader faster."),
     ("config.window_above_pitch", "At {items} items a minute an item comes every {pitch} ms, and results may come within a window of {window} ms ({min} to {max}): a read could belong to two items, and both would be rejected. Measure the reader and narrow latency_ms_min and latency_ms_max, or slow the line down."),
     ("config.wrong_type", "This should be {expected}; it is {found}."),
+    ("config.zone", "\"{value}\" is not a zone. Write the offset from UTC, such as \"+05:00\"."),
 ];

@@ -13,7 +13,15 @@ use serde_json::{Value, json};
 impl Xtrace {
     pub(super) fn look_up_public(&self, call: &Call<'_>) -> Result<Value, ApiError> {
         let asked = self.asked(call)?;
-        Ok(asked.iter().filter_map(|code| self.public_info(code)).collect())
+        let with_history = Object::parse(call.body)?.0.get("addCodeHistory") == Some(&Value::Bool(true));
+        let info = |code: &String| {
+            let mut info = self.public_info(code)?;
+            if with_history {
+                info["codeHistory"] = self.history(code);
+            }
+            Some(info)
+        };
+        Ok(asked.iter().filter_map(info).collect())
     }
 
     /// 307 to the public method when nothing that exists belongs to the caller.
@@ -118,6 +126,21 @@ impl Xtrace {
             "turnoverData": turnover,
             "codeHistory": [],
         })
+    }
+
+    /// The report by which a code was applied.
+    fn history(&self, identity: &str) -> Value {
+        let code = self.codes.get(identity);
+        let applied = code.and_then(|code| Some((code.applied_by.as_ref()?, code.applied?)));
+        let event = |(report, at): (&String, time::OffsetDateTime)| {
+            json!({
+                "eventDate": iso(at),
+                "eventSourceId": report,
+                "documentType": "UTILISATION",
+                "eventChangedCodeStatus": "APPLIED",
+            })
+        };
+        applied.into_iter().map(event).collect()
     }
 
     fn package_type(&self, identity: &str) -> &'static str {

@@ -57,7 +57,7 @@ fn passes_told_free_before_their_draft_was_durable_are_drafted_once() {
     let (mut step, drafts_made) = slow(&[before.clone(), before.clone()]);
     assert_eq!(drafts_made.len(), 1, "a draft on its way blocks a second one");
     let mut out = Vec::new();
-    let answers = vec![Answer::Report(ReportNo(4))];
+    let answers = vec![Answer::Report(ReportNo(4), PRODUCTION)];
     let input = Input::Committed { txn: drafts_made[0].id, answers };
     step.step(Time(2), Wall(START_MS), input, &mut out);
     step.step(Time(3), Wall(START_MS), Input::Progress(before), &mut out);

@@ -9,15 +9,27 @@ use super::script::Script;
 use super::world::*;
 use crate::ids::*;
 use crate::record::*;
-use crate::time::Time;
+use crate::time::{Time, Wall};
 
 fn line(status: BufferStatus, passed: u64) -> Reply {
     let (total, left) = (1000, 1000 - passed);
-    Reply::SubOrder(Some(SubOrder { status, total, left, passed, reason: "r".into(), expires: None }))
+    Reply::SubOrder(Some(SubOrder {
+        status,
+        total,
+        left,
+        passed,
+        reason: "r".into(),
+        expires: None,
+        created: None,
+    }))
 }
 
 fn packs(ids: &[&str]) -> Reply {
     Reply::Packs(ids.iter().map(|p| PackSeen { pack_id: p.to_string(), count: 100 }).collect())
+}
+
+fn seen(id: &str, po: &str, status: OrderStatus) -> OrderSeen {
+    OrderSeen { upstream_id: id.into(), po_number: po.into(), status, reason: String::new() }
 }
 
 fn nothing_found() -> Reply {
@@ -45,13 +57,8 @@ fn an_order_is_sent_once_its_number_is_not_found_and_its_intent_is_durable() {
 fn an_order_of_the_same_number_is_told_from_others_even_if_the_filter_is_ignored() {
     let mut s = Script::with_order(OrderState::Sent, &[], |_| {});
     let (id, _) = s.expect("find-orders");
-    let seen = |id: &str, po: &str| OrderSeen {
-        upstream_id: id.into(),
-        po_number: po.into(),
-        status: OrderStatus::Pending,
-        reason: String::new(),
-    };
-    s.answer(id, Reply::Orders { seen: vec![seen("x", "A1-11"), seen("y", "A1-1")], whole: true });
+    let pending = |id, po| seen(id, po, OrderStatus::Pending);
+    s.answer(id, Reply::Orders { seen: vec![pending("x", "A1-11"), pending("y", "A1-1")], whole: true });
     assert_eq!(*s.order_state(), OrderState::Accepted { upstream_id: "y".into() });
 }
 
@@ -114,7 +121,7 @@ fn an_order_of_which_others_took_codes_is_not_used() {
 
 #[test]
 fn the_newest_block_is_fetched_again_with_its_predecessor_when_it_is_missing() {
-    let mut s = Script::with_order(OrderState::Ready { expires: None }, &["a", "b"], |_| {});
+    let mut s = Script::with_order(OrderState::Ready(OrderTerms::default()), &["a", "b"], |_| {});
     let (id, _) = s.expect("sub-order");
     s.answer(id, line(BufferStatus::Active, 300));
     let (id, _) = s.expect("packs");
@@ -138,7 +145,7 @@ fn blocks_that_this_database_cannot_have_lost_are_not_fetched() {
         (&["a", "b"], &["a", "b", "c"], Some(restored)),
         (&["a", "x"], &["a", "b", "c"], None),
     ] {
-        let mut s = Script::with_order(OrderState::Ready { expires: None }, here, |snapshot| {
+        let mut s = Script::with_order(OrderState::Ready(OrderTerms::default()), here, |snapshot| {
             if let Some(change) = change {
                 change(snapshot);
             }
@@ -160,7 +167,7 @@ fn blocks_that_this_database_cannot_have_lost_are_not_fetched() {
 
 #[test]
 fn blocks_are_taken_only_as_the_pool_needs() {
-    let mut s = Script::with_order(OrderState::Ready { expires: None }, &[], |_| {});
+    let mut s = Script::with_order(OrderState::Ready(OrderTerms::default()), &[], |_| {});
     s.level(300);
     let (id, _) = s.expect("sub-order");
     s.answer(id, line(BufferStatus::Active, 0));
@@ -172,7 +179,7 @@ fn blocks_are_taken_only_as_the_pool_needs() {
 
 #[test]
 fn a_refused_block_is_asked_for_again_only_after_a_new_look() {
-    let mut s = Script::with_order(OrderState::Ready { expires: None }, &[], |_| {});
+    let mut s = Script::with_order(OrderState::Ready(OrderTerms::default()), &[], |_| {});
     s.level(0);
     let (id, _) = s.expect("sub-order");
     s.answer(id, line(BufferStatus::Active, 0));
@@ -189,22 +196,15 @@ fn a_refused_block_is_asked_for_again_only_after_a_new_look() {
 fn an_assigned_order_is_taken_when_nobody_took_its_codes() {
     let mut s = Script::new(config(), Snapshot::default());
     s.level(1000);
-    let plan = OrderPlan {
-        po_number: "cabinet-5".into(),
-        gtin: gtin(),
-        group: "water".into(),
-        kind: PackageKind::Unit,
-        quantity: 1000,
-        release_method: "PRIMARY".into(),
-        business_place: None,
-        upstream_id: Some("o7".into()),
-    };
-    s.feed(Input::Assigned(plan.clone()));
-    s.feed(Input::Assigned(plan));
+    s.feed(Input::Assigned(assigned("o7")));
+    s.feed(Input::Assigned(assigned("o7")));
+    let (id, _) = s.expect("find-orders");
+    s.answer(id, Reply::Orders { seen: vec![seen("o7", "someone", OrderStatus::Ready)], whole: true });
     let (id, _) = s.expect("sub-order");
     assert_eq!(s.store.orders.len(), 1);
     s.answer(id, line(BufferStatus::Active, 0));
-    assert_eq!(*s.order_state(), OrderState::Ready { expires: None });
+    let terms = OrderTerms { total: Some(1000), ..OrderTerms::default() };
+    assert_eq!(*s.order_state(), OrderState::Ready(terms));
 }
 
 #[test]
@@ -215,4 +215,240 @@ fn an_unknown_word_is_held_and_told_once() {
         s.answer(id, line(BufferStatus::Other("FROZEN".into()), 0));
     }
     assert_eq!(s.told, [("alarm.order_status", "A1-1".to_string())]);
+}
+
+fn assigned(id: &str) -> OrderPlan {
+    OrderPlan {
+        po_number: format!("cabinet:{id}"),
+        gtin: gtin(),
+        group: "water".into(),
+        kind: PackageKind::Unit,
+        quantity: 0,
+        release_method: String::new(),
+        business_place: None,
+        upstream_id: Some(id.into()),
+    }
+}
+
+#[test]
+fn an_assigned_order_that_is_ours_or_closed_or_not_there_is_refused() {
+    for found in [
+        vec![seen("o7", "A1-3", OrderStatus::Ready)],
+        vec![seen("o7", "x", OrderStatus::Closed)],
+        vec![seen("o7", "x", OrderStatus::Rejected)],
+        vec![seen("o8", "x", OrderStatus::Ready)],
+        vec![],
+    ] {
+        let mut s = Script::new(config(), Snapshot::default());
+        s.level(1000);
+        s.feed(Input::Assigned(assigned("o7")));
+        let (id, _) = s.expect("find-orders");
+        s.answer(id, Reply::Orders { seen: found.clone(), whole: true });
+        assert_eq!(*s.order_state(), OrderState::Refused, "{found:?}");
+    }
+}
+
+#[test]
+fn codes_of_an_assigned_order_are_taken_where_this_agent_orders_none() {
+    let mut c = config();
+    c.products[0].order_quantity = 0;
+    let mut s = Script::new(c, Snapshot::default());
+    s.level(0);
+    assert_eq!(s.next(Duration::from_secs(7200)), None, "nothing is ordered");
+    s.feed(Input::Assigned(assigned("o7")));
+    let (id, _) = s.expect("find-orders");
+    s.answer(id, Reply::Orders { seen: vec![seen("o7", "x", OrderStatus::Ready)], whole: true });
+    let (id, _) = s.expect("sub-order");
+    s.answer(id, line(BufferStatus::Active, 0));
+    s.expect("block");
+}
+
+fn rest(spent: bool) -> OrderRest {
+    OrderRest { order: OrderNo(0), pooled: 0, closed: false, expires: None, spent }
+}
+
+#[test]
+fn an_order_is_closed_when_it_is_used_up_and_nothing_needs_it_any_more() {
+    let mut s = Script::with_order(OrderState::Exhausted, &["a"], |_| {});
+    s.level(1000);
+    s.feed(Input::Rests(vec![rest(false)]));
+    assert_eq!(s.next(Duration::from_secs(7200)), None);
+    s.feed(Input::Rests(vec![rest(true)]));
+    let (id, _) = s.expect("find-orders");
+    s.answer(id, Reply::Orders { seen: vec![seen("o0", "A1-1", OrderStatus::Ready)], whole: true });
+    let (id, request) = s.expect("close-order");
+    assert_eq!(request, Request::CloseOrder { order: "o0".into() });
+    assert_eq!(*s.order_state(), OrderState::Closing);
+    s.answer(id, Reply::OrderClosed);
+    assert_eq!(*s.order_state(), OrderState::Closed);
+}
+
+#[test]
+fn an_order_that_a_person_assigned_is_a_persons_to_close() {
+    let mut s = Script::with_order(OrderState::Exhausted, &["a"], |snapshot| {
+        snapshot.orders[0].plan = assigned("o0");
+    });
+    s.level(1000);
+    s.feed(Input::Rests(vec![rest(true)]));
+    assert_eq!(s.next(Duration::from_secs(7200)), None);
+}
+
+#[test]
+fn a_lost_close_is_looked_for_and_asked_again_only_after_the_settling_time() {
+    // As lost in this process, and as a start finds it.
+    for state in [OrderState::Exhausted, OrderState::Closing] {
+        for found in [OrderStatus::Closed, OrderStatus::Ready] {
+            let mut s = Script::with_order(state.clone(), &["a"], |_| {});
+            s.level(1000);
+            s.feed(Input::Rests(vec![rest(true)]));
+            if state == OrderState::Exhausted {
+                let (id, _) = s.expect("find-orders");
+                s.answer(
+                    id,
+                    Reply::Orders { seen: vec![seen("o0", "A1-1", OrderStatus::Ready)], whole: true },
+                );
+                let (id, _) = s.expect("close-order");
+                s.feed(Input::Lost { id, sent: true });
+            }
+            assert_eq!(s.step.status().unknown, 1);
+            let lost_at = s.now;
+            let again = loop {
+                let (id, request) = s.next(Duration::from_secs(1200)).unwrap();
+                let Request::FindOrders { .. } = request else { break Some(request) };
+                s.answer(id, Reply::Orders { seen: vec![seen("o0", "A1-1", found.clone())], whole: true });
+                if *s.order_state() == OrderState::Closed {
+                    break None;
+                }
+            };
+            match found {
+                OrderStatus::Closed => assert_eq!(again, None),
+                _ => {
+                    assert_eq!(again, Some(Request::CloseOrder { order: "o0".into() }));
+                    assert!(s.now.since(lost_at) >= config().settle_min);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_refused_close_is_told_and_not_repeated() {
+    let mut s = Script::with_order(OrderState::Exhausted, &["a"], |_| {});
+    s.level(1000);
+    s.feed(Input::Rests(vec![rest(true)]));
+    let open = || Reply::Orders { seen: vec![seen("o0", "A1-1", OrderStatus::Ready)], whole: true };
+    let (id, _) = s.expect("find-orders");
+    s.answer(id, open());
+    let (id, _) = s.expect("close-order");
+    s.answer_with(id, 400, Reply::Refused { reason: "wrong-status".into() });
+    let (id, _) = s.expect("find-orders");
+    s.answer(id, open());
+    assert_eq!(s.told, [("alarm.order_close", "A1-1".to_string())]);
+    assert_eq!(s.next(Duration::from_secs(7200)), None);
+}
+
+#[test]
+fn codes_of_a_closed_order_and_codes_whose_life_is_over_are_given_back_in_slices() {
+    let end = Wall(START_MS + 3_600_000);
+    for (closed, expires, after_s, given) in [
+        (true, None, 0, 250),
+        (false, Some(end), 3_500, 0),
+        (false, Some(end), 3_700, 250),
+        (false, None, 1_000_000, 0),
+    ] {
+        let mut s = Script::with_order(OrderState::Ready(OrderTerms::default()), &["a"], |_| {});
+        s.store.pooled = 250;
+        s.level(1000);
+        let (id, _) = s.expect("sub-order");
+        s.answer(id, line(BufferStatus::Active, 100));
+        s.now = s.now.after(Duration::from_secs(after_s));
+        s.feed(Input::Rests(vec![OrderRest {
+            order: OrderNo(0),
+            pooled: 250,
+            closed,
+            expires,
+            spent: false,
+        }]));
+        assert_eq!(s.store.returned, given, "{closed} {expires:?} {after_s}");
+        assert!(s.records.iter().all(|r| !matches!(r, Record::Return { limit, .. } if *limit > 100)));
+    }
+}
+
+#[test]
+fn a_life_is_over_by_upstreams_clock_only() {
+    // This computer's calendar is far ahead, and upstream has not answered yet.
+    let mut s = Script::with_order(OrderState::Exhausted, &["a"], |_| {});
+    s.store.pooled = 10;
+    let over = OrderRest { pooled: 10, expires: Some(Wall(START_MS - 1)), ..rest(false) };
+    s.feed(Input::Rests(vec![over]));
+    assert_eq!(s.store.returned, 0);
+}
+
+#[test]
+fn the_life_of_codes_is_upstreams_word_or_counted_from_the_order_by_the_rules() {
+    let day = Duration::from_secs(86_400);
+    let made = Wall(START_MS - 1000);
+    let told = Wall(START_MS + 5);
+    for (expires, created, life, expected) in [
+        (Some(told), Some(made), Some(day), Some(told)),
+        (None, Some(made), Some(day), Some(made.plus_ms(86_400_000))),
+        (None, Some(made), None, None),
+    ] {
+        let accepted = OrderState::Accepted { upstream_id: "o0".into() };
+        let mut s = Script::with_order(accepted.clone(), &[], |_| {});
+        s.step = super::super::Step::new(
+            {
+                let mut c = config();
+                c.products[0].code_life = life;
+                c
+            },
+            Box::new(parse),
+            Snapshot { orders: s.store.orders.clone(), last_po: 1, ..Snapshot::default() },
+        );
+        s.level(1000);
+        let (id, _) = s.expect("sub-order");
+        let status = BufferStatus::Active;
+        let seen =
+            SubOrder { status, total: 1000, left: 1000, passed: 0, reason: String::new(), expires, created };
+        s.answer(id, Reply::SubOrder(Some(seen)));
+        let OrderState::Ready(terms) = s.order_state() else { panic!("{:?}", s.order_state()) };
+        assert_eq!((terms.expires, terms.ordered), (expected, created));
+    }
+}
+
+#[test]
+fn an_order_closed_after_its_last_code_keeps_its_codes() {
+    for (passed, expected) in [(1000, OrderState::Exhausted), (100, OrderState::Closed)] {
+        let packs = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+        let here = &packs[..passed as usize / 100];
+        let mut s = Script::with_order(OrderState::Ready(OrderTerms::default()), here, |_| {});
+        s.level(1000);
+        let (id, _) = s.expect("sub-order");
+        s.answer(id, line(BufferStatus::Closed, passed));
+        assert_eq!(*s.order_state(), expected);
+    }
+}
+
+#[test]
+fn codes_that_would_not_live_long_enough_are_neither_taken_nor_counted_as_coming() {
+    let day_ms = 86_400_000;
+    // An hour more than asked for, and a second less.
+    for (left_ms, useful) in [(day_ms + 3_600_000, true), (day_ms - 1000, false)] {
+        let terms = OrderTerms { expires: Some(Wall(START_MS + left_ms)), ..OrderTerms::default() };
+        let plan = Script::with_order(OrderState::Ready(terms), &[], |_| {}).store.orders;
+        let life_left_min = Duration::from_secs(86_400);
+        let snapshot = Snapshot { orders: plan.clone(), last_po: 1, ..Snapshot::default() };
+        let mut s = Script::new(Config { life_left_min, ..config() }, snapshot);
+        s.store.orders = plan;
+        s.level(0);
+        assert_eq!(s.store.orders.len(), if useful { 1 } else { 2 }, "{left_ms}: another order is wanted");
+        let mut asked = vec![];
+        while let Some((id, request)) = s.next(Duration::from_secs(60)) {
+            if request.name() == "sub-order" {
+                s.answer(id, line(BufferStatus::Active, 0));
+            }
+            asked.push(request.name());
+        }
+        assert_eq!(asked.contains(&"block"), useful, "{left_ms}: {asked:?}");
+    }
 }

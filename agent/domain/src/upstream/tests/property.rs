@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::super::config::{Config, Progress, ReportFacts};
+use super::super::config::{Config, OrderFacts, OrderRest, Progress, ReportFacts};
 use super::super::passes;
 use super::super::request::*;
 use super::super::{Effect, Input, Step};
@@ -93,6 +93,10 @@ impl World {
             Request::MakeOrder { plan } => {
                 let order = self.store.orders.iter().find(|o| o.plan == *plan).unwrap();
                 assert_eq!(order.state, OrderState::Sent);
+            }
+            Request::CloseOrder { order } => {
+                let order = self.store.orders.iter().find(|o| o.upstream_id.as_ref() == Some(order)).unwrap();
+                assert_eq!(order.state, OrderState::Closing);
             }
             Request::Apply { passes, .. } => {
                 let report = self.store.reports.iter().rfind(|r| r.passes == *passes).unwrap();
@@ -184,6 +188,17 @@ impl World {
         let level =
             super::super::config::Level { gtin: gtin(), pooled: self.store.pooled - self.sold, per_hour: 0 };
         self.feed(Input::Wanted(level));
+        // Which code is of which order the model does not know: an order that is unpacked may be spent.
+        let rests = self.store.orders.iter().filter(|o| o.state == OrderState::Exhausted);
+        let rest = |o: &OrderFacts| OrderRest {
+            order: o.order,
+            pooled: 0,
+            closed: false,
+            expires: None,
+            spent: true,
+        };
+        let rests = rests.map(rest).collect();
+        self.feed(Input::Rests(rests));
         if self.store.passed_to > 0 {
             // A look at the store takes its time: commits may come in between.
             if let Some(old) = self.old.take() {
@@ -236,6 +251,10 @@ impl World {
         }
         assert!(by_number.values().all(|n| *n == 1), "an order was made twice: {by_number:?}");
         assert!(self.up.applied.values().all(|n| *n == 1));
+        for o in self.store.orders.iter().filter(|o| o.state == OrderState::Closed) {
+            let id = o.upstream_id.as_ref().unwrap();
+            assert!(self.up.orders[id[1..].parse::<usize>().unwrap()].closed, "{id} is not closed upstream");
+        }
         for r in self.store.reports.iter().filter(|r| r.state == ReportState::Accepted) {
             for p in passes::each(&r.passes) {
                 assert!(self.up.applied.contains_key(&(r.run, p)), "{p} is not applied upstream");
@@ -294,6 +313,11 @@ impl World {
             && status.unknown == 0
             && status.open_reports == 0
             && self.store.reports.iter().all(|r| done(&r.state))
+            && self
+                .store
+                .orders
+                .iter()
+                .all(|o| !matches!(o.state, OrderState::Exhausted | OrderState::Closing))
             && (1..=self.store.passed_to).map(PassNo).all(carried)
             && self.store.pooled - self.sold >= self.config.products[0].low_water
     }

@@ -40,7 +40,8 @@ fn lost_report() -> Script {
 
 fn statuses(request: &Request, status: impl Fn(u32) -> CodeStatus) -> Reply {
     let Request::Codes { passes, .. } = request else { panic!("{request:?}") };
-    Reply::Codes(super::super::passes::each(passes).map(|p| (p, status(p.0))).collect())
+    let seen = super::super::passes::each(passes).map(|p| (p, status(p.0))).collect();
+    Reply::Codes { seen, applied_by: None }
 }
 
 #[test]
@@ -48,7 +49,47 @@ fn a_lost_report_whose_codes_are_applied_is_in_effect() {
     let mut s = lost_report();
     let (id, request) = s.expect("codes");
     s.answer(id, statuses(&request, |_| CodeStatus::Applied));
+    // Its name is asked for; it is in effect without one too.
+    let (id, _) = s.expect("codes");
+    s.answer_with(id, 400, Reply::Refused { reason: "addCodeHistory".into() });
     assert_eq!(s.store.reports[0].state, ReportState::Accepted);
+}
+
+#[test]
+fn a_report_found_in_effect_keeps_the_name_that_upstream_tells() {
+    let mut s = lost_report();
+    let (id, request) = s.expect("codes");
+    s.answer(id, statuses(&request, |_| CodeStatus::Applied));
+    let (id, request) = s.expect("codes");
+    assert!(matches!(request, Request::Codes { history: true, .. }));
+    let Reply::Codes { seen, .. } = statuses(&request, |_| CodeStatus::Applied) else { panic!() };
+    s.answer(id, Reply::Codes { seen, applied_by: Some("u-7".into()) });
+    let state = |r: &Record| match r {
+        Record::ReportState { state, .. } => Some(state.clone()),
+        _ => None,
+    };
+    let states: Vec<_> = s.records.iter().filter_map(state).collect();
+    let named = ReportState::Processing { upstream_id: "u-7".into() };
+    assert_eq!(states[states.len() - 2..], [named, ReportState::Accepted]);
+    assert_eq!(s.next(Duration::from_secs(7200)), None);
+}
+
+#[test]
+fn the_moment_of_a_report_is_what_was_fixed_when_it_was_drafted_also_after_a_start() {
+    let mut s = lost_report();
+    let facts = s.store.reports[0].clone();
+    assert_eq!(facts.production, Wall(START_MS - 3_600_000));
+    // Whatever is told of the run later changes nothing of a report that is drafted.
+    let snapshot = Snapshot {
+        reports: vec![ReportFacts { state: ReportState::Wanted, ..facts.clone() }],
+        ..s.store.snapshot()
+    };
+    s.step = super::super::Step::new(Config { products: vec![], ..config() }, Box::new(parse), snapshot);
+    s.asked.clear();
+    let (id, _) = s.expect("clock");
+    s.answer(id, Reply::Clock);
+    let (_, request) = s.expect("apply");
+    assert!(matches!(request, Request::Apply { head, .. } if head.production == facts.production));
 }
 
 /// Answers looks until something else is asked for, or for a day.

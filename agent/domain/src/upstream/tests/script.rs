@@ -67,6 +67,8 @@ impl Script {
         while let Some(input) = inputs.pop() {
             let mut out = vec![];
             let wall = Wall(START_MS + (self.now.0 / 1_000_000) as i64);
+            // As in the shell: a step that names no moment waits for an input.
+            self.wake = Time(u64::MAX);
             self.step.step(self.now, wall, input, &mut out);
             for effect in out {
                 match effect {
@@ -117,9 +119,9 @@ impl Script {
     }
 
     pub fn passes(&mut self, to: u32, production: Wall) {
-        let head = RunHead { production, ..head() };
+        self.store.production = Some(production);
         let (free, newest) = (self.store.free(to), self.store.reports.last().map(|r| r.report));
-        let progress = Progress { run: RunId(1), head, free, newest, closed: true };
+        let progress = Progress { run: RunId(1), head: head(), free, newest, closed: true };
         self.feed(Input::Progress(progress));
     }
 

@@ -30,6 +30,7 @@ pub fn config() -> Config {
             low_water: 300,
             order_quantity: 1000,
             codes_per_block: 250,
+            code_life: None,
         }],
         codes_per_report: 100,
         codes_per_lookup: 40,
@@ -41,13 +42,11 @@ pub fn config() -> Config {
 }
 
 pub fn head() -> RunHead {
-    RunHead {
-        group: "water".into(),
-        batch: "L1".into(),
-        production: Wall(START_MS - 3_600_000),
-        expiry: None,
-    }
+    RunHead { group: "water".into(), batch: "L1".into(), expiry: None }
 }
+
+/// The moment of production of all reports of the model's store: an hour before its clock begins.
+pub const PRODUCTION: Wall = Wall(START_MS - 3_600_000);
 
 /// Codes of the model are `<serial>`; those that begin with `!` are malformed.
 pub fn parse(_group: &str, raw: &[u8]) -> Result<Code, String> {
@@ -64,6 +63,7 @@ pub struct UpOrder {
     pub po: String,
     pub quantity: u32,
     pub made: Time,
+    pub closed: bool,
     pub packs: Vec<(String, Vec<Vec<u8>>)>,
 }
 
@@ -118,14 +118,14 @@ impl Upstream {
         let said = match request {
             Request::MakeOrder { plan } => {
                 let (po, quantity) = (plan.po_number.clone(), plan.quantity);
-                self.orders.push(UpOrder { po, quantity, made: now, packs: Vec::new() });
+                self.orders.push(UpOrder { po, quantity, made: now, closed: false, packs: Vec::new() });
                 Reply::OrderMade { upstream_id: format!("o{}", self.orders.len() - 1) }
             }
             Request::FindOrders { by, .. } => {
                 let seen = self.orders.iter().enumerate().map(|(i, o)| OrderSeen {
                     upstream_id: format!("o{i}"),
                     po_number: o.po.clone(),
-                    status: OrderStatus::Ready,
+                    status: if o.closed { OrderStatus::Closed } else { OrderStatus::Ready },
                     reason: String::new(),
                 });
                 let fits = |o: &OrderSeen| match by {
@@ -142,6 +142,12 @@ impl Upstream {
                 let pack =
                     |p: &(String, Vec<Vec<u8>>)| PackSeen { pack_id: p.0.clone(), count: p.1.len() as u32 };
                 Reply::Packs(self.order(order).packs.iter().map(pack).collect())
+            }
+            Request::CloseOrder { order } => {
+                let order = self.order(order);
+                assert_eq!(order.passed(), u64::from(order.quantity), "codes would be annulled");
+                order.closed = true;
+                Reply::OrderClosed
             }
             Request::Apply { run, passes, head } => {
                 let passes = super::super::passes::each(passes).collect();
@@ -164,7 +170,8 @@ impl Upstream {
                     false if self.unknown_codes.contains(&p) => CodeStatus::Missing,
                     false => CodeStatus::Received,
                 };
-                Reply::Codes(super::super::passes::each(passes).map(|p| (p, status(p))).collect())
+                let seen = super::super::passes::each(passes).map(|p| (p, status(p))).collect();
+                Reply::Codes { seen, applied_by: None }
             }
             Request::Documents { .. } => {
                 let doc = |(i, r): (usize, &UpReport)| DocumentSeen {
@@ -188,10 +195,19 @@ impl Upstream {
         let (total, passed) = (u64::from(order.quantity), order.passed());
         let status = match now < order.made.after(WORK) {
             true => BufferStatus::Pending,
+            false if order.closed => BufferStatus::Closed,
             false if passed == total => BufferStatus::Exhausted,
             false => BufferStatus::Active,
         };
-        SubOrder { status, total, left: total - passed, passed, reason: String::new(), expires: None }
+        SubOrder {
+            status,
+            total,
+            left: total - passed,
+            passed,
+            reason: String::new(),
+            expires: None,
+            created: None,
+        }
     }
 
     /// Rules 1 to 4 of `lastPackId`.
@@ -228,6 +244,10 @@ pub struct Store {
     pub unresolved: Vec<(ReportNo, PassNo)>,
     pub passed_to: u32,
     pub run_closed: bool,
+    /// The moment of production of the next report, if it is not [`PRODUCTION`].
+    pub production: Option<Wall>,
+    /// Codes given back.
+    pub returned: u64,
     pub pooled: u64,
     pub set_aside: u64,
 }
@@ -288,6 +308,12 @@ impl Store {
                 self.set_aside += u64::from(set_aside);
                 Some(Answer::Unpacked { pooled, set_aside })
             }
+            Record::Return { limit, .. } => {
+                let given = u64::from(*limit).min(self.pooled);
+                self.pooled -= given;
+                self.returned += given;
+                Some(Answer::Returned { left: self.pooled })
+            }
             Record::ReportDrafted { run, passes, .. } => Some(self.drafted(*run, passes)),
             Record::ReportState { report, state, .. } => {
                 self.reports[report.0 as usize].state = state.clone();
@@ -312,13 +338,13 @@ impl Store {
             }
         }
         let (passes, state, at) = (passes.to_vec(), ReportState::Wanted, Wall(START_MS));
-        self.reports.push(ReportFacts { report, run, head: head(), passes, state, at });
-        Answer::Report(report)
+        let production = self.production.unwrap_or(PRODUCTION);
+        self.reports.push(ReportFacts { report, run, head: head(), passes, state, production, at });
+        Answer::Report(report, production)
     }
 
     pub fn snapshot(&self) -> Snapshot {
-        let over =
-            |s: &OrderState| matches!(s, OrderState::Exhausted | OrderState::Refused | OrderState::Closed);
+        let over = |s: &OrderState| matches!(s, OrderState::Refused | OrderState::Closed);
         let done = |s: &ReportState| matches!(s, ReportState::Accepted | ReportState::Refused);
         Snapshot {
             orders: self.orders.iter().filter(|o| !over(&o.state)).cloned().collect(),
