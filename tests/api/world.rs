@@ -403,6 +403,7 @@ impl Records for Memory {
             changed_at: Wall(0),
             attempts: 1,
             passes: 3,
+            production: Wall(0),
             ranges: vec![],
         };
         Ok(vec![report])

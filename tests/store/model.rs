@@ -83,7 +83,7 @@ impl Model {
             (Record::SpoilLeft { run, limit, .. }, Some(Answer::Left { codes })) => {
                 assert_eq!(self.spoil_left(*run, *limit as usize), *codes as usize);
             }
-            (Record::ReportDrafted { run, passes, .. }, Some(Answer::Report(report))) => {
+            (Record::ReportDrafted { run, passes, .. }, Some(Answer::Report(report, _))) => {
                 let draft = (*run, passes.clone(), ReportState::Wanted);
                 self.reports.entry(*report).or_insert(draft);
             }
