@@ -83,6 +83,12 @@ impl Model {
             (Record::SpoilLeft { run, limit, .. }, Some(Answer::Left { codes })) => {
                 assert_eq!(self.spoil_left(*run, *limit as usize), *codes as usize);
             }
+            (Record::Return { limit, .. }, Some(Answer::Returned { left })) => {
+                let pooled = self.codes.values_mut().filter(|c| c.state == State::Pooled);
+                pooled.take(*limit as usize).for_each(|c| c.state = State::Returned);
+                let here = self.codes.values().filter(|c| c.state == State::Pooled).count();
+                assert_eq!(here as u64, *left);
+            }
             (Record::ReportDrafted { run, passes, .. }, Some(Answer::Report(report, _))) => {
                 let draft = (*run, passes.clone(), ReportState::Wanted);
                 self.reports.entry(*report).or_insert(draft);

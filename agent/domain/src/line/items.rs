@@ -196,6 +196,13 @@ impl Items {
         late.into_iter().map(|tag| (tag, self.waits(tag))).collect()
     }
 
+    /// The reader's connection is gone, and with it all results that were on it: each trigger that waits, with whether
+    /// its item waits for a verdict.
+    pub fn results_lost(&mut self) -> Vec<(Tag, bool)> {
+        let lost: Vec<Tag> = self.pending.drain(..).map(|p| p.tag).collect();
+        lost.into_iter().map(|tag| (tag, self.waits(tag))).collect()
+    }
+
     /// When the next trigger will be overdue.
     pub fn next_overdue(&self, latency: Latency) -> Option<Time> {
         self.pending.iter().map(|p| p.due(latency).after(Duration::from_nanos(1))).min()

@@ -41,6 +41,11 @@ impl Line {
                 self.reader.connected = false;
                 self.reader.faults.clear();
                 self.stop("reader_lost", "", wall, out);
+                // No late result can come from a connection that is gone.
+                self.owed = 0;
+                for (tag, _) in self.items.results_lost().into_iter().filter(|(_, waits)| *waits) {
+                    self.bad(tag, Reason::NoResult, None, wall, out);
+                }
             }
             ReaderEvent::Read { bytes, at } => {
                 let result = self.parse(&bytes);

@@ -588,29 +588,3 @@ fn nothing_is_written_of_a_run_once_its_close_is_written() {
     let later: Vec<&Record> = d.records.iter().skip(closed.unwrap() + 1).filter(|r| of_run(r)).collect();
     assert!(later.is_empty(), "{later:?}");
 }
-
-#[test]
-fn a_run_asked_for_twice_with_one_key_is_one_run() {
-    let mut d = Desk::started(LineKind::PrintAndApply, 0);
-    d.input(Input::Ask(AskId(9), Ask::Start(plan(0)), "op".into()));
-    assert!(d.out.contains(&Effect::Reply(AskId(9), Ok(Reply::Opened(RunId(1))))));
-    let other = RunPlan { key: "k2".into(), ..plan(0) };
-    let acts = d.input(Input::Ask(AskId(10), Ask::Start(other), "op".into()));
-    assert!(matches!(&acts[..], [Effect::Reply(AskId(10), Err(r))] if r.key == "refuse.run_open"));
-}
-
-#[test]
-fn an_order_that_slipped_stops_the_line_within_three_reads() {
-    let mut d = Desk::started(LineKind::PrintAndApply, 0);
-    // All ten labels that may be ahead are handed out.
-    let job = |n| JobId { run: RunId(1), issue: IssueNo(n) };
-    for n in 1..=6 {
-        d.input(Input::Printer(PrinterNo(0), PrinterEvent::Printed(job(n))));
-        d.settle();
-    }
-    assert_eq!(passes(&d.one(1, &code(1))), vec![tag(1)]);
-    d.one(2, &code(6));
-    d.one(3, &code(7));
-    assert_eq!(d.line.status().stopped_by.as_deref(), Some("stop.jump"));
-    assert_eq!(passes(&d.out), vec![tag(1)]);
-}
