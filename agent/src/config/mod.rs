@@ -36,7 +36,7 @@ pub mod upstream;
 
 use agent::{Agent, Api, Log};
 use line::Line;
-use problem::{Problem, Problems};
+use problem::{Problem, Problems, Severity};
 use product::Product;
 use raw::{Notes, Section};
 use upstream::Upstream;
@@ -93,7 +93,14 @@ impl Config {
         }
         let root = Section::root(&notes, table.get_ref());
         let agent = agent::read_agent(&root.section("agent"));
-        Ok(agent::read_api(&root.section("api"), &agent))
+        let api = agent::read_api(&root.section("api"), &agent);
+        root.forget();
+        // Where the daemon is must be right; nothing is guessed.
+        let where_it_is = |p: &&Problem| {
+            p.severity == Severity::Error && (p.key == "agent.data" || p.key.starts_with("api."))
+        };
+        let wrong: Vec<Problem> = notes.finish().iter().filter(where_it_is).cloned().collect();
+        if wrong.is_empty() { Ok(api) } else { Err(Problems::new(wrong)) }
     }
 
     fn read(path: &Path, text: &str, machine: bool) -> Result<Config, Problems> {
@@ -135,7 +142,7 @@ impl Config {
 
 fn read_text(path: &Path) -> Result<String, Problems> {
     std::fs::read_to_string(path).map_err(|fault| {
-        let problem = Problem::new(problem::Severity::Error, "", "config.cannot_read");
+        let problem = Problem::new(Severity::Error, "", "config.cannot_read");
         let problem = problem.with("path", path.display()).with("fault", fault);
         Problems::new(vec![problem.at(path, problem::Place::default())])
     })
