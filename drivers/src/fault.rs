@@ -112,6 +112,10 @@ pub enum FaultKind {
     },
     /// A command spoke of a tag that is not ours to decide: another boot, or too old.
     StaleTag,
+    /// The gate takes longer over its answers than its items leave time for.
+    SlowAnswers,
+    /// The gate's registers are older than its configured scan.
+    SlowScan,
 }
 
 impl FaultKind {
@@ -145,6 +149,8 @@ impl FaultKind {
             Self::MissedItems { .. } => "missed_items",
             Self::MissedOutcomes { .. } => "missed_outcomes",
             Self::StaleTag => "stale_tag",
+            Self::SlowAnswers => "slow_answers",
+            Self::SlowScan => "slow_scan",
         }
     }
 
@@ -166,7 +172,9 @@ impl FaultKind {
             | Self::Escape
             | Self::AgentHeartbeatLost
             | Self::DeviceHeartbeatLost
-            | Self::BinFull => true,
+            | Self::BinFull
+            | Self::SlowAnswers
+            | Self::SlowScan => true,
             Self::Disconnected
             | Self::Oversize
             | Self::Protocol

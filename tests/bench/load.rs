@@ -220,8 +220,9 @@ fn answer(pdu: &[u8], gate: &mut Gate, begun: Instant) -> Vec<u8> {
         for n in 0..count {
             gate.write(first + n, word(6 + 2 * n));
         }
-        if (2..66).contains(&first) && count == 2 {
-            gate.note_pass(two(word(6), word(8)), begun);
+        // Leaves of several items may come together; the ring as a whole is only ever cleared.
+        if (2..66).contains(&first) && count < 64 {
+            (0..count / 2).for_each(|n| gate.note_pass(two(word(6 + 4 * n), word(8 + 4 * n)), begun));
         }
         return pdu[..5].to_vec();
     }

@@ -45,6 +45,11 @@ pub struct Wanted {
     pub pull: u32,
     pub report_every_s: u32,
     pub reader: ReaderLink,
+    /// The gate's PLC: its scan, and how long it takes over an answer.
+    pub gate_scan_ms: u64,
+    pub gate_answer_ms: u64,
+    /// The reader's window as configured; the widest that has one item at a time in it, if not said.
+    pub latency_ms_max: Option<u32>,
 }
 
 /// How reader and agent find each other.
@@ -72,6 +77,9 @@ impl Default for Wanted {
             pull: 500,
             report_every_s: 5,
             reader: ReaderLink::Connect,
+            gate_scan_ms: 0,
+            gate_answer_ms: 0,
+            latency_ms_max: None,
         }
     }
 }
@@ -214,7 +222,7 @@ poll_ms = 2
             pull = wanted.pull,
             report = wanted.report_every_s,
             // As long as one item at a time can be in it: the tests' machine may be busy.
-            window = (54_000 / wanted.items_per_min.max(1)).clamp(10, 150),
+            window = wanted.latency_ms_max.unwrap_or((54_000 / wanted.items_per_min.max(1)).clamp(10, 150)),
         )
     }
 }
@@ -271,7 +279,11 @@ fn plant(wanted: &Wanted, roll: &[Vec<u8>]) -> PlantConfig {
         },
         printer: PrinterConfig { mode, first_label_ms: label_ms, label_ms, ..PrinterConfig::default() },
         reader: ReaderConfig::default(),
-        gate: GateConfig::default(),
+        gate: GateConfig {
+            scan_ms: wanted.gate_scan_ms,
+            answer_ms: wanted.gate_answer_ms,
+            ..GateConfig::default()
+        },
         belt_on: true,
         person_ms: 500,
         power_off_ms: 800,

@@ -31,9 +31,10 @@ pub(crate) enum Purpose {
     Command {
         run: bool,
     },
+    /// Leaves to pass, in so many places from this one on.
     Pass {
         place: u16,
-        tag: u32,
+        count: u16,
     },
     Beat,
 }
@@ -93,9 +94,9 @@ impl GateMap {
         Request::ReadHolding { first: self.pass_ring, count: 2 * self.pass_ring_len }
     }
 
-    /// Writes one place of the ring of leaves to pass.
-    pub(crate) fn write_pass(&self, place: u16, tag: u32) -> Request {
-        let values = vec![(tag >> 16) as u16, tag as u16];
+    /// Writes places of the ring of leaves to pass, from `place` on.
+    pub(crate) fn write_passes(&self, place: u16, tags: &[u32]) -> Request {
+        let values = tags.iter().flat_map(|tag| [(tag >> 16) as u16, *tag as u16]).collect();
         Request::Write { first: self.pass_ring + 2 * place, values }
     }
 

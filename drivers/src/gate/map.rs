@@ -77,6 +77,9 @@ pub struct GateConfig {
     pub map: GateMap,
     /// Between two looks at the gate; adds to the latency of items and outcomes.
     pub poll: Duration,
+    /// How old the registers may be that an answer shows, and how late a trigger may be stamped: the PLC's longest scan.
+    /// Most scan in 1 to 10 ms. Longer ones are noticed and told.
+    pub scan_max: Duration,
     /// Between two beats of ours; the gate gives up on us after 2 s.
     pub beat: Duration,
     /// Without a change of the gate's heartbeat for so long, the gate is lost.
@@ -90,6 +93,7 @@ impl Default for GateConfig {
         Self {
             map: GateMap::default(),
             poll: Duration::from_millis(2),
+            scan_max: Duration::from_millis(10),
             beat: Duration::from_millis(200),
             silence_max: Duration::from_secs(2),
             response_max: Duration::from_millis(500),

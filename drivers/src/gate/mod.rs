@@ -4,8 +4,10 @@
 //! rests at reject: it passes an item only on an explicit `Pass` for its tag.
 
 pub(crate) mod ask;
+pub(crate) mod clock;
 pub mod map;
 pub mod modbus;
+pub(crate) mod pace;
 pub(crate) mod pdu;
 pub(crate) mod ring;
 pub(crate) mod track;
@@ -48,9 +50,9 @@ pub enum GateEvent {
     },
     /// The connection is gone, and with it all faults told.
     Disconnected,
-    /// The gate was asked at this moment; every trigger before it has been told.
+    /// Every trigger before this moment has been told.
     Seen {
-        /// When the question left, on our clock.
+        /// Since when the picture that the gate gave was true at the earliest, on our clock.
         as_of: Time,
     },
     /// An item stands at the trigger. Items triggered while we were away are never told: they were
@@ -60,7 +62,7 @@ pub enum GateEvent {
         tag: Tag,
         /// When the trigger saw it, on our clock.
         at: Time,
-        /// How far off that may be: half a round trip and the gate's millisecond.
+        /// How far off that may be, either way: what is not known of the gate's clock, and the scan that found the item.
         within: Duration,
     },
     /// The item went through the gate. Each outcome is told once a connection.

@@ -1,7 +1,9 @@
 //! A gate behind Modbus TCP: we are the client, its PLC the server.
 //!
 //! One request is in flight at a time. What waits goes in this order: the belt's command, leaves to
-//! pass, our heartbeat, then looking; so a `Pass` waits for one answer at most.
+//! pass, our heartbeat, then looking; so a `Pass` waits for one answer at most, and all that wait
+//! meanwhile go together. After two writes of leaves a look that is due goes first: a gate too busy
+//! for the one is not kept from the other.
 //!
 //! At every connect, and when the gate powered up anew: write command 0, clear the ring of leaves to
 //! pass, read both back, look (`Connected`), read the whole memory of outcomes and tell it, look
@@ -15,7 +17,9 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::ask::{Phase, Purpose, Waiting};
+use super::clock::GateClock;
 use super::map::{GateConfig, MapError};
+use super::pace::Pace;
 use super::pdu::{AnswerError, Request};
 use super::ring::PassRing;
 use super::track::{Items, Look, Outcome, Outcomes};
@@ -27,8 +31,8 @@ use crate::session::{Input, Output, Session, Time};
 /// After a connect the gate needs a moment to notice our heartbeat.
 const BEAT_GRACE: Duration = Duration::from_millis(500);
 
-/// The gate's clock counts milliseconds.
-const CLOCK_STEP: Duration = Duration::from_millis(1);
+/// Writes of leaves to pass in a row while a look is due.
+const PASSES_IN_ROW_MAX: u32 = 2;
 
 /// Why a look can be read from its answer.
 const LOOK_IS_WHOLE: &str = "the answer has as many registers as the look asked for";
@@ -50,6 +54,10 @@ pub struct ModbusGate {
     /// Places of the memory of outcomes still to be read: first and number.
     readings: VecDeque<(u16, u16)>,
     passes: PassRing,
+    /// Writes of leaves since the last other request.
+    passes_in_row: u32,
+    clock: GateClock,
+    pace: Pace,
     command: Option<bool>,
     beat: u16,
     beat_due: Time,
@@ -104,6 +112,7 @@ impl ModbusGate {
     pub fn new(config: GateConfig) -> Result<Self, MapError> {
         config.map.check()?;
         let passes = PassRing::new(config.map.pass_ring_len);
+        let clock = GateClock::new(config.scan_max);
         Ok(Self {
             config,
             framer: MbapFramer::new(),
@@ -117,6 +126,9 @@ impl ModbusGate {
             outcomes: Outcomes::default(),
             readings: VecDeque::new(),
             passes,
+            passes_in_row: 0,
+            clock,
+            pace: Pace::default(),
             command: None,
             beat: 0,
             beat_due: Time(0),
@@ -134,6 +146,8 @@ impl ModbusGate {
         self.waiting = None;
         self.readings.clear();
         self.passes.clear();
+        self.clock.forget();
+        self.pace = Pace::default();
         self.command = None;
         self.beat_due = now;
         self.look_due = now;
@@ -197,6 +211,7 @@ impl ModbusGate {
         let Some(waiting) = self.waiting.take().filter(fits) else {
             return self.give_up(FaultKind::Protocol, "an answer that nobody asked for", out);
         };
+        self.pace.answered(now.since(waiting.sent));
         match waiting.request.answer(&frame.pdu) {
             Ok(registers) => self.answered(now, &waiting, &registers, out),
             // Acknowledged or busy: the same again, at the pace of looks.
@@ -213,7 +228,7 @@ impl ModbusGate {
             Purpose::Command { run } => self.command = self.command.or(Some(run)),
             // The memory is read as a whole again.
             Purpose::Outcomes { .. } => self.readings = self.outcome_places(),
-            Purpose::Pass { place, tag } => self.passes.put_back(place, tag),
+            Purpose::Pass { place, count } => self.passes.put_back(place, count),
         }
     }
 
@@ -278,6 +293,7 @@ impl ModbusGate {
             return self.open(now);
         }
         self.last_tag = look.last_tag;
+        self.clock.look(sent, now, look.clock);
         self.status(now, look, out);
         let counts = [look.last_tag, look.passed, look.rejected, look.lost];
         if self.counts.replace(counts) != Some(counts) {
@@ -291,20 +307,19 @@ impl ModbusGate {
             let kind = FaultKind::MissedItems { count: news.missed };
             out.events.push(GateEvent::Fault(kind.into()));
         }
-        // The gate's clock was read between the question and the answer.
-        let half_trip = now.since(sent) / 2;
-        let read_at = sent + half_trip;
-        let within = half_trip + CLOCK_STEP;
-        for (number, clock) in news.items {
-            // A trigger ahead of the clock was written while the gate answered: it is new.
-            let age_ms = Some(look.clock.wrapping_sub(clock)).filter(|ms| *ms < 0x8000).unwrap_or(0);
-            let age = Duration::from_millis(age_ms.into());
+        for (number, stamp) in news.items {
+            let Some(moment) = self.clock.moment(stamp) else { break };
+            let within = moment.end().since(*moment.start()) / 2;
+            let at = *moment.start() + within;
+            self.pace.item(at);
             let tag = Tag { boot: self.boot, number };
-            out.events.push(GateEvent::Item { tag, at: read_at - age, within });
+            out.events.push(GateEvent::Item { tag, at, within });
         }
         // While the gate has counted an item and not yet written its entry, its picture is as old as before.
-        if self.items.told == look.last_tag {
-            out.events.push(GateEvent::Seen { as_of: sent });
+        if self.items.told == look.last_tag
+            && let Some(as_of) = self.clock.as_of()
+        {
+            out.events.push(GateEvent::Seen { as_of });
         }
         let forgotten = self.outcomes.counted(look.last_tag, self.config.map.outcome_ring_len);
         if forgotten > 0 {
@@ -326,9 +341,14 @@ impl ModbusGate {
         let beats = [
             (FaultKind::AgentHeartbeatLost, look.misses_our_beat() && now >= self.grace_until),
             (FaultKind::DeviceHeartbeatLost, now.since(since) >= self.config.silence_max),
+            (FaultKind::SlowAnswers, self.pace.is_slow()),
+            (FaultKind::SlowScan, self.clock.is_slow()),
         ];
         for (kind, on) in look.flags().into_iter().chain(beats) {
             match self.faults.set(kind, on) {
+                Some(true) if kind == FaultKind::SlowAnswers => {
+                    out.events.push(GateEvent::Fault(Fault::new(kind, self.pace.text())));
+                }
                 Some(true) => out.events.push(GateEvent::Fault(kind.into())),
                 Some(false) => out.events.push(GateEvent::Cleared(kind)),
                 None => {}
@@ -370,9 +390,16 @@ impl ModbusGate {
         }
         // Passes never keep a beat waiting for more than a beat's time.
         let late = self.beat_due + self.config.beat <= now;
-        if !late && let Some((place, tag)) = self.passes.pop() {
-            return Some((Purpose::Pass { place, tag }, map.write_pass(place, tag)));
+        let look_first = self.passes_in_row >= PASSES_IN_ROW_MAX && self.look_due <= now;
+        if !late
+            && !look_first
+            && let Some((place, tags)) = self.passes.pop()
+        {
+            self.passes_in_row += 1;
+            let count = tags.len() as u16;
+            return Some((Purpose::Pass { place, count }, map.write_passes(place, &tags)));
         }
+        self.passes_in_row = 0;
         if self.beat_due <= now && !matches!(self.phase, Phase::Stop | Phase::Clear) {
             self.beat = self.beat.wrapping_add(1);
             self.beat_due = now + self.config.beat;

@@ -1,19 +1,19 @@
 //! The ring of leaves to pass as we last wished it.
 
-use std::collections::VecDeque;
-
 /// The ring of leaves to pass, and what of it is still to be written.
 #[derive(Debug)]
 pub(crate) struct PassRing {
     /// By place, the tag that shall pass; as it will be once all is written.
     wished: Vec<u32>,
-    unwritten: VecDeque<(u16, u32)>,
+    /// Places whose wish the gate has not got, in the order of the wishes. Each stands here once, so it is never longer
+    /// than the ring.
+    unwritten: Vec<u16>,
 }
 
 impl PassRing {
     /// Makes a ring that lets nobody pass.
     pub(crate) fn new(len: u16) -> Self {
-        Self { wished: vec![0; usize::from(len)], unwritten: VecDeque::new() }
+        Self { wished: vec![0; usize::from(len)], unwritten: Vec::new() }
     }
 
     /// Forgets all wishes: the gate's ring is being cleared.
@@ -29,31 +29,43 @@ impl PassRing {
 
     /// Takes a leave back. A place that a later item took meanwhile stays as it is.
     pub(crate) fn reject(&mut self, number: u32) {
-        let place = number as usize % self.wished.len();
-        if self.wished[place] == number {
+        if self.is_wished(number) {
             self.wish(number, 0);
         }
     }
 
-    /// Gives the next write, oldest first.
-    pub(crate) fn pop(&mut self) -> Option<(u16, u32)> {
-        self.unwritten.pop_front()
+    /// Tells whether this item has its leave, written or not.
+    pub(crate) fn is_wished(&self, number: u32) -> bool {
+        self.wished[number as usize % self.wished.len()] == number
     }
 
-    /// Takes back a write that the gate was too busy for, unless there is a newer wish.
-    pub(crate) fn put_back(&mut self, place: u16, tag: u32) {
-        if !self.unwritten.iter().any(|(other, _)| *other == place) {
-            self.unwritten.push_front((place, tag));
-        }
+    /// Gives the next write: the first place, and what stands in it and the places behind it.
+    ///
+    /// It begins with the place that waits longest and goes on to the last that waits behind it in the ring, over places
+    /// that are written: they get again what they hold. So the items that came one after the other get their leaves in one
+    /// request, in two where the ring begins anew.
+    pub(crate) fn pop(&mut self) -> Option<(u16, Vec<u32>)> {
+        let first = *self.unwritten.first()?;
+        let last = self.unwritten.iter().copied().max().unwrap_or(first);
+        self.unwritten.retain(|place| *place < first);
+        Some((first, self.wished[usize::from(first)..=usize::from(last)].to_vec()))
     }
 
-    /// A place waits with its newest wish only, so the queue is never longer than the ring.
+    /// Takes back a write that the gate was too busy for: its places wait again, before all others.
+    pub(crate) fn put_back(&mut self, first: u16, count: u16) {
+        let again = first..first + count;
+        self.unwritten.retain(|place| !again.contains(place));
+        self.unwritten.splice(..0, again);
+    }
+
+    /// A place waits with its newest wish only.
     fn wish(&mut self, number: u32, tag: u32) {
         let place = number as usize % self.wished.len();
         self.wished[place] = tag;
         let place = place as u16;
-        self.unwritten.retain(|(other, _)| *other != place);
-        self.unwritten.push_back((place, tag));
+        if !self.unwritten.contains(&place) {
+            self.unwritten.push(place);
+        }
     }
 }
 
@@ -67,20 +79,31 @@ mod tests {
         ring.pass(5);
         ring.pass(37);
         ring.reject(5);
-        assert_eq!(ring.pop(), Some((5, 37)));
+        assert_eq!(ring.pop(), Some((5, vec![37])));
         assert_eq!(ring.pop(), None);
         ring.reject(37);
-        assert_eq!(ring.pop(), Some((5, 0)));
+        assert_eq!(ring.pop(), Some((5, vec![0])));
     }
 
     #[test]
     fn a_write_put_back_gives_way_to_a_newer_wish() {
         let mut ring = PassRing::new(32);
         ring.pass(5);
-        let busy = ring.pop().unwrap();
+        assert_eq!(ring.pop(), Some((5, vec![5])));
         ring.reject(5);
-        ring.put_back(busy.0, busy.1);
-        assert_eq!(ring.pop(), Some((5, 0)));
+        ring.put_back(5, 1);
+        assert_eq!(ring.pop(), Some((5, vec![0])));
+        assert_eq!(ring.pop(), None);
+    }
+
+    #[test]
+    fn leaves_of_items_in_a_row_go_together_and_the_ring_s_end_parts_them() {
+        let mut ring = PassRing::new(32);
+        for number in [29, 31, 32, 33] {
+            ring.pass(number);
+        }
+        assert_eq!(ring.pop(), Some((29, vec![29, 0, 31])), "30 was not passed");
+        assert_eq!(ring.pop(), Some((0, vec![32, 33])));
         assert_eq!(ring.pop(), None);
     }
 }

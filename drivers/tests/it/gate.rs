@@ -23,11 +23,16 @@ struct Rig {
     plc: Plc,
     /// As of when the last look told everything.
     seen: Option<Time>,
+    /// The gate's clock shows the bench's time.
+    clock_runs: bool,
+    /// How long an answer takes.
+    answer: Duration,
 }
 
 impl Rig {
     fn new(plc: Plc) -> Self {
-        Self { bench: Bench::new(ModbusGate::new(GateConfig::default()).unwrap()), plc, seen: None }
+        let bench = Bench::new(ModbusGate::new(GateConfig::default()).unwrap());
+        Self { bench, plc, seen: None, clock_runs: true, answer: Duration::from_millis(1) }
     }
 
     /// Connects and answers until the opening is through.
@@ -42,8 +47,11 @@ impl Rig {
     fn serve(&mut self) -> Vec<GateEvent> {
         let mut events = Vec::new();
         while !self.bench.out.bytes.is_empty() {
+            if self.clock_runs {
+                self.plc.input[3] = (self.bench.now.as_nanos() / 1_000_000) as u16;
+            }
             let answer = self.plc.answer(&self.bench.out.bytes);
-            self.bench.after(Duration::from_millis(1));
+            self.bench.after(self.answer);
             events.extend(self.bench.hears(answer).1);
         }
         // Every look says how fresh the picture is; a test of its own looks at that.
@@ -118,13 +126,18 @@ fn a_connect_stops_clears_and_tells_the_gate_s_memory_but_no_old_item() {
 #[test]
 fn items_are_told_with_their_trigger_s_time_on_our_clock() {
     let (mut rig, _) = Rig::open(Plc::new(BOOT));
-    // The gate's clock wraps between the trigger and the look.
+    // The gate's clock wraps between the trigger and the look; it shows another time than at the look before.
+    rig.clock_runs = false;
     rig.plc.item(1, 65_530);
     rig.plc.input[3] = 4;
     let asked_at = rig.bench.out.wake.unwrap();
     let events = rig.turn();
-    let at = Time(asked_at.0 + 500_000) - Duration::from_millis(10);
-    let within = Duration::from_micros(500 + 1000);
+    // Asked, answered 1 ms later; the picture is up to a scan old, the stamp up to another; both clocks count ms.
+    let (least, most) =
+        (asked_at - Duration::from_millis(10 + 10 + 1), asked_at + Duration::from_millis(1 + 1));
+    let stamped = |at: Time| at - Duration::from_millis(10);
+    let within = most.since(least) / 2;
+    let at = stamped(least) + within;
     assert_eq!(events, [counts(1, 0, 0, 0), GateEvent::Item { tag: tag(1), at, within }]);
     assert_eq!(rig.turn(), [], "once");
 }
@@ -134,11 +147,14 @@ fn a_look_says_as_of_when_it_told_every_item() {
     let (mut rig, _) = Rig::open(Plc::new(BOOT));
     let asked_at = rig.bench.out.wake.unwrap();
     rig.turn();
-    assert_eq!(rig.seen, Some(asked_at));
+    // A scan may have been so long ago, and its clock counts whole milliseconds.
+    let as_of = asked_at - Duration::from_millis(10 + 1);
+    assert!(rig.seen.unwrap() >= as_of && rig.seen.unwrap() < asked_at, "{:?}", rig.seen);
     // Counted, and its entry not written yet: the picture is no fresher than before.
+    let before = rig.seen;
     rig.plc.input[5] = 1;
     assert_eq!(items(&rig.turn()), []);
-    assert_eq!(rig.seen, Some(asked_at));
+    assert_eq!(rig.seen, before);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tamga_simulators::model::belt::BeltConfig;
+use tamga_simulators::model::gate::GateConfig;
 use tamga_simulators::model::plant::{Kind, PlantConfig};
 use tamga_simulators::serve::Ports;
 use tamga_simulators::serve::run::{self, RunError, Shared};
@@ -25,6 +26,12 @@ struct Args {
     /// Items between trigger and gate, at most 31
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=31))]
     items_reader_to_gate: u32,
+    /// Scan of the gate's PLC: its registers are brought up to date once in so many ms (0: at every moment)
+    #[arg(long, default_value_t = 0, value_name = "MS")]
+    scan_ms: u64,
+    /// How long the gate's PLC takes over each answer
+    #[arg(long, default_value_t = 0, value_name = "MS")]
+    answer_ms: u64,
     #[command(flatten)]
     shared: Shared,
 }
@@ -43,6 +50,7 @@ async fn gate(args: Args) -> Result<(), RunError> {
             total_items: args.items,
             ..BeltConfig::default()
         },
+        gate: GateConfig { scan_ms: args.scan_ms, answer_ms: args.answer_ms, ..GateConfig::default() },
         belt_on: true,
         ..PlantConfig::default()
     };

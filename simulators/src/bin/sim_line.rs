@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use tamga_simulators::model::belt::BeltConfig;
+use tamga_simulators::model::gate::GateConfig;
 use tamga_simulators::model::plant::{Kind, PlantConfig};
 use tamga_simulators::model::reader::ReaderConfig;
 use tamga_simulators::serve::run::{self, RunError, Shared};
@@ -42,6 +43,12 @@ struct Args {
     /// Items between reader and gate, at most 31
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=31))]
     items_reader_to_gate: u32,
+    /// Scan of the gate's PLC: its registers are brought up to date once in so many ms (0: at every moment)
+    #[arg(long, default_value_t = 0, value_name = "MS")]
+    scan_ms: u64,
+    /// How long the gate's PLC takes over each answer
+    #[arg(long, default_value_t = 0, value_name = "MS")]
+    answer_ms: u64,
     /// Codes of the items of a pre-printed line: a JSON list of element strings, GS as \u001d
     #[arg(long, value_name = "FILE")]
     codes: Option<PathBuf>,
@@ -85,6 +92,7 @@ async fn line(args: Args) -> Result<(), RunError> {
             ..BeltConfig::default()
         },
         reader: ReaderConfig { aim: args.aim, ..ReaderConfig::default() },
+        gate: GateConfig { scan_ms: args.scan_ms, answer_ms: args.answer_ms, ..GateConfig::default() },
         belt_on: args.belt_on,
         low_label_interlock: !args.no_interlock,
         codes: args.codes.as_deref().map(run::codes).transpose()?.unwrap_or_default(),

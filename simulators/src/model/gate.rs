@@ -25,11 +25,23 @@ pub struct GateConfig {
     pub confirm_ms: u64,
     /// Items in the bin until it is full; the PLC only says so.
     pub bin_capacity: Option<u32>,
+    /// The PLC's scan: once in so long it looks at its trigger, stamps what came, and brings its registers up to date.
+    /// 0: all at the moment.
+    pub scan_ms: u64,
+    /// How long the PLC takes over each answer; it takes up one request after the other.
+    pub answer_ms: u64,
 }
 
 impl Default for GateConfig {
     fn default() -> Self {
-        Self { agent_lost_ms: 2000, heartbeat_ms: 200, confirm_ms: 60, bin_capacity: None }
+        Self {
+            agent_lost_ms: 2000,
+            heartbeat_ms: 200,
+            confirm_ms: 60,
+            bin_capacity: None,
+            scan_ms: 0,
+            answer_ms: 0,
+        }
     }
 }
 
@@ -89,7 +101,13 @@ pub struct Gate {
     tracked: VecDeque<(u32, u64)>,
     confirmations: VecDeque<Confirmation>,
     silent_until_ns: u64,
+    /// The input registers as the last scan left them, and when the next one is.
+    scanned: Vec<Option<u16>>,
+    scan_due_ns: u64,
 }
+
+/// Input registers of the map.
+const INPUTS: u16 = 292;
 
 impl Gate {
     pub fn new(config: GateConfig) -> Self {
@@ -116,6 +134,8 @@ impl Gate {
             tracked: VecDeque::new(),
             confirmations: VecDeque::new(),
             silent_until_ns: 0,
+            scanned: Vec::new(),
+            scan_due_ns: 0,
         }
     }
 
@@ -125,6 +145,7 @@ impl Gate {
         if !self.powered || now_ns < self.silent_until_ns {
             return None;
         }
+        self.scan();
         Some(modbus::answer(self, frame))
     }
 
@@ -154,6 +175,24 @@ impl Gate {
             self.unconfirmed |= seen.outcome == Outcome::Lost;
             self.settle(seen.tag, seen.outcome);
         }
+        self.scan();
+    }
+
+    /// Stamps what came since the last scan, and shows what is true now.
+    fn scan(&mut self) {
+        if self.config.scan_ms == 0 || self.now_ns < self.scan_due_ns {
+            return;
+        }
+        self.scan_due_ns = self.now_ns + self.config.scan_ms * MS;
+        let (clock, shown) = (self.clock(), self.scanned_tag());
+        self.items.values_mut().filter(|(tag, _)| *tag > shown).for_each(|(_, stamp)| *stamp = clock);
+        self.scanned = (0..INPUTS).map(|address| self.input_now(address)).collect();
+    }
+
+    /// The last tag that the registers show.
+    fn scanned_tag(&self) -> u32 {
+        let word = |at: usize| self.scanned.get(at).copied().flatten().map_or(0, u32::from);
+        word(4) << 16 | word(5)
     }
 
     /// An item breaks the light barrier at the gate: which one is it, and may it pass?
@@ -233,8 +272,9 @@ impl Gate {
         self.boot
     }
 
+    /// The last tag that an answer tells of.
     pub fn last_tag(&self) -> u32 {
-        self.last_tag
+        if self.config.scan_ms == 0 { self.last_tag } else { self.scanned_tag() }
     }
 
     /// The agent commands the belt to run and its heart beats.
@@ -291,10 +331,9 @@ impl Gate {
         ];
         bits.iter().rev().fold(0, |word, bit| word << 1 | u16::from(*bit))
     }
-}
 
-impl Bank for Gate {
-    fn input(&self, address: u16) -> Option<u16> {
+    /// An input register as it is at this moment.
+    fn input_now(&self, address: u16) -> Option<u16> {
         let ring = |ring: &BTreeMap<u32, (u32, u16)>, offset: u16| {
             let (tag, last) = ring.get(&u32::from(offset / 3)).copied().unwrap_or_default();
             match offset % 3 {
@@ -316,6 +355,15 @@ impl Bank for Gate {
             100..=291 => ring(&self.outcomes, address - 100),
             _ => return None,
         })
+    }
+}
+
+impl Bank for Gate {
+    fn input(&self, address: u16) -> Option<u16> {
+        match self.config.scan_ms {
+            0 => self.input_now(address),
+            _ => *self.scanned.get(usize::from(address))?,
+        }
     }
 
     fn holding(&self, address: u16) -> Option<u16> {

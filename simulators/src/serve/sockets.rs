@@ -142,6 +142,10 @@ async fn gate_connection(mut live: Live, mut stream: TcpStream) {
             };
             // Who asks again has had the answer before.
             let heard = shown.take();
+            let takes = Duration::from_millis(live.with(|plant| plant.gate.config.answer_ms));
+            if !takes.is_zero() {
+                tokio::time::sleep(takes).await;
+            }
             let answer = live.with(|plant| {
                 heard.into_iter().for_each(|tag| plant.gate.heard(tag));
                 let answer = plant.gate_request(&frame).filter(|_| plant.gate.boot() == boot);
