@@ -315,6 +315,7 @@ latency_ms_max = 25
 [lines.l{n}.gate.modbus]
 address = "{gate}"
 poll_ms = {poll}
+scan_ms_max = 0
 "#,
             reader = line.reader,
             gate = line.gate,

@@ -8,6 +8,8 @@ mod world;
 
 #[path = "line/garbage.rs"]
 mod garbage;
+#[path = "line/gate.rs"]
+mod gate;
 #[path = "line/kinds.rs"]
 mod kinds;
 #[path = "line/orders.rs"]

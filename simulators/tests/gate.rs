@@ -287,3 +287,21 @@ proptest! {
         answers(bytes.chunks(7).map(<[u8]>::to_vec));
     }
 }
+
+#[test]
+fn a_plc_that_scans_shows_and_stamps_what_its_last_scan_found() {
+    let config = GateConfig { scan_ms: 20, ..GateConfig::default() };
+    let mut bench = Bench { gate: Gate::new(config), beat: 0 };
+    bench.beat(0);
+    assert_eq!(bench.trigger(5, 1000), 1);
+    assert_eq!(bench.read(19, 3, 3), [0, 0, 0], "clock and last tag of the scan at 0");
+    assert_eq!(bench.gate.last_tag(), 0);
+    assert_eq!(bench.read(21, 3, 3), [21, 0, 1]);
+    assert_eq!(bench.read(40, 15, 3), [0, 1, 21], "stamped by the scan that found it");
+    assert_eq!(bench.trigger(45, 2000), 2);
+    assert_eq!(bench.read(50, 15, 6), [0, 1, 21, 0, 2, 41 + 9], "the next scan came with the look");
+    assert_eq!((bench.gate.last_tag(), bench.gate.unheard()), (2, 2));
+    // What the agent writes holds at once.
+    bench.pass(51, 2);
+    assert_eq!(bench.arrive(52, 2000, None), Fate::Passed);
+}

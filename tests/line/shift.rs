@@ -5,6 +5,7 @@ use std::time::Duration;
 use tamga_simulators::fault::FaultPlan;
 use tamga_simulators::model::plant::Kind;
 use tamga_simulators::model::plant_orders::Order;
+use tamga_simulators::model::truth::Fate;
 use tamga_simulators::model::xtrace::fault as state_fault;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, interval};
@@ -23,6 +24,8 @@ pub struct Shift {
     pub wanted: Wanted,
     pub items: u32,
     pub state: state_fault::FaultPlan,
+    /// More items in the bin than these are a fault of the agent.
+    pub rejected_max: Option<usize>,
 }
 
 impl Shift {
@@ -38,7 +41,13 @@ impl Shift {
             pull: 50,
             ..Wanted::default()
         };
-        Shift { name: name.to_owned(), wanted, items, state: state_fault::FaultPlan::default() }
+        Shift {
+            name: name.to_owned(),
+            wanted,
+            items,
+            state: state_fault::FaultPlan::default(),
+            rejected_max: None,
+        }
     }
 
     /// A printing line with one fault of the plant.
@@ -136,7 +145,10 @@ pub async fn produce(shift: &Shift, world: &World, operator: &Operator) -> Vec<S
         (sheet["codes"]["applied"] == sheet["items"]["codes_passed"]).then_some(sheet)
     })
     .await;
-    struck(shift, world).into_iter().chain(differences(&sheet, world, operator, &deeds).await).collect()
+    let mut problems = differences(&sheet, world, operator, &deeds).await;
+    problems.extend(struck(shift, world));
+    problems.extend(false_rejects(shift, world, &sheet));
+    problems
 }
 
 async fn run_out(world: &World, operator: &Operator, deeds: &mut Deeds) -> Result<(), String> {
@@ -178,6 +190,13 @@ fn struck(shift: &Shift, world: &World) -> Option<String> {
     let state = world.upstream.fault_report().struck;
     let idle = shift.state.rules.iter().find(|r| !state.contains_key(&r.fault)).map(|r| r.fault);
     (!quiet.is_empty() || idle.is_some()).then(|| format!("never struck: {quiet:?} {idle:?}"))
+}
+
+/// Good items in the bin: true books alone do not show that the line does its work.
+fn false_rejects(shift: &Shift, world: &World, sheet: &serde_json::Value) -> Option<String> {
+    let truth = world.plant.truth();
+    let rejected = truth.items.iter().filter(|item| item.fate == Some(Fate::Rejected)).count();
+    (rejected > shift.rejected_max?).then(|| format!("{rejected} items in the bin: {}", sheet["items"]))
 }
 
 async fn differences(

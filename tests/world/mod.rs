@@ -213,7 +213,9 @@ latency_ms_max = {window}
 [lines.l1.gate.modbus]
 address = "{gate}"
 poll_ms = 2
+scan_ms_max = {scan}
 "#,
+            scan = wanted.gate_scan_ms,
             web = if wanted.kind == Kind::PrintAndApply { 3 } else { 0 },
             data = self.dir.join("data").display(),
             api = self.api,

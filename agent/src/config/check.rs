@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tamga_domain::rules::{Country, ProductGroup, RuleSet, Rules, Sure};
+use tamga_drivers::gate::map::GateConfig;
 use tamga_drivers::printer::zpl_format::SymbolSize;
 
 use super::gate::Gate;
@@ -200,39 +201,43 @@ fn no_reader(draft: &Draft<'_>, line: &Line, key: &str, notes: &Notes) {
     }
 }
 
-/// The reader's window against the distance between items, and the way that is left for the verdict.
+/// The reader's window, and the scan by which the gate does not know its triggers' moments, against the distance between
+/// items; and the way that is left for the verdict.
 fn speed(line: &Line, notes: &Notes) {
     let Some(items_per_min) = line.items_per_min else {
         return;
     };
     let pitch = Duration::from_secs(60) / items_per_min.max(1);
     let Gate::Modbus(modbus) = &line.gate;
+    let scan = modbus.config.scan_max;
     for reader in &line.readers {
         let ReaderDevice::Text(text) = &reader.device;
         let key = format!("lines.{}.readers.{}.text.latency_ms_max", line.name, reader.name);
         let window = text.latency_max.saturating_sub(text.latency_min);
         let say = |problem: super::Problem| {
             let problem = problem.with("pitch", pitch.as_millis()).with("items", items_per_min);
+            let problem = problem.with("scan", scan.as_millis());
             notes.add(
                 problem.with("min", text.latency_min.as_millis()).with("max", text.latency_max.as_millis()),
             );
         };
-        if window >= pitch {
+        if window + scan >= pitch {
             say(notes.error(&key, "config.window_above_pitch").with("window", window.as_millis()));
             continue;
         }
         // Item n+1 behind the trigger is at the gate when n items fit between: that is all the time there is.
         let way = pitch * (line.geometry.items_reader_to_gate + 1);
-        if latest_verdict(text, modbus.config.poll) > way {
+        if latest_verdict(text, &modbus.config) > way {
             say(notes.warning(&key, "config.verdict_late").with("way", way.as_millis()));
         }
     }
 }
 
-/// When the gate has the verdict at the latest: the read, two polls of the gate, and the write to disk.
-fn latest_verdict(text: &TextReader, poll: Duration) -> Duration {
+/// When the gate has the verdict at the latest: the read, two polls of the gate, and the write to disk. A reader that may
+/// be quicker than the gate's scan waits for the picture that shows its item.
+fn latest_verdict(text: &TextReader, gate: &GateConfig) -> Duration {
     const COMMIT: Duration = Duration::from_millis(20);
-    text.latency_max + poll * 2 + COMMIT
+    text.latency_max + gate.scan_max.saturating_sub(text.latency_min) + gate.poll * 2 + COMMIT
 }
 
 /// A line that asks for more life than codes ever have prints none.

@@ -48,6 +48,7 @@ fn modbus(section: &Section<'_>) -> Modbus {
     let config = GateConfig {
         map,
         poll: ms("poll_ms", 1..=250, 5, "why.gate.poll_ms"),
+        scan_max: ms("scan_ms_max", 0..=100, 10, "why.gate.scan_ms_max"),
         response_max: ms("timeout_ms", 20..=1500, 500, "why.gate.timeout_ms"),
         ..GateConfig::default()
     };

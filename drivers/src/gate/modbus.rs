@@ -62,6 +62,8 @@ pub struct ModbusGate {
     beat: u16,
     beat_due: Time,
     look_due: Time,
+    /// The gate asked for patience: nothing is asked before.
+    busy_until: Time,
     grace_until: Time,
     /// The gate's heartbeat, and when it last changed.
     heard: Option<(u16, Time)>,
@@ -99,7 +101,7 @@ impl Session for ModbusGate {
             (Some(waiting), _) => out.wake_at(waiting.sent + self.config.response_max),
             // Nothing goes before the gate is stopped and cleared, not even a beat.
             (None, Phase::Stop | Phase::Clear) => out.wake_at(self.look_due),
-            (None, _) => out.wake_at(self.look_due.min(self.beat_due)),
+            (None, _) => out.wake_at(self.look_due.min(self.beat_due).max(self.busy_until)),
         }
     }
 }
@@ -133,6 +135,7 @@ impl ModbusGate {
             beat: 0,
             beat_due: Time(0),
             look_due: Time(0),
+            busy_until: Time(0),
             grace_until: Time(0),
             heard: None,
             counts: None,
@@ -151,6 +154,7 @@ impl ModbusGate {
         self.command = None;
         self.beat_due = now;
         self.look_due = now;
+        self.busy_until = now;
         self.grace_until = now + BEAT_GRACE;
         self.heard = None;
         self.counts = None;
@@ -221,9 +225,9 @@ impl ModbusGate {
     }
 
     fn again(&mut self, now: Time, purpose: Purpose) {
-        self.look_due = now + self.config.poll;
+        self.busy_until = now + self.config.poll;
         match purpose {
-            Purpose::Open | Purpose::Look => {}
+            Purpose::Open | Purpose::Look => self.look_due = self.busy_until,
             Purpose::Beat => self.beat_due = now,
             Purpose::Command { run } => self.command = self.command.or(Some(run)),
             // The memory is read as a whole again.
@@ -374,7 +378,7 @@ impl ModbusGate {
 
     /// Sends what is most urgent, if the line is free.
     fn send(&mut self, now: Time, out: &mut Output<GateEvent>) {
-        if self.waiting.is_some() || self.phase == Phase::Down {
+        if self.waiting.is_some() || self.phase == Phase::Down || self.busy_until > now {
             return;
         }
         let Some((purpose, request)) = self.next(now) else { return };

@@ -185,6 +185,115 @@ fn a_pass_given_while_an_answer_is_due_goes_right_after_it() {
     assert_eq!(rig.bench.out.bytes[7..12], [16, 0, 4, 0, 2]);
 }
 
+/// FC 16 of entries 5 to 8 of the ring: registers 12 to 19, 16 bytes. Tag 7 was not passed; its entry is written as it is.
+const FOUR_ENTRIES: &[u8] =
+    &[0, 0, 0, 23, 1, 16, 0, 12, 0, 8, 16, 0, 0, 0, 5, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0, 8];
+
+#[test]
+fn passes_given_while_an_answer_is_due_go_together() {
+    let (mut rig, _) = Rig::open(Plc::new(BOOT));
+    (1..=8).for_each(|number| rig.plc.item(number, 0));
+    rig.turn();
+    rig.bench.tick();
+    let look = rig.bench.out.bytes.to_vec();
+    for number in [6, 5, 8] {
+        rig.bench.command(GateCommand::Pass(tag(number)));
+    }
+    rig.bench.command(GateCommand::Pass(tag(7)));
+    rig.bench.command(GateCommand::Reject(tag(7)));
+    let answer = rig.plc.answer(&look);
+    rig.bench.hears(answer);
+    // The place that waits longest is first; what lies before it waits for the next write.
+    assert_eq!(rig.bench.out.bytes[7..12], [16, 0, 14, 0, 6], "entries 6 to 8");
+    rig.serve();
+    assert_eq!([5, 6, 7, 8].map(|place| rig.plc.leave(place)), [5, 6, 0, 8]);
+}
+
+#[test]
+fn a_write_of_several_leaves_is_these_bytes() {
+    let (mut rig, _) = Rig::open(Plc::new(BOOT));
+    (1..=8).for_each(|number| rig.plc.item(number, 0));
+    rig.turn();
+    rig.bench.tick();
+    let look = rig.bench.out.bytes.to_vec();
+    for number in [5, 6, 8] {
+        rig.bench.command(GateCommand::Pass(tag(number)));
+    }
+    let answer = rig.plc.answer(&look);
+    rig.bench.hears(answer);
+    assert_eq!(rig.bench.out.bytes[2..], *FOUR_ENTRIES);
+}
+
+#[test]
+fn a_gate_too_busy_for_leaves_is_still_looked_at() {
+    let (mut rig, _) = Rig::open(Plc::new(BOOT));
+    rig.plc.item(1, 0);
+    rig.turn();
+    rig.plc.asked.clear();
+    rig.bench.command(GateCommand::Pass(tag(1)));
+    for _ in 0..40 {
+        rig.bench.after(Duration::from_millis(1));
+        let asked = rig.bench.out.bytes.to_vec();
+        let answer = rig.plc.answer(&asked);
+        // Exception 6: busy.
+        let busy = [asked[0], asked[1], 0, 0, 0, 3, 1, 0x90, 6];
+        let is_pass = asked[7] == 16 && asked[9] >= 2;
+        rig.bench.hears(if is_pass { busy.to_vec() } else { answer });
+        if rig.bench.out.bytes.is_empty() {
+            rig.bench.tick();
+        }
+    }
+    let count = |function: u8| rig.plc.asked.iter().filter(|(f, ..)| *f == function).count();
+    assert!(count(4) >= 10 && count(16) >= 10, "{:?}", rig.plc.asked);
+}
+
+#[test]
+fn a_gate_too_slow_for_its_items_is_told_and_cleared() {
+    let (mut rig, _) = Rig::open(Plc::new(BOOT));
+    let (mut number, mut due) = (0, rig.bench.now);
+    // Items come every 100 ms; whatever of the gate's answers takes so long.
+    let mut items_come = |rig: &mut Rig, answer_ms: u64| {
+        rig.answer = Duration::from_millis(answer_ms);
+        let mut events = Vec::new();
+        for _ in 0..30 {
+            number += 1;
+            due = due + Duration::from_millis(100);
+            while rig.bench.now < due {
+                rig.plc.input[0] += 1;
+                events.extend(rig.turn());
+            }
+            rig.plc.item(number, (due.as_nanos() / 1_000_000) as u16);
+        }
+        // Nothing tells what becomes of these items, and that is told too.
+        events.retain(|event| !matches!(event, GateEvent::Item { .. } | GateEvent::Counts { .. }));
+        events.retain(|event| !matches!(event, GateEvent::Fault(fault) if fault.key() == "missed_outcomes"));
+        events
+    };
+    assert_eq!(items_come(&mut rig, 40), []);
+    assert_eq!(kinds(&items_come(&mut rig, 60)), [FaultKind::SlowAnswers]);
+    assert_eq!(items_come(&mut rig, 45), [], "not yet");
+    assert_eq!(items_come(&mut rig, 30), [GateEvent::Cleared(FaultKind::SlowAnswers)]);
+}
+
+#[test]
+fn registers_older_than_the_scan_are_told() {
+    let (mut rig, _) = Rig::open(Plc::new(BOOT));
+    let mut events = Vec::new();
+    rig.clock_runs = false;
+    for _ in 0..20 {
+        events.extend(rig.turn());
+    }
+    assert_eq!(kinds(&events), [FaultKind::SlowScan], "its clock stood still for 60 ms");
+    rig.clock_runs = true;
+    let from = rig.bench.now;
+    events.clear();
+    while rig.bench.now.since(from) < Duration::from_secs(11) {
+        rig.plc.input[0] = rig.plc.input[0].wrapping_add(1);
+        events.extend(rig.turn());
+    }
+    assert_eq!(events, [GateEvent::Cleared(FaultKind::SlowScan)]);
+}
+
 #[test]
 fn a_reject_takes_a_leave_back() {
     let (mut rig, _) = Rig::open(Plc::new(BOOT));

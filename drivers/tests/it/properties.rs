@@ -1,7 +1,8 @@
 //! Properties of all sessions: any cut of the stream gives the same bytes and events, and no bytes
 //! make one panic; every job has exactly one outcome.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use tamga_drivers::framing::{AnswerFramer, MbapFramer, TextFramer};
@@ -154,6 +155,68 @@ proptest! {
         }
         prop_assert_eq!(outcomes.len() as u64, given);
         prop_assert!(outcomes.values().all(|count| *count == 1), "{:?}", outcomes);
+    }
+}
+
+/// A gate's session, its registers, and the request that is under way.
+struct Served {
+    plc: Plc,
+    bench: Bench<ModbusGate>,
+    asked: Option<Vec<u8>>,
+}
+
+impl Served {
+    /// Takes one step and notes what is asked.
+    fn step(&mut self, step: impl FnOnce(&mut Bench<ModbusGate>)) {
+        step(&mut self.bench);
+        if !self.bench.out.bytes.is_empty() {
+            assert!(self.asked.is_none(), "one request in flight");
+            self.asked = Some(self.bench.out.bytes.to_vec());
+        }
+    }
+
+    /// Answers the request under way, or says that the gate is busy. With none, time goes on until there is one.
+    fn answer(&mut self, busy: bool) {
+        while self.asked.is_none() {
+            self.step(|bench| drop(bench.tick()));
+        }
+        let Some(asked) = self.asked.take() else { return };
+        let answer = match busy {
+            true => vec![asked[0], asked[1], 0, 0, 0, 3, asked[6], asked[7] | 0x80, 6],
+            false => self.plc.answer(&asked),
+        };
+        self.bench.after(Duration::from_millis(1));
+        self.step(|bench| drop(bench.hears(answer)));
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_ring_ends_with_the_passed_tags_and_no_others(
+        // Whether to pass, the item, how many requests are answered before the next command, and whether with "busy".
+        steps in prop::collection::vec((any::<bool>(), 0..24_u32, 0..3_u8, any::<bool>()), 1..150),
+        first in 1..100_u32,
+    ) {
+        let bench = Bench::new(ModbusGate::new(GateConfig::default()).unwrap());
+        let mut gate = Served { plc: Plc::new(3), bench, asked: None };
+        gate.plc.item(first, 0);
+        gate.step(|bench| drop(bench.connected()));
+        (0..12).for_each(|_| gate.answer(false));
+        for number in first + 1..=first + 24 {
+            gate.plc.item(number, 0);
+            (0..3).for_each(|_| gate.answer(false));
+        }
+        let mut passed = BTreeSet::new();
+        for (pass, item, answers, busy) in steps {
+            let tag = Tag { boot: 3, number: first + 1 + item };
+            let command = if pass { GateCommand::Pass(tag) } else { GateCommand::Reject(tag) };
+            if pass { passed.insert(tag.number) } else { passed.remove(&tag.number) };
+            gate.step(|bench| drop(bench.command(command)));
+            (0..answers).for_each(|_| gate.answer(busy));
+        }
+        (0..40).for_each(|_| gate.answer(false));
+        let ring: BTreeSet<u32> = (0..32).map(|place| gate.plc.leave(place)).filter(|tag| *tag > 0).collect();
+        prop_assert_eq!(ring, passed);
     }
 }
 

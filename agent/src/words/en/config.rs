@@ -112,7 +112,7 @@ pub const WORDS: super::super::Table = &[
     ("config.url_not_secure", "{value} is not encrypted: the API key and the codes could be read on the way. Write https://."),
     ("config.url_password", "{value} holds a name or password: it would be seen in logs. Take it out."),
     ("config.verdict_late", "At {items} items a minute an item needs {way} ms from the reader to the gate, and a read may take {max} ms (window {min} to {max} ms, pitch {pitch} ms): late verdicts reject good items. Move the gate further away, or make the reader faster."),
-    ("config.window_above_pitch", "At {items} items a minute an item comes every {pitch} ms, and results may come within a window of {window} ms ({min} to {max}): a read could belong to two items, and both would be rejected. Measure the reader and narrow latency_ms_min and latency_ms_max, or slow the line down."),
+    ("config.window_above_pitch", "At {items} items a minute an item comes every {pitch} ms, and results may come within a window of {window} ms ({min} to {max}), with {scan} ms of the gate's scan on top: a read could belong to two items, and both would be rejected. Measure the reader and narrow latency_ms_min and latency_ms_max; set scan_ms_max to what the PLC needs; or slow the line down."),
     ("config.wrong_type", "This should be {expected}; it is {found}."),
     ("config.zone", "\"{value}\" is not a zone. Write the offset from UTC, such as \"+05:00\"."),
 ];

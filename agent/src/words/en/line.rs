@@ -41,6 +41,8 @@ pub const WORDS: super::super::Table = &[
     ("fault.reject_not_confirmed", "The ejector fired, and the bin's sensor saw nothing: the item may still be on the belt. Find it and scan it; check air pressure, ejector and sensor."),
     ("fault.reset", "The printer's buffer was cleared because the line asked for it. What was in it is in doubt."),
     ("fault.ribbon_out", "The printer is out of ribbon. Put in a new one; take off labels that are half printed; then resume."),
+    ("fault.slow_answers", "The gate's PLC answers too slowly for this speed: verdicts come late, and good items are rejected. Give its Modbus server more time in the PLC, free the network, or slow the line down."),
+    ("fault.slow_scan", "The gate's registers are older than scan_ms_max says: its PLC scans more slowly. Set scan_ms_max to its longest scan, or shorten the scan; otherwise reads may find no item."),
     ("fault.stale_tag", "A command spoke of an item that the gate no longer knows: it was rejected."),
     ("fault.unconfirmed", "The printer went idle and nothing proves whether the label was printed: its code is in doubt. It is settled when it is read."),
     ("fault.under_temperature", "The print head is too cold. Wait until it is warm."),

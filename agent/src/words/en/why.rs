@@ -8,6 +8,7 @@ pub const WORDS: super::super::Table = &[
     ("why.gate.poll_ms", "The gate is asked so often; slower than 250 ms the heartbeat becomes unsure and verdicts come late."),
     ("why.gate.register", "Modbus registers are numbered from 0 to 65535."),
     ("why.gate.ring", "A ring of fewer than 4 entries cannot follow a belt; a longer one does not fit a Modbus message, or takes too long to read."),
+    ("why.gate.scan_ms_max", "It is the longest scan of the gate's PLC: its registers may be so old. Ask who programmed it; usual are 1 to 20 ms."),
     ("why.gate.timeout_ms", "The gate takes the agent for lost after 2 s of silence: an answer must be given up well before."),
     ("why.gate.unit", "Modbus unit numbers go from 0 to 255; most PLCs answer to 1."),
     ("why.limits.bad_rate", "The rate is taken over the last 10 to 10000 items, in percent; 100 means never."),
