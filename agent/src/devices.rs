@@ -3,6 +3,7 @@
 use tamga_domain::ids::{PrinterNo, ReaderNo, Tag};
 use tamga_domain::line::{GateEvent, Input, JobId, PrinterEvent, ReaderEvent};
 use tamga_domain::time::Time;
+use tamga_drivers::fault::{Fault, FaultKind};
 use tamga_drivers::gate::modbus::ModbusGate;
 use tamga_drivers::gate::{self, GateCommand};
 use tamga_drivers::printer::zpl::Zpl;
@@ -15,6 +16,7 @@ use tamga_drivers::trace::Trace;
 use tamga_drivers::transport::{SerialLine, Transport};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tracing::{Instrument as _, Span};
 
 use crate::clock;
 use crate::config;
@@ -67,18 +69,41 @@ pub fn start(
     let mut printers = Vec::new();
     for (no, one) in (0..).zip(&line.printers) {
         let trace = Trace::of_symbols();
-        traces.push((called(config, line, &one.name), trace.clone()));
-        printers.push(start_printer(PrinterNo(no), one, trace, events.clone(), tasks));
+        let name = called(config, line, &one.name);
+        let span = told_of(&name);
+        traces.push((name, trace.clone()));
+        printers.push(start_printer(PrinterNo(no), one, trace, span, events.clone(), tasks));
     }
     for (no, one) in (0..).zip(&line.readers) {
         let trace = Trace::of_symbols();
-        traces.push((called(config, line, &one.name), trace.clone()));
-        start_reader(ReaderNo(no), one, trace, events.clone(), tasks)?;
+        let name = called(config, line, &one.name);
+        let span = told_of(&name);
+        traces.push((name, trace.clone()));
+        start_reader(ReaderNo(no), one, trace, span, events.clone(), tasks)?;
     }
     let trace = Trace::of_signals();
-    traces.push((called(config, line, GATE), trace.clone()));
-    let (gate, belt) = start_gate(&line.gate, trace, events.clone(), tasks)?;
+    let name = called(config, line, GATE);
+    let span = told_of(&name);
+    traces.push((name, trace.clone()));
+    let (gate, belt) = start_gate(&line.gate, trace, span, events.clone(), tasks)?;
     Ok(Devices { printers, gate, belt, traces })
+}
+
+/// What the log calls a device while one of its tasks speaks. Of the highest level, so that every line has it.
+fn told_of(name: &str) -> Span {
+    tracing::error_span!("device", name)
+}
+
+/// A fault as a word, and in the log with what else is known. Not every fault stops a line.
+fn fault(fault: &Fault) -> String {
+    tracing::warn!(%fault, "the device has a fault");
+    fault.key().to_owned()
+}
+
+/// The end of a fault, as [`fault`].
+fn cleared(kind: FaultKind) -> String {
+    tracing::info!(fault = kind.key(), "the device's fault is over");
+    kind.key().to_owned()
 }
 
 fn pace(seed: u64) -> Pace {
@@ -89,6 +114,7 @@ fn start_printer(
     no: PrinterNo,
     one: &config::printer::Printer,
     trace: Trace,
+    span: Span,
     line: mpsc::Sender<Input>,
     tasks: &mut JoinSet<String>,
 ) -> mpsc::Sender<ToPrinter> {
@@ -99,7 +125,7 @@ fn start_printer(
     let (orders, mut ordered) = mpsc::channel(COMMANDS_MAX);
     let transport = Transport::tcp(zpl.address.to_string());
     let session = Zpl::new(zpl.config.clone());
-    tasks.spawn(async move {
+    let work = async move {
         tamga_drivers::run::run(
             session,
             transport,
@@ -111,9 +137,10 @@ fn start_printer(
         )
         .await;
         format!("printer {name}")
-    });
+    };
+    tasks.spawn(work.instrument(span.clone()));
     let name = one.name.clone();
-    tasks.spawn(async move {
+    let work = async move {
         let mut tests: u64 = 0;
         while let Some(order) = ordered.recv().await {
             let command = match order {
@@ -134,9 +161,10 @@ fn start_printer(
             }
         }
         format!("commands of printer {name}")
-    });
+    };
+    tasks.spawn(work.instrument(span.clone()));
     let name = one.name.clone();
-    tasks.spawn(async move {
+    let work = async move {
         while let Some(event) = said.recv().await {
             if let Some(event) = printer_event(event)
                 && line.send(Input::Printer(no, event)).await.is_err()
@@ -145,7 +173,8 @@ fn start_printer(
             }
         }
         format!("events of printer {name}")
-    });
+    };
+    tasks.spawn(work.instrument(span.clone()));
     orders
 }
 
@@ -174,8 +203,8 @@ fn printer_event(event: printer::PrinterEvent) -> Option<PrinterEvent> {
             tracing::warn!(job = %number(job(id)), fault = fault.key(), "job in doubt");
             PrinterEvent::Doubtful(job(id))
         }
-        E::Fault(fault) => PrinterEvent::Fault(fault.key().to_owned()),
-        E::Cleared(kind) => PrinterEvent::Cleared(kind.key().to_owned()),
+        E::Fault(known) => PrinterEvent::Fault(fault(&known)),
+        E::Cleared(kind) => PrinterEvent::Cleared(cleared(kind)),
         E::Disconnected => PrinterEvent::Disconnected,
     })
 }
@@ -184,6 +213,7 @@ fn start_reader(
     no: ReaderNo,
     one: &config::reader::Reader,
     trace: Trace,
+    span: Span,
     line: mpsc::Sender<Input>,
     tasks: &mut JoinSet<String>,
 ) -> Result<(), DeviceError> {
@@ -197,14 +227,15 @@ fn start_reader(
     let (commands, commands_in) = mpsc::channel::<ReaderCommand>(1);
     let (events, mut said) = mpsc::channel(EVENTS_MAX);
     let name = one.name.clone();
-    tasks.spawn(async move {
+    let work = async move {
         let seed = u64::from(no.0) + 100;
         tamga_drivers::run::run(session, transport, commands_in, events, trace, driver_clock, pace(seed))
             .await;
         format!("reader {name}")
-    });
+    };
+    tasks.spawn(work.instrument(span.clone()));
     let name = one.name.clone();
-    tasks.spawn(async move {
+    let work = async move {
         loop {
             let event = tokio::select! {
                 biased;
@@ -222,7 +253,8 @@ fn start_reader(
         // The reader takes no commands here; its channel lives as long as its events are wanted.
         drop(commands);
         format!("events of reader {name}")
-    });
+    };
+    tasks.spawn(work.instrument(span.clone()));
     Ok(())
 }
 
@@ -248,14 +280,15 @@ fn reader_event(event: reader::ReaderEvent) -> Option<ReaderEvent> {
         E::NoRead { at } => ReaderEvent::NoRead { at: Time(at.0) },
         E::Oversize { at } => ReaderEvent::Oversize { at: Time(at.0) },
         E::Missed { .. } | E::Heartbeat => return None,
-        E::Fault(fault) => ReaderEvent::Fault(fault.key().to_owned()),
-        E::Cleared(kind) => ReaderEvent::Cleared(kind.key().to_owned()),
+        E::Fault(known) => ReaderEvent::Fault(fault(&known)),
+        E::Cleared(kind) => ReaderEvent::Cleared(cleared(kind)),
     })
 }
 
 fn start_gate(
     one: &config::gate::Gate,
     trace: Trace,
+    span: Span,
     line: mpsc::Sender<Input>,
     tasks: &mut JoinSet<String>,
 ) -> Result<(mpsc::Sender<ForItem>, watch::Sender<bool>), DeviceError> {
@@ -266,12 +299,13 @@ fn start_gate(
     let (belt, mut may_run) = watch::channel(false);
     let transport = Transport::tcp(modbus.address.to_string());
     let session = ModbusGate::new(modbus.config.clone())?;
-    tasks.spawn(async move {
+    let work = async move {
         tamga_drivers::run::run(session, transport, commands_in, events, trace, driver_clock, pace(200))
             .await;
         "gate".to_owned()
-    });
-    tasks.spawn(async move {
+    };
+    tasks.spawn(work.instrument(span.clone()));
+    let work = async move {
         loop {
             let command = tokio::select! {
                 biased;
@@ -290,8 +324,9 @@ fn start_gate(
             }
         }
         "commands of the gate".to_owned()
-    });
-    tasks.spawn(async move {
+    };
+    tasks.spawn(work.instrument(span.clone()));
+    let work = async move {
         let mut opening = None;
         while let Some(event) = said.recv().await {
             if let Some(event) = gate_event(event, &mut opening)
@@ -301,7 +336,8 @@ fn start_gate(
             }
         }
         "events of the gate".to_owned()
-    });
+    };
+    tasks.spawn(work.instrument(span.clone()));
     Ok((orders, belt))
 }
 
@@ -334,7 +370,7 @@ fn gate_event(event: gate::GateEvent, opening: &mut Option<u16>) -> Option<GateE
         E::Passed(tag) => GateEvent::Passed(line_tag(tag)),
         E::Rejected(tag) => GateEvent::Rejected(line_tag(tag)),
         E::Lost(tag) => GateEvent::Lost(line_tag(tag)),
-        E::Fault(fault) => GateEvent::Fault(fault.key().to_owned()),
-        E::Cleared(kind) => GateEvent::Cleared(kind.key().to_owned()),
+        E::Fault(known) => GateEvent::Fault(fault(&known)),
+        E::Cleared(kind) => GateEvent::Cleared(cleared(kind)),
     })
 }

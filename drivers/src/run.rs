@@ -83,6 +83,8 @@ async fn drive<S: Session, C: Fn() -> Time>(
 ) -> End {
     let mut pause = Duration::ZERO;
     let mut waiting: Option<Box<dyn Stream>> = None;
+    // The first attempt that fails is news, the hundredth is not.
+    let mut absence_told = false;
     loop {
         let stream = match waiting.take() {
             Some(stream) => stream,
@@ -90,13 +92,18 @@ async fn drive<S: Session, C: Fn() -> Time>(
                 Ok(Ok(stream)) => stream,
                 Ok(Err(err)) => {
                     pause = backoff.next(&pace);
-                    tracing::debug!(device = transport.name(), %err, ?pause, "no connection");
+                    if std::mem::replace(&mut absence_told, true) {
+                        tracing::debug!(at = transport.name(), %err, ?pause, "no connection");
+                    } else {
+                        tracing::warn!(at = transport.name(), %err, "no connection; it is tried until there is one");
+                    }
                     continue;
                 }
                 Err(end) => return end,
             },
         };
-        tracing::info!(device = transport.name(), "connected");
+        absence_told = false;
+        tracing::info!(at = transport.name(), "connected");
         let mut link = Link { heard: false, write_max: pace.write_max };
         let why = shell.connected(stream, &mut transport, &mut commands, &mut link).await;
         if link.heard {
@@ -104,10 +111,10 @@ async fn drive<S: Session, C: Fn() -> Time>(
         }
         pause = if transport.is_called() { Duration::ZERO } else { backoff.next(&pace) };
         match &why {
-            Why::Ended(end) => tracing::info!(device = transport.name(), ?end, "device closed"),
-            Why::Lost(err) => tracing::warn!(device = transport.name(), %err, ?pause, "connection lost"),
+            Why::Ended(end) => tracing::info!(at = transport.name(), ?end, "device closed"),
+            Why::Lost(err) => tracing::warn!(at = transport.name(), %err, ?pause, "connection lost"),
             Why::Replaced(_) => {
-                tracing::warn!(device = transport.name(), "a new connection replaces the old")
+                tracing::warn!(at = transport.name(), "a new connection replaces the old")
             }
         }
         if shell.lost().await.is_err() {
@@ -223,7 +230,7 @@ impl<S: Session, C: Fn() -> Time> Shell<S, C> {
                 Turn::Replaced(Ok(stream)) => Err(Why::Replaced(stream)),
                 // Out of descriptors, say: the open connection is worth more than the new one.
                 Turn::Replaced(Err(err)) => {
-                    tracing::warn!(device = transport.name(), %err, "could not accept");
+                    tracing::warn!(at = transport.name(), %err, "could not accept");
                     sleep(Duration::from_millis(100)).await;
                     Ok(())
                 }

@@ -6,6 +6,7 @@
 //! - [`error`]: what can go wrong; [`limits`]: every bound
 //! - [`open`](self::open): folder, lock, settings, schema
 //! - [`writer`]: the thread, its queue, its group commit
+//! - `journal`: what of it stands in the log
 //! - [`read`]: queries, on connections that cannot write
 //! - [`verify`]: everything counted anew and compared with the counts kept
 //! - the records, by subject: runs, codes, items, orders (with blocks and stock), bodies of blocks, reports, people
@@ -26,6 +27,7 @@ mod bodies;
 mod codes;
 mod find;
 mod items;
+mod journal;
 mod orders;
 mod people;
 mod reports;

@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Store;
 use super::error::StoreError;
+use super::journal::{self, Journal};
 use super::limits::{GROUP_MAX, GROUP_WEIGHT_MAX, OUTSTANDING_MAX, PIECE_BYTES, QUEUE_MAX};
 
 /// Why a request was not served.
@@ -176,6 +177,7 @@ impl<K> Answers<K> {
 }
 
 fn serve(mut store: Store, mut queue: mpsc::Receiver<Request>) {
+    let mut journal = Journal::of(&store);
     let mut group = Vec::with_capacity(GROUP_MAX);
     // Commits with a large block: its body is kept a piece at a time between the groups, then it is a request like any.
     let mut large: VecDeque<(Txn, AnswerTo<Vec<Answer>>)> = VecDeque::new();
@@ -190,11 +192,11 @@ fn serve(mut store: Store, mut queue: mpsc::Receiver<Request>) {
             queue.try_recv().ok()
         };
         gather(first, &mut queue, &mut group, &mut large);
-        serve_group(&mut store, &mut group);
+        serve_group(&mut store, &mut journal, &mut group);
         if let Some((txn, to)) = large.pop_front() {
             match store.keep_ahead(&txn) {
                 Ok(true) => large.push_front((txn, to)),
-                Ok(false) => serve_group(&mut store, &mut vec![Request::Commit(txn, to)]),
+                Ok(false) => serve_group(&mut store, &mut journal, &mut vec![Request::Commit(txn, to)]),
                 Err(e) => to(Err(e.into())),
             }
         }
@@ -234,7 +236,7 @@ fn is_large(txn: &Txn) -> bool {
     txn.records.iter().any(large)
 }
 
-fn serve_group(store: &mut Store, group: &mut Vec<Request>) {
+fn serve_group(store: &mut Store, journal: &mut Journal, group: &mut Vec<Request>) {
     let mut txns = Vec::with_capacity(group.len());
     let mut waiting = Vec::with_capacity(group.len());
     for request in group.drain(..) {
@@ -249,6 +251,10 @@ fn serve_group(store: &mut Store, group: &mut Vec<Request>) {
         });
     }
     let applied = if txns.is_empty() { Ok(Vec::new()) } else { store.apply(&txns) };
+    let told = match &applied {
+        Ok(answers) => journal::worth_telling(&txns, answers),
+        Err(_) => Vec::new(),
+    };
     let (mut answers, failure) = match applied {
         Ok(answers) => (answers.into_iter(), None),
         Err(e) => (Vec::new().into_iter(), Some(Arc::new(e))),
@@ -265,6 +271,8 @@ fn serve_group(store: &mut Store, group: &mut Vec<Request>) {
             (Waiting::Recover(line, to), None) => to(store.recover(line).map_err(Into::into)),
         }
     }
+    // After the answers: an item waits for its commit, and not for the log.
+    told.iter().for_each(|(txn, answers)| journal.tell(store, txn, answers));
 }
 
 enum Waiting {

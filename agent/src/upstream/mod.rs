@@ -208,7 +208,6 @@ impl<B: Books> Task<B> {
     }
 
     fn trouble(&mut self, key: &'static str, about: String, detail: &str) {
-        tracing::warn!(key, about, detail, "trouble with upstream");
         let detail = if about.is_empty() { detail.to_string() } else { format!("{about}: {detail}") };
         self.troubles.entry(key).or_default().insert(about);
         let at = clock::wall();
@@ -220,7 +219,6 @@ impl<B: Books> Task<B> {
         abouts.remove(about);
         if abouts.is_empty() {
             self.troubles.remove(key);
-            tracing::info!(key, about, "trouble with upstream is over");
             self.commit_own(Record::AlarmCleared { line: None, key: key.to_string(), at: clock::wall() });
         }
     }

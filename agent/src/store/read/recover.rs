@@ -18,6 +18,11 @@ impl View<'_> {
         Ok(Recovered { run: run.flatten() })
     }
 
+    /// The line that made a run.
+    pub fn line_of(&self, run: RunId) -> Result<Option<LineNo>, StoreError> {
+        self.one("SELECT line FROM runs WHERE run = ?1", [run.0], |r| Ok(LineNo(r.get(0)?)))
+    }
+
     fn open_run(&self, line: LineNo, run: RunId) -> Result<Option<OpenRun>, StoreError> {
         let Some((plan, state)) = self.run_plan(run)? else {
             return Ok(None);

@@ -1,0 +1,215 @@
+//! What a commit made durable, as lines of the log: the story of a line for who reads it afterwards.
+//!
+//! The writer tells it, after the commit, so that no line of the log speaks of what is not on disk. Told are the facts
+//! that a person would ask for: runs, stops, alarms, orders, blocks, reports, commands. Not items and not single codes:
+//! those are in the records (`tamga codes show`, `tamga run sheet`). A code is named by its identity at most, never
+//! with its tail.
+
+use std::collections::BTreeMap;
+
+use tamga_domain::ids::{LineNo, RunId};
+use tamga_domain::record::{Answer, OrderState, Record, ReportState, RunState, Txn};
+
+use super::Store;
+
+/// Reasons of a line's stop that are no trouble.
+const CALM: [&str; 2] = ["asked", "quantity_reached"];
+
+/// The names of lines, and which run is of which line: records have numbers only.
+#[derive(Default)]
+pub struct Journal {
+    lines: Vec<String>,
+    runs: BTreeMap<RunId, String>,
+}
+
+impl Journal {
+    /// With the names of the lines as the data folder has them.
+    pub fn of(store: &Store) -> Journal {
+        // Without the names a line is told by its number: no reason not to start.
+        let lines = store.meta("lines").ok().flatten().unwrap_or_default();
+        Journal { lines: lines.lines().map(str::to_owned).collect(), runs: BTreeMap::new() }
+    }
+
+    /// Tells of one transaction that is durable; `answers` are those of its records.
+    pub fn tell(&mut self, store: &Store, txn: &Txn, answers: &[Answer]) {
+        for record in &txn.records {
+            self.one(store, record, answers);
+        }
+    }
+
+    fn one(&mut self, store: &Store, record: &Record, answers: &[Answer]) {
+        match record {
+            Record::RunOpened { line, plan, who, .. } => {
+                let Some(run) = answers.iter().find_map(opened) else { return };
+                let line = self.line(*line);
+                let (production, expiry) = (plan.production, plan.expiry.map(|day| day.to_string()));
+                let (gtin, batch, quantity) = (&plan.gtin, &plan.batch, plan.quantity);
+                tracing::info!(%run, line, %gtin, quantity, batch, %production, expiry, who, "run opened");
+                self.runs.insert(run, line);
+            }
+            Record::RunState { run, state, why, who, .. } => {
+                let line = self.line_of(store, *run);
+                match state {
+                    RunState::Running => tracing::info!(%run, line, who, "run is running"),
+                    RunState::Stopped if CALM.contains(&why.as_str()) => {
+                        tracing::info!(%run, line, reason = why, "run stopped");
+                    }
+                    RunState::Stopped => tracing::warn!(%run, line, reason = why, "run stopped"),
+                    RunState::Closing => tracing::info!(%run, line, who, "run is being closed"),
+                    RunState::Closed => {
+                        self.runs.remove(run);
+                        tracing::info!(%run, line, who, "run closed");
+                    }
+                }
+            }
+            Record::AlarmRaised { line, key, detail, .. } => {
+                let line = line.map(|line| self.line(line));
+                match key.strip_prefix("alarm.stop.") {
+                    Some(reason) => tracing::warn!(line, reason, detail, "line stopped"),
+                    None => tracing::warn!(line, alarm = short(key), detail, "alarm raised"),
+                }
+            }
+            Record::AlarmCleared { line, key, .. } => {
+                let line = line.map(|line| self.line(line));
+                tracing::info!(line, alarm = short(key), "alarm cleared");
+            }
+            Record::AlarmAcknowledged { line, key, who, .. } => {
+                let line = line.map(|line| self.line(line));
+                tracing::info!(line, alarm = short(key), who, "alarm acknowledged");
+            }
+            Record::Settle { run, code, passed, how, who, .. } => {
+                let line = self.line_of(store, *run);
+                tracing::info!(%run, line, %code, passed, how, who, "unknown pass settled");
+            }
+            Record::Incident { run, code, key, detail, .. } => {
+                let (run, code) = (run.map(|run| run.0), code.map(|code| code.to_string()));
+                tracing::debug!(run, code, incident = key, detail, "incident");
+            }
+            Record::OrderWanted { order, .. } => {
+                let number = answers.iter().find_map(ordered);
+                let (gtin, quantity, po) = (&order.gtin, order.quantity, &order.po_number);
+                tracing::info!(order = number, %gtin, quantity, po, "codes are to be ordered");
+            }
+            Record::OrderState { order, state, why, .. } => {
+                let (state, id) = order_state(state);
+                match state {
+                    "refused" | "unknown" => tracing::warn!(%order, state, why, "order"),
+                    _ => tracing::info!(%order, state, id, why, "order"),
+                }
+            }
+            Record::Block { order, count, .. } => tracing::info!(%order, codes = count, "block received"),
+            Record::ReportDrafted { run, passes, .. } => {
+                let report = answers.iter().find_map(drafted);
+                let line = self.line_of(store, *run);
+                let codes: u32 = passes.iter().map(|p| p.to.0.saturating_sub(p.from.0) + 1).sum();
+                tracing::info!(report, %run, line, codes, "report drafted");
+            }
+            Record::ReportState { report, state, why, .. } => {
+                let (state, id) = report_state(state);
+                match state {
+                    "refused" | "unknown" => tracing::warn!(%report, state, why, "report"),
+                    _ => tracing::info!(%report, state, id, why, "report"),
+                }
+            }
+            Record::Unresolved { report, pass, why, .. } => {
+                tracing::warn!(%report, %pass, why, "upstream refused a code for good");
+            }
+            Record::Audit { who, from, command, outcome, .. } => {
+                tracing::info!(who, from, command, outcome, "asked");
+            }
+            Record::Issue { .. }
+            | Record::Job { .. }
+            | Record::Verify { .. }
+            | Record::Trigger { .. }
+            | Record::Away { .. }
+            | Record::End { .. }
+            | Record::Spoil { .. }
+            | Record::SpoilLeft { .. }
+            | Record::Import { .. }
+            | Record::Unpack { .. }
+            | Record::Return { .. }
+            | Record::AnswerKept { .. } => {}
+        }
+    }
+
+    fn line(&self, line: LineNo) -> String {
+        self.lines.get(usize::from(line.0)).cloned().unwrap_or_else(|| format!("#{line}"))
+    }
+
+    /// The line of a run, by the records where the run is older than this start.
+    fn line_of(&mut self, store: &Store, run: RunId) -> Option<String> {
+        if let Some(known) = self.runs.get(&run) {
+            return Some(known.clone());
+        }
+        let line = store.view().line_of(run).ok().flatten()?;
+        Some(self.line(line))
+    }
+}
+
+/// The transactions with a record that is told, each with its answers.
+pub fn worth_telling<'t>(txns: &'t [Txn], answers: &[Vec<Answer>]) -> Vec<(&'t Txn, Vec<Answer>)> {
+    let told = txns.iter().zip(answers).filter(|(txn, _)| txn.records.iter().any(is_told));
+    told.map(|(txn, answers)| (txn, answers.clone())).collect()
+}
+
+/// False for what moves single codes and items, of which there are hundreds a second.
+fn is_told(record: &Record) -> bool {
+    !matches!(
+        record,
+        Record::Issue { .. }
+            | Record::Job { .. }
+            | Record::Verify { .. }
+            | Record::Trigger { .. }
+            | Record::Away { .. }
+            | Record::End { .. }
+            | Record::Spoil { .. }
+            | Record::SpoilLeft { .. }
+            | Record::Import { .. }
+            | Record::Unpack { .. }
+            | Record::Return { .. }
+            | Record::AnswerKept { .. }
+    )
+}
+
+fn opened(answer: &Answer) -> Option<RunId> {
+    if let Answer::Run(run) = answer { Some(*run) } else { None }
+}
+
+fn ordered(answer: &Answer) -> Option<u32> {
+    if let Answer::Order(order) = answer { Some(order.0) } else { None }
+}
+
+fn drafted(answer: &Answer) -> Option<u32> {
+    if let Answer::Report(report, _) = answer { Some(report.0) } else { None }
+}
+
+fn short(key: &str) -> &str {
+    key.strip_prefix("alarm.").unwrap_or(key)
+}
+
+/// The state's word, and upstream's own name of the order where it comes with the state.
+fn order_state(state: &OrderState) -> (&'static str, Option<&str>) {
+    match state {
+        OrderState::Wanted => ("wanted", None),
+        OrderState::Sent => ("sent", None),
+        OrderState::Unknown => ("unknown", None),
+        OrderState::Accepted { upstream_id } => ("accepted", Some(upstream_id)),
+        OrderState::Ready(_) => ("ready", None),
+        OrderState::Exhausted => ("exhausted", None),
+        OrderState::Refused => ("refused", None),
+        OrderState::Closed => ("closed", None),
+        OrderState::Closing => ("closing", None),
+    }
+}
+
+/// The state's word, and upstream's own name of the report where it comes with the state.
+fn report_state(state: &ReportState) -> (&'static str, Option<&str>) {
+    match state {
+        ReportState::Wanted => ("wanted", None),
+        ReportState::Sent => ("sent", None),
+        ReportState::Unknown => ("unknown", None),
+        ReportState::Processing { upstream_id } => ("processing", Some(upstream_id)),
+        ReportState::Accepted => ("accepted", None),
+        ReportState::Refused => ("refused", None),
+    }
+}
