@@ -22,6 +22,8 @@ mod books;
 mod floor;
 #[path = "crash/ledgers.rs"]
 mod ledgers;
+#[path = "crash/log.rs"]
+mod log;
 #[path = "crash/moments.rs"]
 mod moments;
 #[path = "crash/planted.rs"]

@@ -32,12 +32,13 @@ impl Journal {
 
     /// Tells of one transaction that is durable; `answers` are those of its records.
     pub fn tell(&mut self, store: &Store, txn: &Txn, answers: &[Answer]) {
+        let line_of = |run| store.view().line_of(run).ok().flatten();
         for record in &txn.records {
-            self.one(store, record, answers);
+            self.one(record, answers, &line_of);
         }
     }
 
-    fn one(&mut self, store: &Store, record: &Record, answers: &[Answer]) {
+    fn one(&mut self, record: &Record, answers: &[Answer], look: &dyn Fn(RunId) -> Option<LineNo>) {
         match record {
             Record::RunOpened { line, plan, who, .. } => {
                 let Some(run) = answers.iter().find_map(opened) else { return };
@@ -48,7 +49,7 @@ impl Journal {
                 self.runs.insert(run, line);
             }
             Record::RunState { run, state, why, who, .. } => {
-                let line = self.line_of(store, *run);
+                let line = self.line_of(*run, look);
                 match state {
                     RunState::Running => tracing::info!(%run, line, who, "run is running"),
                     RunState::Stopped if CALM.contains(&why.as_str()) => {
@@ -78,7 +79,7 @@ impl Journal {
                 tracing::info!(line, alarm = short(key), who, "alarm acknowledged");
             }
             Record::Settle { run, code, passed, how, who, .. } => {
-                let line = self.line_of(store, *run);
+                let line = self.line_of(*run, look);
                 tracing::info!(%run, line, %code, passed, how, who, "unknown pass settled");
             }
             Record::Incident { run, code, key, detail, .. } => {
@@ -100,7 +101,7 @@ impl Journal {
             Record::Block { order, count, .. } => tracing::info!(%order, codes = count, "block received"),
             Record::ReportDrafted { run, passes, .. } => {
                 let report = answers.iter().find_map(drafted);
-                let line = self.line_of(store, *run);
+                let line = self.line_of(*run, look);
                 let codes: u32 = passes.iter().map(|p| p.to.0.saturating_sub(p.from.0) + 1).sum();
                 tracing::info!(report, %run, line, codes, "report drafted");
             }
@@ -137,12 +138,13 @@ impl Journal {
     }
 
     /// The line of a run, by the records where the run is older than this start.
-    fn line_of(&mut self, store: &Store, run: RunId) -> Option<String> {
+    fn line_of(&mut self, run: RunId, look: &dyn Fn(RunId) -> Option<LineNo>) -> Option<String> {
         if let Some(known) = self.runs.get(&run) {
             return Some(known.clone());
         }
-        let line = store.view().line_of(run).ok().flatten()?;
-        Some(self.line(line))
+        let line = self.line(look(run)?);
+        self.runs.insert(run, line.clone());
+        Some(line)
     }
 }
 
@@ -211,5 +213,70 @@ fn report_state(state: &ReportState) -> (&'static str, Option<&str>) {
         ReportState::Processing { upstream_id } => ("processing", Some(upstream_id)),
         ReportState::Accepted => ("accepted", None),
         ReportState::Refused => ("refused", None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use tamga_domain::time::Wall;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What the log says of a record, without the time.
+    fn said(record: &Record) -> String {
+        let paper = Paper::default();
+        let writer = paper.clone();
+        let log = tracing_subscriber::fmt().with_ansi(false).with_target(false).without_time();
+        let log = log.with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(log, || {
+            let mut journal = Journal { lines: vec!["l1".to_owned()], runs: BTreeMap::new() };
+            journal.one(record, &[], &|_| Some(LineNo(0)));
+        });
+        let bytes = paper.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap().trim().to_owned()
+    }
+
+    #[test]
+    fn a_stop_is_told_as_a_warning_with_reason_and_detail() {
+        let (line, at) = (Some(LineNo(0)), Wall(0));
+        let raised = |key: &str| Record::AlarmRaised { line, key: key.into(), detail: "10".into(), at };
+        let stop = said(&raised("alarm.stop.consecutive_bad"));
+        assert_eq!(stop, r#"WARN line stopped line="l1" reason="consecutive_bad" detail="10""#);
+        assert_eq!(
+            said(&raised("alarm.pool_low")),
+            r#"WARN alarm raised line="l1" alarm="pool_low" detail="10""#
+        );
+        let cleared = Record::AlarmCleared { line: None, key: "alarm.pool_low".into(), at };
+        assert_eq!(said(&cleared), r#"INFO alarm cleared alarm="pool_low""#);
+    }
+
+    #[test]
+    fn a_stop_that_a_person_asked_for_is_no_warning() {
+        let stopped = |why: &str| Record::RunState {
+            run: RunId(7),
+            state: RunState::Stopped,
+            why: why.into(),
+            who: "line".into(),
+            at: Wall(0),
+        };
+        assert_eq!(said(&stopped("asked")), r#"INFO run stopped run=7 line="l1" reason="asked""#);
+        assert_eq!(said(&stopped("jump")), r#"WARN run stopped run=7 line="l1" reason="jump""#);
     }
 }

@@ -3,7 +3,8 @@
 //! It listens on loopback and on a Unix socket, speaks JSON, and keeps nothing: it passes requests to the lines' tasks
 //! and queries to the records. `openapi.json` beside this file describes it; a test holds the two together. It never
 //! gives out a verification tail, sends no CORS headers, and lets in only who has the token of the data folder
-//! (`token.rs`, `door.rs`) or is a guest of the socket by the kernel's word (`socket.rs`). It is a window: when it ends with an error the wiring starts it again, and no line stands still for it.
+//! (`token.rs`, `door.rs`) or is a guest of the socket by the kernel's word (`socket.rs`). It is a window: when it ends
+//! with an error the wiring starts it again, and no line stands still for it.
 //!
 //! - [`asks`], [`dto`]: what goes in and out; [`shape`], [`account`], [`text`], [`scan`]: how it is made and read
 //! - [`error`], [`token`], [`socket`], [`door`]: refusals, and who may come in
