@@ -51,7 +51,7 @@ pub struct Wires {
     /// Whether the belt may run. A level, not a message: the last word counts, and none is ever lost.
     pub belt: watch::Sender<bool>,
     pub status: watch::Sender<Arc<Status>>,
-    /// How many codes are pooled for the run's product.
+    /// How many codes are pooled, by product; of a pre-printed line, how many the stock has.
     pub pooled: watch::Receiver<BTreeMap<Gtin, u64>>,
     /// True when the daemon goes down.
     pub stop: watch::Receiver<bool>,

@@ -28,7 +28,7 @@ use crate::plan;
 use crate::records::StoreRecords;
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::read::Reader;
+use crate::store::read::{Reader, View};
 use crate::store::writer::{self, Handle, WriterError};
 use crate::upstream::{self, UpstreamError};
 use crate::web::socket::{Socket, SocketError};
@@ -46,6 +46,9 @@ const ASSIGNED_MAX: usize = 16;
 
 /// How often the levels of the pools are read for the lines.
 const LEVELS_EVERY: Duration = Duration::from_millis(250);
+
+/// How often the stock of pre-printed lines is counted, which reads all of it.
+const STOCK_EVERY: Duration = Duration::from_secs(5);
 
 /// How long a stop waits for items that have leave to pass.
 const STOP_GRACE: Duration = Duration::from_secs(2);
@@ -113,11 +116,13 @@ pub async fn start(config: Config, manager: Option<Arc<Manager>>) -> Result<Daem
     let (stop, stopped) = watch::channel(false);
     let layouts = plan::layouts(&config);
     let (levels, pooled) = watch::channel(BTreeMap::new());
+    let (stock, stocked) = watch::channel(BTreeMap::new());
     let mut wiring = Wiring {
         config: &config,
         writer: handle.clone(),
         stopped: stopped.clone(),
         pooled,
+        stocked,
         lines: JoinSet::new(),
         devices: JoinSet::new(),
         desks: Vec::new(),
@@ -133,7 +138,12 @@ pub async fn start(config: Config, manager: Option<Arc<Manager>>) -> Result<Daem
     let health = Health::new(watched, manager.as_ref().and_then(|m| m.watchdog));
     let mut windows = JoinSet::new();
     let life_left_min_ms = i64::try_from(plan::life_left_min(&config).as_millis()).unwrap_or(i64::MAX);
-    windows.spawn(watch_levels(data.clone(), life_left_min_ms, levels, stopped.clone()));
+    let issuable = move |view: &View<'_>| view.issuable(clock::wall(), life_left_min_ms);
+    windows.spawn(watch_levels(data.clone(), LEVELS_EVERY, issuable, levels, stopped.clone()));
+    if config.lines.iter().any(|line| !line.kind.prints()) {
+        let stock_of = |view: &View<'_>| view.stock();
+        windows.spawn(watch_levels(data.clone(), STOCK_EVERY, stock_of, stock, stopped.clone()));
+    }
     windows.spawn(beat_of_writer(handle.clone(), beat, health.pulse(), stopped.clone()));
     let (assign, assigned) = mpsc::channel(ASSIGNED_MAX);
     let books = StoreBooks {
@@ -229,6 +239,7 @@ struct Wiring<'a> {
     writer: Handle,
     stopped: watch::Receiver<bool>,
     pooled: watch::Receiver<BTreeMap<Gtin, u64>>,
+    stocked: watch::Receiver<BTreeMap<Gtin, u64>>,
     lines: JoinSet<(String, End)>,
     devices: JoinSet<String>,
     desks: Vec<LineDesk>,
@@ -262,7 +273,7 @@ impl Wiring<'_> {
             gate: devices.gate,
             belt: devices.belt,
             status,
-            pooled: self.pooled.clone(),
+            pooled: if one.kind.prints() { self.pooled.clone() } else { self.stocked.clone() },
             stop: self.stopped.clone(),
             beat: beat.clone(),
         };
@@ -341,14 +352,15 @@ async fn until_stopped(work: impl Future<Output = ()>, mut stopped: watch::Recei
     }
 }
 
-/// Reads the levels of the pools for the lines; a look that fails is told and tried again.
+/// Reads the levels of the pools, or of the stock, for the lines; a look that fails is told and tried again.
 async fn watch_levels(
     data: PathBuf,
-    life_left_min_ms: i64,
+    how_often: Duration,
+    look_at: impl Fn(&View<'_>) -> Result<Vec<(Gtin, u64)>, StoreError> + Clone + Send + 'static,
     levels: watch::Sender<BTreeMap<Gtin, u64>>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let mut every = tokio::time::interval(LEVELS_EVERY);
+    let mut every = tokio::time::interval(how_often);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -356,14 +368,14 @@ async fn watch_levels(
             _ = stopped.wait_for(|s| *s) => return,
             _ = every.tick() => {}
         }
-        let data = data.clone();
+        let (data, look_at) = (data.clone(), look_at.clone());
         let look = tokio::task::spawn_blocking(move || {
             let reader = Reader::open(&data)?;
-            let issuable = reader.view()?.issuable(clock::wall(), life_left_min_ms)?;
-            Ok::<_, StoreError>(issuable.into_iter().collect())
+            let found = look_at(&reader.view()?)?;
+            Ok::<_, StoreError>(found.into_iter().collect())
         });
         match look.await {
-            Ok(Ok(issuable)) => drop(levels.send_replace(issuable)),
+            Ok(Ok(found)) => drop(levels.send_replace(found)),
             Ok(Err(e)) => tracing::warn!(error = chain(&e), "the levels of the pools cannot be read"),
             Err(e) => tracing::warn!(error = %e, "the levels of the pools cannot be read"),
         }

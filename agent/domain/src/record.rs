@@ -304,7 +304,7 @@ pub enum RunState {
     Running,
     /// May resume.
     Stopped,
-    /// Clearance was asked for: no code is issued any more, the items on the belt run out.
+    /// Clearance was declared: no code is issued any more, belt, web and bin are empty.
     Closing,
     /// Balanced and signed off.
     Closed,

@@ -44,15 +44,15 @@ struct OneLine {
     line: String,
 }
 
-/// End the run: no more codes are issued, the belt runs out, what is unseen or rejected is spoiled
+/// End the run: no code is issued any more, the belt stands, what is unseen or rejected is spoiled
 #[derive(Args)]
 #[command(after_help = "Example:
-  tamga run close line1            # says what is missing
+  tamga run close line1            # stops the line and says what is to be cleared by hand
   tamga run close line1 --clear    # belt, web and reject bin are empty")]
 struct Close {
     /// The line's name in the configuration
     line: String,
-    /// You have seen that belt, label web and reject bin are empty
+    /// Belt, label web and reject bin were emptied by hand, and you have seen it
     #[arg(long)]
     clear: bool,
     /// Do not wait until the run is closed

@@ -83,12 +83,40 @@ pub async fn run(daemon: &Daemon, show: Show, command: Start) -> Result<(), Fail
         });
     }
     let done: dto::Done = daemon.post(&run::path(&command.line, ""), &body).await?;
+    let letters = unusual(&body.batch);
     show.print(&done, |text| {
         let run = match &done {
             dto::Done::Opened { run, .. } => run.to_string(),
             dto::Done::Done | dto::Done::Closing { .. } => "–".to_owned(),
         };
         text.say("cli.started", &[("run", &run), ("line", &command.line)]);
+        if !letters.is_empty() {
+            text.say("cli.batch_letters", &[("letters", &letters)]);
+        }
     });
     Ok(())
+}
+
+/// The characters of a batch that look like others and are not: Cyrillic ones, for the most part. They are allowed, so
+/// a person is told and not refused. Each once, in their order.
+fn unusual(batch: &str) -> String {
+    let mut found = String::new();
+    for c in batch.chars().filter(|c| !matches!(c, ' '..='~')) {
+        if !found.contains(c) {
+            found.push(c);
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_that_only_look_latin_are_found() {
+        assert_eq!(unusual("B-17/a_2 (x)"), "");
+        // The first letter is Cyrillic.
+        assert_eq!(unusual("\u{412}-17 Р\u{412}"), "\u{412}Р");
+    }
 }

@@ -47,7 +47,8 @@ fn line_of(text: &mut Text, line: &dto::Line) {
         let ms = |us: u64| format!("{}.{}", us / 1000, us % 1000 / 100);
         let verdict = format!("{} / {} / {} ms", ms(us.median), ms(us.p99), ms(us.max));
         fields.extend([("cli.l_rate", rate), ("cli.l_verdict", verdict)]);
-        fields.push(("cli.l_pooled", line.pooled.to_string()));
+        let left = if line.kind == "pre-printed" { "cli.l_stock" } else { "cli.l_pooled" };
+        fields.push((left, line.pooled.to_string()));
     }
     text.fields(&fields);
     for device in line.devices.iter().filter(|d| !d.connected || !d.faults.is_empty()) {

@@ -49,6 +49,7 @@ pub fn check(draft: &Draft<'_>, notes: &Notes) {
             let PrinterDevice::Zpl(zpl) = &printer.device;
             let key = format!("lines.{}.printers.{}.zpl", line.name, printer.name);
             label(draft, zpl, &key, notes);
+            window(line, zpl, &key, notes);
         }
     }
 }
@@ -64,6 +65,10 @@ fn upstream(draft: &Draft<'_>, notes: &Notes) {
         }
         return;
     };
+    let idle = !draft.lines.is_empty() && draft.lines.iter().all(|line| !line.kind.prints());
+    for product in orders.iter().filter(|_| idle) {
+        notes.add(notes.warning(format!("{}.order", product.path), "config.order_without_printing"));
+    }
     if xtrace.business_place.is_none() && !orders.is_empty() && !notes.has("upstream.xtrace.business_place") {
         notes.add(notes.error("upstream.xtrace", "config.no_business_place"));
     }
@@ -198,6 +203,16 @@ fn no_reader(draft: &Draft<'_>, line: &Line, key: &str, notes: &Notes) {
         }
         // Rules of one's own may allow it; the agent cannot do it yet, and says so here rather than at the start.
         None => notes.add(notes.error(key, "config.needs_reader_yet")),
+    }
+}
+
+/// Without a counter only the reader proves that a label was printed: until then it takes a place of the window.
+fn window(line: &Line, zpl: &Zpl, key: &str, notes: &Notes) {
+    let way = line.geometry.labels_head_to_applicator + line.geometry.items_applicator_to_reader;
+    let window = zpl.config.window;
+    if !zpl.config.odometer && window <= way {
+        let problem = notes.error(format!("{key}.window"), "config.window_starves");
+        notes.add(problem.with("window", window).with("way", way).with("least", way + 1));
     }
 }
 

@@ -65,7 +65,7 @@ impl Journal {
             }
             Record::AlarmRaised { line, key, detail, .. } => {
                 let line = line.map(|line| self.line(line));
-                match key.strip_prefix("alarm.stop.") {
+                match short(key).strip_prefix("stop.") {
                     Some(reason) => tracing::warn!(line, reason, detail, "line stopped"),
                     None => tracing::warn!(line, alarm = short(key), detail, "alarm raised"),
                 }

@@ -82,11 +82,9 @@ fn look_at_line(line: &LineDesk, language: Language, findings: &mut Vec<Finding>
         findings.extend(reader_silent(&line.name, run));
     }
     for alarm in &status.alarms {
-        let unknown = status.run.iter().flat_map(|run| &run.pass_unknown).count().to_string();
         match alarm.key.as_str() {
             "alarm.pass_unknown" => {
-                let args =
-                    [("line", line.name.as_str()), ("count", unknown.as_str()), ("code", &alarm.detail)];
+                let args = [("line", line.name.as_str()), ("codes", &alarm.detail)];
                 findings.push(found(Level::Bad, "http.doctor_pass_unknown", &args));
             }
             // Told as what the device is, and as why the line stands.

@@ -30,7 +30,8 @@ const REPLY_WAIT_MAX: Duration = Duration::from_secs(10);
 /// The kind of line whose codes come from rolls, not from orders.
 const PRE_PRINTED: &str = "pre-printed";
 const KEY_CHARS_MAX: usize = 64;
-const BATCH_CHARS_MAX: usize = 64;
+/// `seriesNumber` of the application report (xTrace): 1 to 20 characters.
+const BATCH_CHARS_MAX: usize = 20;
 
 type Answer = Result<(StatusCode, Json<dto::Done>), ApiError>;
 
@@ -168,7 +169,8 @@ pub async fn ask(line: &LineDesk, ask: Ask, by: &By) -> Result<Reply, ApiError> 
         Err(TrySendError::Closed(_)) => return Err(gone()),
     }
     match tokio::time::timeout(REPLY_WAIT_MAX, answer).await {
-        Ok(Ok(answer)) => Ok(answer?),
+        // What to do next is a command with the line's name in it.
+        Ok(Ok(answer)) => answer.map_err(|refusal| ApiError::from(refusal).with("line", &line.name)),
         Ok(Err(_)) => Err(gone()),
         Err(_) => {
             Err(ApiError::new(StatusCode::GATEWAY_TIMEOUT, "http.line_silent").with("line", &line.name))
@@ -206,7 +208,7 @@ fn plan_of(body: &asks::StartRun, desk: &Desk, now: Wall) -> Result<RunPlan, Api
         (None, Some(given)) if !given.trim().is_empty() => given.trim().to_owned(),
         (None, _) => return Err(ApiError::field("gtin", "http.no_product").with("value", gtin)),
     };
-    let batch = named("batch", &body.batch, BATCH_CHARS_MAX)?;
+    let batch = batch(&body.batch)?;
     let production = day_of("production", body.production.as_deref(), desk.zone)?;
     let production = production.unwrap_or_else(|| desk.zone.day_of(now));
     let expiry = day_of("expiry", body.expiry.as_deref(), desk.zone)?;
@@ -218,6 +220,19 @@ fn plan_of(body: &asks::StartRun, desk: &Desk, now: Wall) -> Result<RunPlan, Api
         None => format!("{digits}-{}-{:016x}", now.0, fastrand::u64(..)),
     };
     Ok(RunPlan { key, gtin, group, quantity: body.quantity, batch, production, expiry })
+}
+
+/// A batch or series goes to the state system byte by byte: nothing is trimmed off it, it is refused instead.
+fn batch(text: &str) -> Result<String, ApiError> {
+    let refused = |key| ApiError::field("batch", key).with("value", text);
+    let length = text.chars().count();
+    if !text.trim().is_empty() && (text.trim() != text || text.contains("  ")) {
+        return Err(refused("http.batch_blanks"));
+    }
+    if length > BATCH_CHARS_MAX {
+        return Err(refused("http.batch_long").with("length", length).with("max", BATCH_CHARS_MAX));
+    }
+    named("batch", text, BATCH_CHARS_MAX)
 }
 
 fn named(field: &str, text: &str, chars_max: usize) -> Result<String, ApiError> {
@@ -237,6 +252,9 @@ fn printer_of(line: &LineDesk, name: Option<&str>) -> Result<PrinterNo, ApiError
     let status = line.status.borrow().clone();
     let printers: Vec<&str> =
         status.devices.iter().filter(|d| d.kind == "printer").map(|d| d.name.as_str()).collect();
+    if printers.is_empty() {
+        return Err(ApiError::new(StatusCode::CONFLICT, "http.no_printers").with("line", &line.name));
+    }
     let place = match name {
         Some(name) => printers.iter().position(|printer| *printer == name),
         None if printers.len() == 1 => Some(0),

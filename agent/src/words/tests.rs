@@ -142,8 +142,8 @@ fn every_key_that_the_source_names_exists() {
 
 #[test]
 fn placeholders_are_filled_once_and_never_from_values() {
-    let said = say(Language::En, "refuse.open_tags", &[("count", "{count}")]);
-    assert!(said.contains("{count}") && !said.contains("{}"), "{said}");
+    let said = say(Language::En, "refuse.quantity_reached", &[("quantity", "{quantity}")]);
+    assert!(said.contains("{quantity}") && !said.contains("{}"), "{said}");
     assert_eq!(say(Language::En, "no.such.key", &[]), "no.such.key");
     assert_eq!(placeholder("a {b} c"), Some(("a ", "b", " c")));
     assert_eq!(placeholder("{} { {x}"), Some(("{} { ", "x", "")));

@@ -233,6 +233,7 @@ impl Line {
         if let Some(code) = item.verified {
             // Its leave was withdrawn too late.
             self.pass_unknown.insert(code, tag);
+            self.tell_unknown(wall);
         }
         self.stop("escape", &tag.to_string(), wall, out);
     }
@@ -272,7 +273,7 @@ impl Line {
         let code = item.verified;
         if let Some(code) = &code {
             self.pass_unknown.insert(*code, tag);
-            self.raise("alarm.pass_unknown", &code.to_string(), wall);
+            self.tell_unknown(wall);
         }
         self.lazy(Record::End { run, tag, end: ItemEnd::Lost { code }, at: wall });
         self.count_key("lost");

@@ -62,7 +62,7 @@ pub struct LineConfig {
     pub bad_rate_window: u32,
     /// A code with less life left than this is not issued.
     pub life_left_min: Duration,
-    /// Below this many pooled codes an alarm is raised.
+    /// Below this many codes of the pool, or of the stock of a pre-printed line, an alarm is raised.
     pub pool_low: u64,
     /// What readers of this line put where the separator was.
     pub substitutes: Substitutes,
@@ -191,7 +191,7 @@ pub enum Input {
     Committed(TxnId, Vec<Answer>),
     CommitFailed(TxnId, String),
     Ask(AskId, Ask, String),
-    /// How many codes of the run's product are pooled.
+    /// How many codes of the run's product are pooled; on a pre-printed line, how many the stock has.
     Pool(u64),
     /// The end of a turn: all that had arrived was given. What is overdue is judged now and not before, since its
     /// result may stand behind it in the same turn.

@@ -1,6 +1,7 @@
 //! What people ask of the line: runs begin, stop, go on and end; codes in doubt are declared.
 
 use super::items::{Item, Seen};
+use super::status::some_of;
 use super::{AskId, Effect, GateOrder, Line, LineKind, Run, RunState};
 use crate::code::Identity;
 use crate::ids::{PrinterNo, RunId, Tag};
@@ -222,8 +223,9 @@ impl Line {
             return Ok(Reply::Closing { unseen, pass_unknown, open_tags });
         }
         self.stop("asked", "", wall, out);
-        if let Some((code, _)) = unknown.first() {
-            return Err(Refusal::new("refuse.pass_unknown").with("count", pass_unknown).with("code", code));
+        if !unknown.is_empty() {
+            let codes = some_of(unknown.iter().map(|(code, _)| code));
+            return Err(Refusal::new("refuse.pass_unknown").with("codes", codes));
         }
         if !clear {
             return Err(Refusal::new("refuse.clear_needed").with("unseen", unseen).with("items", open_tags));
@@ -307,9 +309,7 @@ impl Line {
                 Declared::Rejected | Declared::Scrapped => false,
             };
             self.pass_unknown.remove(code);
-            if self.pass_unknown.is_empty() {
-                self.clear("alarm.pass_unknown", wall);
-            }
+            self.tell_unknown(wall);
             if passed && let Some(run) = &mut self.run {
                 run.passed += 1;
                 self.quantity_reached(wall, out);

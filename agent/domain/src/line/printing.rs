@@ -1,6 +1,6 @@
 //! Codes on their way to a printer, and what printers say of them.
 
-use super::{Effect, JobId, Line, PrinterEvent};
+use super::{Effect, JobId, Line, LineKind, PrinterEvent};
 use crate::code::Identity;
 use crate::day::Day;
 use crate::ids::PrinterNo;
@@ -144,11 +144,14 @@ impl Line {
 
     pub(super) fn on_pool(&mut self, pooled: u64, wall: Wall) {
         self.pooled = pooled;
-        let printing = !self.printers.is_empty() && self.run.is_some();
-        if printing && pooled < self.config.pool_low {
-            self.raise("alarm.pool_low", &pooled.to_string(), wall);
+        let key = match self.config.kind {
+            LineKind::PrintAndApply | LineKind::Print => "alarm.pool_low",
+            LineKind::PrePrinted => "alarm.stock_low",
+        };
+        if self.run.is_some() && pooled < self.config.pool_low {
+            self.raise(key, &pooled.to_string(), wall);
         } else {
-            self.clear("alarm.pool_low", wall);
+            self.clear(key, wall);
         }
     }
 }

@@ -282,9 +282,7 @@ impl Line {
     /// An item whose pass was unknown stands before the gate again: it did not pass (behaviour, section 2).
     fn settled_as_rejected(&mut self, run: RunId, code: &Identity, wall: Wall) {
         self.pass_unknown.remove(code);
-        if self.pass_unknown.is_empty() {
-            self.clear("alarm.pass_unknown", wall);
-        }
+        self.tell_unknown(wall);
         let (how, who) = ("read before the gate".to_owned(), "line".to_owned());
         self.urgent(Record::Settle { run, code: *code, passed: false, how, who, at: wall });
     }
@@ -423,6 +421,7 @@ impl Line {
         }
         let Some(item) = self.items.get_mut(tag) else {
             self.pass_unknown.insert(*code, tag);
+            self.tell_unknown(wall);
             return;
         };
         item.seen = Seen::Good { code: *code };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::ask::{Alarm, DeviceStatus, InDoubt, RunStatus, Status};
 use super::{JobId, Line};
+use crate::code::Identity;
 use crate::ids::PrinterNo;
 use crate::record::{JobOutcome, Record};
 use crate::time::{Time, Wall};
@@ -14,6 +15,9 @@ const LATENCIES: usize = 1000;
 
 /// Codes in doubt named in one status; the rest is in the run's sheet.
 const IN_DOUBT_SHOWN: usize = 200;
+
+/// Codes named in one alarm or refusal; `status` names the rest.
+const CODES_NAMED: usize = 3;
 
 /// Counts that only people look at.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +49,14 @@ impl Meter {
             |share: usize| sorted.get((sorted.len().saturating_sub(1)) * share / 100).copied().unwrap_or(0);
         [at(50), at(99), at(100)]
     }
+}
+
+/// Some codes for a person, in no language: the first few, and how many there are where not all are named.
+pub(super) fn some_of<'c>(codes: impl Iterator<Item = &'c Identity> + Clone) -> String {
+    let count = codes.clone().count();
+    let named: Vec<String> = codes.take(CODES_NAMED).map(ToString::to_string).collect();
+    let named = named.join(", ");
+    if count > CODES_NAMED { format!("{named}, … ({count})") } else { named }
 }
 
 impl Line {
@@ -123,6 +135,16 @@ impl Line {
         self.alarms.insert(key.to_owned(), alarm);
         let line = Some(self.config.line);
         self.lazy(Record::AlarmRaised { line, key: key.to_owned(), detail: detail.to_owned(), at: wall });
+    }
+
+    /// One alarm for all codes whose pass is not known and whose item is not on its way any more: how many, and which.
+    pub(super) fn tell_unknown(&mut self, wall: Wall) {
+        if self.pass_unknown.is_empty() {
+            self.clear("alarm.pass_unknown", wall);
+        } else {
+            let codes = some_of(self.pass_unknown.keys());
+            self.raise("alarm.pass_unknown", &codes, wall);
+        }
     }
 
     pub(super) fn clear(&mut self, key: &str, wall: Wall) {

@@ -134,6 +134,12 @@ impl View<'_> {
         self.all(sql, (now.0, life_left_min_ms), |r| Ok((gtin_at(r, 0)?, count_at(r, 1)?)))
     }
 
+    /// Codes of the stock by product, all rolls together, zeros included. Counts rows: for now and then, not for every look.
+    pub fn stock(&self) -> Result<Vec<(Gtin, u64)>, StoreError> {
+        let sql = "SELECT gtin, (SELECT count(*) FROM stock s WHERE s.gtin_id = g.gtin_id) FROM gtins g";
+        self.all(sql, [], |r| Ok((gtin_at(r, 0)?, count_at(r, 1)?)))
+    }
+
     /// Some codes of the pool, of any product: to be spoiled by name after a restore, slice by slice until there are
     /// none.
     pub fn pooled_codes(&self, limit: u32) -> Result<Vec<Identity>, StoreError> {

@@ -61,6 +61,7 @@ pub const WORDS: super::super::Table = &[
     ("config.no_upstream", "There is no [upstream]: codes come from lists only, and nothing is reported to the state system by the agent. If that is meant, all is well."),
     ("config.not_one_of", "\"{value}\" is not known here. Known: {known}."),
     ("config.not_one_of_near", "\"{value}\" is not known here. Was \"{near}\" meant? Known: {known}."),
+    ("config.order_without_printing", "order is set, but no line prints: codes on rolls come from lists, and ordered ones would lie in the pool until their life is over. Take order out."),
     ("config.order_without_upstream", "order is set, but there is no [upstream]: nothing is ordered. Add it, or take order out."),
     ("config.out_of_range", "{value} is not possible: {min} to {max}. {why}"),
     ("config.outcome_ring", "The ring of outcomes has {entries} entries, the pass ring {ring}: after a lost connection the gate could not tell what became of the last items. Make it at least as long."),
@@ -113,6 +114,7 @@ pub const WORDS: super::super::Table = &[
     ("config.url_password", "{value} holds a name or password: it would be seen in logs. Take it out."),
     ("config.verdict_late", "At {items} items a minute an item needs {way} ms from the reader to the gate, and a read may take {max} ms (window {min} to {max} ms, pitch {pitch} ms): late verdicts reject good items. Move the gate further away, or make the reader faster."),
     ("config.window_above_pitch", "At {items} items a minute an item comes every {pitch} ms, and results may come within a window of {window} ms ({min} to {max}), with {scan} ms of the gate's scan on top: a read could belong to two items, and both would be rejected. Measure the reader and narrow latency_ms_min and latency_ms_max; set scan_ms_max to what the PLC needs; or slow the line down."),
+    ("config.window_starves", "Without the label counter a label counts as with the printer until it is read, and {way} labels or items stand between print head and reader: with window = {window} the printer runs dry and items go by without a label. Set window to {least} or more, or let the counter be read (odometer = true)."),
     ("config.wrong_type", "This should be {expected}; it is {found}."),
     ("config.zone", "\"{value}\" is not a zone. Write the offset from UTC, such as \"+05:00\"."),
 ];

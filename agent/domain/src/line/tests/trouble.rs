@@ -358,6 +358,25 @@ fn an_item_taken_off_behind_the_reader_and_put_back_before_it_is_a_candidate_aga
 }
 
 #[test]
+fn several_unknown_passes_are_one_alarm_that_names_the_first_and_counts_them_all() {
+    let mut d = Desk::started(LineKind::PrintAndApply, 0);
+    let detail = |d: &Desk| {
+        let alarms = d.line.status().alarms;
+        alarms.into_iter().find(|a| a.key == "alarm.pass_unknown").map(|a| a.detail)
+    };
+    for n in 1..=4 {
+        d.one(n, &code(n));
+        d.gate(GateEvent::Lost(tag(n)));
+    }
+    let named =
+        |codes: &[u32]| codes.iter().map(|n| code(*n).identity.to_string()).collect::<Vec<_>>().join(", ");
+    assert_eq!(detail(&d), Some(format!("{}, … (4)", named(&[1, 2, 3]))));
+    // One stands before the gate again: three are left, and all are named.
+    d.one(5, &code(1));
+    assert_eq!(detail(&d), Some(named(&[2, 3, 4])));
+}
+
+#[test]
 fn a_copy_of_a_code_whose_pass_is_unknown_settles_nothing() {
     let mut d = Desk::started(LineKind::PrintAndApply, 0);
     d.one(1, &code(1));
