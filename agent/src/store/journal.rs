@@ -92,6 +92,7 @@ impl Journal {
                 tracing::info!(order = number, %gtin, quantity, po, "codes are to be ordered");
             }
             Record::OrderState { order, state, why, .. } => {
+                let why = some(why);
                 let (state, id) = order_state(state);
                 match state {
                     "refused" | "unknown" => tracing::warn!(%order, state, why, "order"),
@@ -106,6 +107,7 @@ impl Journal {
                 tracing::info!(report, %run, line, codes, "report drafted");
             }
             Record::ReportState { report, state, why, .. } => {
+                let why = some(why);
                 let (state, id) = report_state(state);
                 match state {
                     "refused" | "unknown" => tracing::warn!(%report, state, why, "report"),
@@ -183,6 +185,11 @@ fn ordered(answer: &Answer) -> Option<u32> {
 
 fn drafted(answer: &Answer) -> Option<u32> {
     if let Answer::Report(report, _) = answer { Some(report.0) } else { None }
+}
+
+/// Nothing is better than `why=""`.
+fn some(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
 }
 
 fn short(key: &str) -> &str {

@@ -85,7 +85,7 @@ pub const WORDS: super::super::Table = &[
     ("reason.several", "The reader saw several marks. Only one mark may be in its view: check for two labels, and for the neighbouring item."),
     ("reason.wrong_product", "This is the code of another product. Take the item out; check that the right labels and goods are on the line."),
     ("refuse.bad_quantity", "The quantity {quantity} is not possible. Give a whole number; 0 means: until stopped."),
-    ("refuse.clear_needed", "The run is not closed; the line stands: codes not read: {unseen}, items on the way: {items}. Take the items off the belt, strip the printed labels from the web and empty the reject bin, all by hand; then: tamga run close {line} --clear. What was not read or was rejected is spoiled then, code by code. To produce on instead: tamga run resume {line}"),
+    ("refuse.clear_needed", "The run is not closed; the line stands: codes not read: {unseen}, items on the way: {items}. Take the items off the belt, strip the printed labels from the web and empty the reject bin, all by hand; then: tamga run close {line} --clear. What was not read or was rejected is spoiled then, code by code. If more is to be made: tamga run resume {line}"),
     ("refuse.closing", "The run is being closed. Wait until it is closed (tamga status), then start a new one."),
     ("refuse.dates", "The dates do not fit: the expiry date must be after the production date. Correct them and start again."),
     ("refuse.disk", "A write to disk failed: nothing is done until a person has looked. Call the engineer: disk full or broken."),
