@@ -252,11 +252,14 @@ fn stock_is_verified_at_once_and_never_issued() {
     let mut w = World::new();
     assert_eq!(w.stock("roll-1", 1..=3), (3, 0));
     assert_eq!(w.stock("roll-1", 1..=4), (1, 3));
+    let left = |w: &World| w.store.view().stock().unwrap().iter().map(|(_, n)| *n).collect::<Vec<_>>();
+    assert_eq!(left(&w), [4]);
     assert_eq!(w.state(1), Some(State::Stock));
     let run = w.run("r");
     assert_eq!(w.issue(run, 10), []);
     assert_eq!(w.pass_item(run, 2, 1), PassNo(1));
     assert_eq!(w.state(2), PASSED);
+    assert_eq!(left(&w), [3]);
     let sheet = w.store.view().run_sheet(run).unwrap().unwrap();
     assert_eq!((sheet.codes.issued, sheet.codes.verified), (1, 1));
     assert_eq!((sheet.blocks[0].0.pack_id.as_str(), sheet.blocks[0].0.counts.pooled), ("roll-1", 3));

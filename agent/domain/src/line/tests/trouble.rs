@@ -377,6 +377,21 @@ fn several_unknown_passes_are_one_alarm_that_names_the_first_and_counts_them_all
 }
 
 #[test]
+fn a_pre_printed_line_warns_of_its_stock_and_a_printing_one_of_its_pool() {
+    for (kind, key) in
+        [(LineKind::PrePrinted, "alarm.stock_low"), (LineKind::PrintAndApply, "alarm.pool_low")]
+    {
+        let mut d = Desk::started(kind, 0);
+        d.line.config.pool_low = 10;
+        let raised = |d: &Desk| d.line.status().alarms.into_iter().map(|a| a.key).collect::<Vec<_>>();
+        d.input(Input::Pool(9));
+        assert_eq!(raised(&d), [key], "{kind:?}");
+        d.input(Input::Pool(10));
+        assert_eq!(raised(&d), [""; 0], "{kind:?}");
+    }
+}
+
+#[test]
 fn a_copy_of_a_code_whose_pass_is_unknown_settles_nothing() {
     let mut d = Desk::started(LineKind::PrintAndApply, 0);
     d.one(1, &code(1));
