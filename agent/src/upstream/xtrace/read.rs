@@ -337,3 +337,43 @@ fn short(value: &Value) -> String {
     let text = text.replace("\\u001d", "\u{1d}");
     text.split('\u{1d}').next().unwrap_or_default().chars().take(300).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A serial with an AI's digits in it, one that another begins with, and one with punctuation.
+    const CODES: [&str; 4] = [
+        "01047800129600162101abc",
+        "01047800129600162101abcd",
+        "010478001296001621x,y'z",
+        "010478001296001621q",
+    ];
+
+    fn named(body: &str) -> Vec<u32> {
+        let pass = |(n, code): (usize, &&str)| (code.as_bytes().to_vec(), PassNo(n as u32));
+        let asked: BTreeMap<_, _> = CODES.iter().enumerate().map(pass).collect();
+        named_in(&parse(body.as_bytes()).unwrap(), &asked).iter().map(|p| p.0).collect()
+    }
+
+    #[test]
+    fn codes_that_a_refusal_names_are_found_in_any_shape() {
+        let (a, b, c) = (CODES[0], CODES[1], CODES[2]);
+        for (body, want) in [
+            (
+                format!(r#"[{{"code":"x","context":{{"codes":["{a}\u001d93CANA","{c}\u001d93CANA"]}}}}]"#),
+                vec![0, 2],
+            ),
+            (format!(r#"{{"rejectReason":"bad: {b}, {c}; 1 more"}}"#), vec![1, 2]),
+            (format!(r#"{{"rejectReason":"{{\"{a}\":\"code-not-found\"}}"}}"#), vec![0]),
+            (format!(r#"{{"{c}":["wrong-status"]}}"#), vec![2]),
+            (r#"{"rejectReason":"(01)04780012960016(21)01abcd"}"#.to_owned(), vec![1]),
+            (r#"{"rejectReason":"code-refused: 6 of 51 codes"}"#.to_owned(), vec![]),
+            (r#"{"rejectReason":"<html>422</html>"}"#.to_owned(), vec![]),
+            // All that was sent, named again, says nothing.
+            (serde_json::json!({ "codes": CODES }).to_string(), vec![]),
+        ] {
+            assert_eq!(named(&body), want, "{body}");
+        }
+    }
+}
