@@ -251,3 +251,50 @@ fn upstream_is_asked_once_at_the_start_even_if_nothing_is_needed() {
     assert_eq!(s.next(Duration::from_secs(7200)), None);
     assert!(s.step.status().last_answer.is_some());
 }
+
+/// The order's line says only that it is being made; the order itself is in a state that no document names.
+#[test]
+fn an_order_in_an_unknown_state_is_named_while_its_line_is_pending_and_no_longer_when_it_is_ready() {
+    let accepted = OrderState::Accepted { upstream_id: "o0".into() };
+    let mut s = Script::with_order(accepted, &[], |_| {});
+    s.level(0);
+    let seen = |status| {
+        let (upstream_id, po_number) = ("o0".to_string(), "A1-1".to_string());
+        vec![OrderSeen { upstream_id, po_number, status, reason: String::new() }]
+    };
+    let line = |status| {
+        let (reason, expires, created) = (String::new(), None, None);
+        Reply::SubOrder(Some(SubOrder {
+            status,
+            total: 1000,
+            left: 1000,
+            passed: 0,
+            reason,
+            expires,
+            created,
+        }))
+    };
+    let named = |s: &Script| s.troubles.contains(&("alarm.order_status", "A1-1".into()));
+    let begun = s.now;
+    while !named(&s) {
+        let (id, request) = s.next(Duration::from_secs(1200)).unwrap();
+        match request {
+            Request::SubOrder { .. } => s.answer(id, line(BufferStatus::Pending)),
+            Request::FindOrders { .. } => {
+                let seen = seen(OrderStatus::Other("OUTSOURCED".into()));
+                s.answer(id, Reply::Orders { seen, whole: true });
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(s.now.since(begun) < Duration::from_secs(120));
+    }
+    loop {
+        let (id, request) = s.next(Duration::from_secs(1200)).unwrap();
+        match request {
+            Request::SubOrder { .. } => s.answer(id, line(BufferStatus::Active)),
+            Request::Block { .. } => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(!named(&s));
+}
