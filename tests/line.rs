@@ -16,6 +16,8 @@ mod kinds;
 mod orders;
 #[path = "line/plant.rs"]
 mod plant;
+#[path = "line/refused.rs"]
+mod refused;
 #[path = "line/shift.rs"]
 mod shift;
 #[path = "line/start.rs"]

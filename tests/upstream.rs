@@ -75,6 +75,11 @@ struct World {
 }
 
 async fn world(name: &str, faults: Vec<(&'static str, Fault)>) -> World {
+    world_after(name, faults, &[]).await
+}
+
+/// `alarms`: raised by an earlier process.
+async fn world_after(name: &str, faults: Vec<(&'static str, Fault)>, alarms: &[&str]) -> World {
     let server = Server::start(faults).await;
     let key_file = std::env::temp_dir().join(format!("tamga-upstream-{}-{name}", std::process::id()));
     std::fs::write(&key_file, format!("{KEY}\n")).unwrap();
@@ -91,6 +96,7 @@ async fn world(name: &str, faults: Vec<(&'static str, Fault)>) -> World {
         grace: Duration::from_secs(1),
     };
     let books = Arc::new(Fake::default());
+    books.pages().alarms = alarms.iter().map(|key| (*key).to_owned()).collect();
     let (assigned, mut assigned_rx) = mpsc::channel(1);
     let (status_tx, status) = watch::channel(UpstreamStatus::default());
     let (stop, stop_rx) = watch::channel(false);
@@ -148,6 +154,16 @@ async fn codes_are_ordered_taken_and_reported() {
     assert!(up.reports[0].codes.iter().all(|c| c.contains("\u{1d}93")), "with separator and tail");
     assert_eq!(w.books.pages().set_aside, 0);
     assert!(w.status.borrow().clock_ahead_ms.unwrap().abs() < 5_000);
+    w.end().await;
+}
+
+#[tokio::test]
+async fn alarms_that_an_earlier_process_raised_end_when_what_they_say_is_over() {
+    let raised = ["alarm.upstream_away", "alarm.order_unknown", "alarm.codes_refused"];
+    let mut w = world_after("alarms", vec![], &raised).await;
+    w.pool_filled().await;
+    // Codes that upstream refused stay refused.
+    w.until("the other alarms end", |p| p.alarms == ["alarm.codes_refused"]).await;
     w.end().await;
 }
 

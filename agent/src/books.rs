@@ -84,6 +84,8 @@ impl Books for StoreBooks {
                 orders: orders(view).map_err(failed)?,
                 blocks: blocks(view)?,
                 reports: reports(view).map_err(failed)?,
+                accepted: view.reports_accepted().map_err(failed)?,
+                told: told(view).map_err(failed)?,
                 last_po: view.last_po(&agent).map_err(failed)?,
                 restored: false,
             })
@@ -163,11 +165,18 @@ fn reports(view: &View<'_>) -> Result<Vec<ReportFacts>, StoreError> {
             head: head(plan),
             passes: row.ranges,
             state: row.state,
+            replaces: row.replaces,
             production: row.production,
             at: row.drafted_at,
         });
     }
     Ok(reports)
+}
+
+/// The alarms of the way upstream that are raised.
+fn told(view: &View<'_>) -> Result<Vec<String>, StoreError> {
+    let rows = view.alarms_open()?.into_iter().filter(|row| row.line.is_none());
+    Ok(rows.map(|row| row.key).collect())
 }
 
 /// Runs with passes that no report carries, closed ones too, and all of these passes.

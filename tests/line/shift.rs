@@ -116,6 +116,30 @@ async fn one(shift: Shift) -> Vec<String> {
 }
 
 pub async fn produce(shift: &Shift, world: &World, operator: &Operator) -> Vec<String> {
+    let mut deeds = Deeds::default();
+    let run = match passed(shift, world, operator, &mut deeds).await {
+        Ok(run) => run,
+        Err(stuck) => return vec![stuck],
+    };
+    close(world, operator, &mut deeds).await;
+    let sheet = until("the reports to be accepted", Duration::from_secs(90), async || {
+        let sheet = operator.sheet(run).await.ok()?;
+        (sheet["codes"]["applied"] == sheet["items"]["codes_passed"]).then_some(sheet)
+    })
+    .await;
+    let mut problems = differences(&sheet, world, operator, &deeds).await;
+    problems.extend(struck(shift, world));
+    problems.extend(false_rejects(shift, world, &sheet));
+    problems
+}
+
+/// Starts a run and sees all its items through the gate; its number, or why it did not end.
+pub async fn passed(
+    shift: &Shift,
+    world: &World,
+    operator: &Operator,
+    deeds: &mut Deeds,
+) -> Result<u64, String> {
     let wanted = &shift.wanted;
     until("the agent's API", Duration::from_secs(20), async || operator.status().await).await;
     if wanted.kind == Kind::PrePrinted {
@@ -134,21 +158,9 @@ pub async fn produce(shift: &Shift, world: &World, operator: &Operator) -> Vec<S
     })
     .await;
     let run = run["opened"]["run"].as_u64().unwrap();
-    let mut deeds = Deeds::default();
-    if let Err(stuck) = run_out(world, operator, &mut deeds).await {
-        return vec![stuck];
-    }
+    run_out(world, operator, deeds).await?;
     world.plant.order(Order::BeltStop);
-    close(world, operator, &mut deeds).await;
-    let sheet = until("the reports to be accepted", Duration::from_secs(90), async || {
-        let sheet = operator.sheet(run).await.ok()?;
-        (sheet["codes"]["applied"] == sheet["items"]["codes_passed"]).then_some(sheet)
-    })
-    .await;
-    let mut problems = differences(&sheet, world, operator, &deeds).await;
-    problems.extend(struck(shift, world));
-    problems.extend(false_rejects(shift, world, &sheet));
-    problems
+    Ok(run)
 }
 
 async fn run_out(world: &World, operator: &Operator, deeds: &mut Deeds) -> Result<(), String> {
@@ -169,7 +181,7 @@ async fn run_out(world: &World, operator: &Operator, deeds: &mut Deeds) -> Resul
     }
 }
 
-async fn close(world: &World, operator: &Operator, deeds: &mut Deeds) {
+pub async fn close(world: &World, operator: &Operator, deeds: &mut Deeds) {
     until("the run to close", Duration::from_secs(60), async || {
         let line = operator.line().await?;
         if line["run"].is_null() {

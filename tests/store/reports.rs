@@ -125,7 +125,7 @@ fn a_code_refused_for_good_stays_named_and_unresolved() {
     assert_eq!(w.state(4), Some(State::Applied));
     assert_eq!(ranges(&w, run), []);
     let sheet = w.store.view().run_sheet(run).unwrap().unwrap();
-    assert_eq!((sheet.carried, sheet.held, sheet.unreported), (9, 1, 0));
+    assert_eq!((sheet.accepted, sheet.open, sheet.held, sheet.refused, sheet.unreported), (9, 0, 1, 1, 0));
     assert_eq!((sheet.unresolved[0].pass, &sheet.unresolved[0].code), (PassNo(3), &identity(3)));
     let record = w.unresolved(report, 4);
     assert!(matches!(w.refused(record), Rule::ReportStep { .. }));

@@ -27,6 +27,8 @@ pub struct Pages {
     pub pooled: Vec<Code>,
     pub set_aside: u32,
     pub kept: Vec<Vec<u8>>,
+    /// Keys of raised alarms.
+    pub alarms: Vec<String>,
     passed_to: u32,
     used: usize,
     hold_levels: bool,
@@ -105,7 +107,8 @@ impl Books for Fake {
     }
 
     async fn snapshot(&self) -> Result<Snapshot, BooksError> {
-        Ok(Snapshot::default())
+        let told = self.pages().alarms.clone();
+        Ok(Snapshot { told, ..Snapshot::default() })
     }
 
     async fn standing(&self) -> Result<Standing, BooksError> {
@@ -173,6 +176,14 @@ fn record(pages: &mut Pages, record: &Record) -> Option<Answer> {
                 report.upstream_id = Some(upstream_id.clone());
             }
             report.state = state.clone();
+            None
+        }
+        Record::AlarmRaised { key, .. } => {
+            pages.alarms.push(key.clone());
+            None
+        }
+        Record::AlarmCleared { key, .. } => {
+            pages.alarms.retain(|raised| raised != key);
             None
         }
         Record::AnswerKept { body, .. } => {

@@ -32,6 +32,13 @@ pub async fn run(daemon: &Daemon, show: Show, command: &Sheet) -> Result<(), Fai
         named(text, &sheet);
         text.line("");
         text.say(if sheet.balanced { "cli.balanced" } else { "cli.not_balanced" }, &[]);
+        let (held, open) = (sheet.reports.held.to_string(), sheet.reports.open + sheet.reports.unreported);
+        if sheet.reports.held > 0 {
+            text.say("cli.sheet_held", &[("count", &held)]);
+        }
+        if open > 0 {
+            text.say("cli.sheet_open", &[("count", &open.to_string())]);
+        }
     });
     if sheet.balanced { Ok(()) } else { Err(Failed::quietly(Exit::Refused)) }
 }
@@ -131,8 +138,10 @@ fn items(text: &mut Text, balance: &dto::ItemBalance) {
 fn reports(text: &mut Text, sheet: &dto::Sheet) {
     title(text, "cli.sheet_reports");
     text.fields(&[
-        ("cli.l_carried", sheet.reports.carried.to_string()),
+        ("cli.l_accepted", sheet.reports.accepted.to_string()),
+        ("cli.l_in_open", some(sheet.reports.open)),
         ("cli.l_unreported", sheet.reports.unreported.to_string()),
+        ("cli.l_refused_codes", some(sheet.reports.refused)),
         ("cli.l_held", some(sheet.reports.held)),
     ]);
 }

@@ -27,6 +27,7 @@ pub async fn run(daemon: &Daemon, show: Show) -> Result<(), Failed> {
             text.line("");
         }
         upstream(text, &status.upstream);
+        status.alarms.iter().for_each(|raised| alarm(text, raised));
     });
     Ok(())
 }
@@ -59,10 +60,12 @@ fn line_of(text: &mut Text, line: &dto::Line) {
     if let Some(run) = &line.run {
         open_codes(text, run, line.alarms.iter().any(|alarm| name(&alarm.key) == "pass_unknown"));
     }
-    for alarm in &line.alarms {
-        let mark = if alarm.acknowledged { " " } else { "!" };
-        text.line(&format!("{mark} {}  {}  [{}]", short(&alarm.since), alarm.text, name(&alarm.key)));
-    }
+    line.alarms.iter().for_each(|raised| alarm(text, raised));
+}
+
+fn alarm(text: &mut Text, alarm: &dto::Alarm) {
+    let mark = if alarm.acknowledged { " " } else { "!" };
+    text.line(&format!("{mark} {}  {}  [{}]", short(&alarm.since), alarm.text, name(&alarm.key)));
 }
 
 fn run_fields(text: &Text, run: &dto::LineRun) -> Vec<(&'static str, String)> {

@@ -20,8 +20,8 @@ use tamga_domain::ids::TxnId;
 use tamga_domain::record::{Answer, OrderPlan, Record, Txn};
 use tamga_domain::time::Time;
 use tamga_domain::upstream::config::Config;
-use tamga_domain::upstream::request::{Request, RequestId};
-use tamga_domain::upstream::{Effect, Input, Step};
+use tamga_domain::upstream::request::{Carried, Request, RequestId};
+use tamga_domain::upstream::{Effect, Input, Step, TROUBLES};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
@@ -71,8 +71,11 @@ pub async fn run<B: Books>(
 ) -> Result<(), UpstreamError> {
     let xtrace = Arc::new(Xtrace::new(setup.xtrace, setup.layouts.clone())?);
     let snapshot = books.snapshot().await?;
+    // What an earlier process told is this one's to end. It is not known any more what it was about.
+    let told = TROUBLES.into_iter().filter(|key| snapshot.told.iter().any(|t| t == key));
+    let troubles = told.map(|key| (key, BTreeSet::from([String::new()]))).collect();
     let step = Step::new(setup.config, xtrace::parse_with(setup.layouts), snapshot);
-    let mut task = Task::new(step, books, xtrace, status);
+    let mut task = Task { troubles, ..Task::new(step, books, xtrace, status) };
     let mut standing = interval(setup.standing_every);
     standing.set_missed_tick_behavior(MissedTickBehavior::Delay);
     task.feed(Input::Tick);
@@ -269,7 +272,9 @@ impl<B: Books> Task<B> {
 /// One request with the codes that it names.
 async fn ask<B: Books>(books: &B, xtrace: &Xtrace, request: &Request) -> Result<Outcome, BooksError> {
     let codes = match request {
-        Request::Apply { run, passes, .. } | Request::Codes { run, passes, .. } => {
+        Request::Apply { run, passes, .. }
+        | Request::Codes { run, passes, .. }
+        | Request::Report { of: Some(Carried { run, passes, .. }), .. } => {
             books.codes_of_passes(*run, passes.clone()).await?
         }
         _ => Vec::new(),

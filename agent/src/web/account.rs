@@ -69,8 +69,10 @@ pub fn sheet(sheet: &RunSheet, desk: &Desk, language: Language) -> dto::Sheet {
         codes,
         items,
         reports: dto::ReportBalance {
-            carried: sheet.carried,
+            accepted: sheet.accepted,
+            open: sheet.open,
             held: sheet.held,
+            refused: sheet.refused,
             unreported: sheet.unreported,
         },
         in_doubt: sheet.in_doubt.iter().map(in_doubt).collect(),
@@ -154,7 +156,7 @@ fn codes(sheet: &RunSheet) -> dto::CodeBalance {
 
 fn items(sheet: &RunSheet, language: Language) -> dto::ItemBalance {
     let i = &sheet.items;
-    let codes_passed = sheet.carried + sheet.held + sheet.unreported;
+    let codes_passed = sheet.accepted + sheet.open + sheet.held + sheet.unreported;
     let sum = i.open + i.passed + i.rejected + i.lost + i.escaped;
     let by_reason: u32 = sheet.rejected.iter().map(|(_, n)| n).sum();
     let settled = sheet.state != RunState::Closed || i.open == 0;

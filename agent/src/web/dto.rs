@@ -41,6 +41,8 @@ pub struct Status {
     pub agent: Agent,
     pub lines: Vec<Line>,
     pub upstream: Upstream,
+    /// Raised alarms of the way upstream; those of a line are with it.
+    pub alarms: Vec<Alarm>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -328,10 +330,14 @@ pub struct ItemBalance {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ReportBalance {
-    /// In reports that are open or in effect.
-    pub carried: u32,
+    /// In reports that upstream accepted.
+    pub accepted: u32,
+    /// In reports whose final answer is not here yet.
+    pub open: u32,
     /// No report may carry them: a person must look.
     pub held: u32,
+    /// Of those held: upstream refused them.
+    pub refused: u32,
     pub unreported: u32,
 }
 

@@ -46,7 +46,9 @@ pub async fn openapi() -> impl IntoResponse {
 }
 
 pub async fn status(State(app): State<App>, Extension(language): Extension<Language>) -> Json<dto::Status> {
-    Json(shape::status(&app.desk, clock::wall(), language))
+    // The lines are shown also while the records do not answer: doctor tells that.
+    let alarms = app.records(|records| records.upstream_alarms()).await.unwrap_or_default();
+    Json(shape::status(&app.desk, &alarms, clock::wall(), language))
 }
 
 pub async fn runs(State(app): State<App>, asked: Asked) -> Result<Json<Vec<dto::Run>>, ApiError> {

@@ -31,7 +31,8 @@ pub fn counted<N: Into<u64> + Copy>(language: Language, counts: &[(String, N)]) 
     counts.iter().map(count).collect()
 }
 
-pub fn status(desk: &Desk, now: Wall, language: Language) -> dto::Status {
+/// `alarms`: those of the way upstream.
+pub fn status(desk: &Desk, alarms: &[ask::Alarm], now: Wall, language: Language) -> dto::Status {
     dto::Status {
         agent: dto::Agent {
             id: desk.agent.id.clone(),
@@ -41,6 +42,7 @@ pub fn status(desk: &Desk, now: Wall, language: Language) -> dto::Status {
         },
         lines: desk.lines.iter().map(|l| line(l, language)).collect(),
         upstream: upstream(&desk.upstream.borrow()),
+        alarms: alarms.iter().map(|a| alarm(None, a, language)).collect(),
     }
 }
 

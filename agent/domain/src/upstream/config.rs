@@ -123,6 +123,10 @@ pub struct Snapshot {
     pub blocks: Vec<BlockFacts>,
     /// Reports that are neither `Accepted` nor `Refused`.
     pub reports: Vec<ReportFacts>,
+    /// By run: the newest report that was sent and accepted, of runs that have open reports.
+    pub accepted: Vec<(RunId, ReportNo)>,
+    /// Keys of the alarms of the way upstream that are raised.
+    pub told: Vec<String>,
     /// The highest `n` of all order numbers `<agent>-<n>` ever wanted; 0 = none.
     pub last_po: u32,
     /// The database was restored from a copy, or stands behind its witness: a block that is missing here may have
@@ -168,6 +172,8 @@ pub struct ReportFacts {
     pub head: RunHead,
     pub passes: Vec<PassRange>,
     pub state: ReportState,
+    /// The refused report that it comes from.
+    pub replaces: Option<ReportNo>,
     /// The moment of production that it carries, fixed when it was drafted.
     pub production: Wall,
     /// When it was drafted.

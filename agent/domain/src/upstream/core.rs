@@ -22,6 +22,38 @@ const FAILURES_TOLD: u32 = 3;
 /// People are told of a clock that differs by more: slow answers alone make it look two minutes late.
 const SKEW_TOLD_MS: u64 = 300_000;
 
+/// All that people are told of the way upstream.
+pub const TROUBLES: [&str; 16] = [
+    "alarm.block_refused",
+    "alarm.clock",
+    "alarm.codes_missing",
+    "alarm.codes_refused",
+    "alarm.order_close",
+    "alarm.order_life",
+    "alarm.order_refused",
+    "alarm.order_status",
+    "alarm.order_twice",
+    "alarm.order_unknown",
+    "alarm.report_refused",
+    "alarm.report_status",
+    "alarm.report_unknown",
+    "alarm.report_waits",
+    "alarm.upstream_away",
+    "alarm.upstream_key",
+];
+/// Troubles of an order or report that is open: a start tells those that hold, and ends the others.
+pub const OF_OPEN: [&str; 9] = [
+    "alarm.block_refused",
+    "alarm.codes_missing",
+    "alarm.order_close",
+    "alarm.order_life",
+    "alarm.order_status",
+    "alarm.order_unknown",
+    "alarm.report_status",
+    "alarm.report_unknown",
+    "alarm.report_waits",
+];
+
 /// Whom an answer or a commit concerns.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Subject {
@@ -55,6 +87,11 @@ pub(super) struct Core {
     told: BTreeSet<(&'static str, String)>,
     kept: BTreeMap<(&'static str, u16), Time>,
     wake: Option<Time>,
+    /// By run: the newest report that was sent and accepted. What was drafted after a refusal and accepted shows that
+    /// the refusal was about codes.
+    accepted: BTreeMap<RunId, ReportNo>,
+    /// Reports refused for no reason that shows, since the last one that was accepted.
+    pub refusals: u32,
     pub out: Vec<Effect>,
 }
 
@@ -77,12 +114,23 @@ impl Core {
             told: BTreeSet::new(),
             kept: BTreeMap::new(),
             wake: None,
+            accepted: BTreeMap::new(),
+            refusals: 0,
             out: Vec::new(),
         }
     }
 
-    pub fn begin(&mut self, now: Time) {
+    /// `told`: troubles that an earlier process told and did not end. What they are about is not known any more.
+    pub fn begin(&mut self, now: Time, told: &[String], accepted: &[(RunId, ReportNo)]) {
         self.pace.begin(now);
+        self.accepted.extend(accepted.iter().copied());
+        let here = TROUBLES.into_iter().filter(|key| told.iter().any(|t| t == key));
+        self.told.extend(here.map(|key| (key, String::new())));
+    }
+
+    /// Whether a request is under way.
+    pub fn asks(&self) -> bool {
+        !self.requests.is_empty()
     }
 
     /// Sends a request if pacing allows it now; else the step is woken when it may.
@@ -158,8 +206,9 @@ impl Core {
     fn well(&mut self, name: &'static str) {
         self.failures = 0;
         self.trouble.clear();
-        self.clear("alarm.upstream_away", name);
+        self.clear_all("alarm.upstream_away");
         self.clear("alarm.upstream_key", name);
+        self.clear("alarm.upstream_key", "");
     }
 
     fn failed(&mut self, key: &'static str, name: &'static str, detail: &str) {
@@ -186,11 +235,31 @@ impl Core {
         self.commit(Subject::Nobody, vec![record]);
     }
 
+    /// A report that was sent is in effect.
+    pub fn report_accepted(&mut self, run: RunId, no: ReportNo) {
+        let newest = self.accepted.entry(run).or_insert(no);
+        *newest = no.max(*newest);
+        self.refusals = 0;
+    }
+
+    /// Whether a report of the run that was drafted after this one is in effect: then upstream takes such reports.
+    pub fn accepted_since(&self, run: RunId, no: ReportNo) -> bool {
+        self.accepted.get(&run).is_some_and(|accepted| *accepted > no)
+    }
+
     /// Tells people once, until it is cleared.
     pub fn tell(&mut self, key: &'static str, about: &str, detail: &str) {
         if self.told.insert((key, about.to_string())) {
             let (about, detail) = (about.to_string(), detail.to_string());
             self.out.push(Effect::Trouble { key, about, detail });
+        }
+    }
+
+    /// Ends all troubles of a key, also those that an earlier process told.
+    pub fn clear_all(&mut self, key: &'static str) {
+        let all: Vec<String> = self.told.iter().filter(|t| t.0 == key).map(|t| t.1.clone()).collect();
+        for about in all {
+            self.clear(key, &about);
         }
     }
 

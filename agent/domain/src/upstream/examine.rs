@@ -6,8 +6,14 @@
 //! closes the report and drafts its heirs:
 //!
 //! - codes found applied go into a report of their own that is *accepted without being sent*;
-//! - the rest goes into a report that is sent, after a pause when nothing was wrong with the codes, since then only
-//!   a person can mend what was wrong.
+//! - codes that the refusal itself names are held, as are those of which the look-up says that they cannot be applied;
+//! - the rest goes into a report that is sent at once;
+//! - where nothing shows which code it was for, the rest is parted, and the parts are sent: a report is taken whole or
+//!   not at all, so parting it finds the codes. A single code refused while another part was accepted is the code.
+//!   As long as no part is accepted it may be no code at all: one code goes alone, to find out soonest, and after
+//!   [`REFUSALS_MAX`] refusals the parts wait, since then only a person can mend what is wrong.
+
+use std::collections::BTreeSet;
 
 use super::core::{Core, Subject};
 use super::passes;
@@ -15,14 +21,19 @@ use super::reports::{Drafted, Phase, Report};
 use super::request::{CodeStatus, Request};
 use super::unpack::SLICE;
 use crate::ids::PassNo;
-use crate::record::{Answer, PassRange, Record, ReportKind, ReportState};
+use crate::record::{Answer, Record, ReportKind, ReportState};
 
 /// A report refused for no fault of its codes is tried again at the latest after a day.
 const PAUSE_MAX: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+/// So many refusals in a row, none of them for a code that shows, and the way to part reports leads nowhere: each
+/// parting sends three reports, one of them a code alone, and eight bad codes alone in a row are no coincidence.
+const REFUSALS_MAX: u32 = 24;
 
 #[derive(Default)]
 pub(super) struct Examine {
     reason: String,
+    /// Passes that the refusal names.
+    accused: BTreeSet<PassNo>,
     /// Passes looked up so far, in their order.
     looked_up: u32,
     applied: Vec<PassNo>,
@@ -30,6 +41,10 @@ pub(super) struct Examine {
     unresolved: Vec<(PassNo, String)>,
     /// Of `unresolved`, how many are durable.
     named: usize,
+    /// What goes into the heirs, in the order of their drafts.
+    parts: Vec<(Vec<PassNo>, Phase)>,
+    /// The heirs wait before they are sent.
+    wait: bool,
     commit: Option<Step>,
 }
 
@@ -40,8 +55,8 @@ enum Step {
 }
 
 impl Examine {
-    pub fn of(reason: String) -> Examine {
-        Examine { reason, ..Examine::default() }
+    pub fn of(reason: String, named: Vec<PassNo>) -> Examine {
+        Examine { reason, accused: named.into_iter().collect(), ..Examine::default() }
     }
 }
 
@@ -56,6 +71,7 @@ impl Report {
             let group = self.head.group.clone();
             return Some(Request::Codes { group, run: self.run, passes, history: false });
         }
+        self.hold_the_one(core);
         self.busy = true;
         let (no, at) = (self.no, core.wall);
         let named = self.examine.named;
@@ -72,19 +88,58 @@ impl Report {
             core.commit(Subject::Report(no), records);
             return None;
         }
+        self.part(core);
         let why = self.examine.reason.clone();
         let mut records = vec![Record::ReportState { report: no, state: ReportState::Refused, why, at }];
-        for part in [&self.examine.applied, &self.examine.rest] {
-            if !part.is_empty() {
-                let passes = passes::ranges(part.iter().copied());
-                let kind = ReportKind::Application;
-                let (run, replaces, zone) = (self.run, Some(no), core.config.zone);
-                records.push(Record::ReportDrafted { run, kind, passes, replaces, zone, at });
-            }
+        for (part, _) in &self.examine.parts {
+            let passes = passes::ranges(part.iter().copied());
+            let kind = ReportKind::Application;
+            let (run, replaces, zone) = (self.run, Some(no), core.config.zone);
+            records.push(Record::ReportDrafted { run, kind, passes, replaces, zone, at });
         }
         self.examine.commit = Some(Step::Closing);
         core.commit(Subject::Report(no), records);
         None
+    }
+
+    /// Whether nothing shows which codes the report was refused for.
+    fn is_blameless(&self) -> bool {
+        self.examine.unresolved.is_empty() && self.examine.applied.is_empty()
+    }
+
+    /// Whether upstream took another report of this run since it refused the first of this family.
+    fn others_are_taken(&self, core: &Core) -> bool {
+        self.root.is_some_and(|root| core.accepted_since(self.run, root))
+    }
+
+    /// A code that is refused alone, while others like it are taken, is what was refused.
+    fn hold_the_one(&mut self, core: &Core) {
+        if self.is_blameless() && self.examine.rest.len() == 1 && self.others_are_taken(core) {
+            let why = self.examine.reason.clone();
+            self.examine.unresolved = self.examine.rest.drain(..).map(|pass| (pass, why.clone())).collect();
+        }
+    }
+
+    /// What goes into which heir.
+    fn part(&mut self, core: &mut Core) {
+        let blameless = self.is_blameless();
+        let taken = self.others_are_taken(core);
+        let (applied, mut rest) =
+            (std::mem::take(&mut self.examine.applied), std::mem::take(&mut self.examine.rest));
+        let mut parts = vec![(applied, Phase::Settled)];
+        if blameless && !taken {
+            core.refusals = core.refusals.saturating_add(1);
+        }
+        self.examine.wait = blameless && !taken && (core.refusals > REFUSALS_MAX || rest.len() <= 1);
+        if blameless && !self.examine.wait {
+            let alone = if taken { Vec::new() } else { rest.drain(..1).collect() };
+            let half = rest.split_off(rest.len() / 2);
+            parts.extend([alone, rest, half].map(|part| (part, Phase::Wanted)));
+        } else {
+            parts.push((rest, Phase::Wanted));
+        }
+        parts.retain(|(part, _)| !part.is_empty());
+        self.examine.parts = parts;
     }
 
     /// What upstream says of the codes of one look-up.
@@ -95,6 +150,9 @@ impl Report {
         examine.looked_up = (examine.looked_up + core.config.codes_per_lookup.max(1)).min(all);
         for (pass, status) in codes {
             match status {
+                CodeStatus::Received if examine.accused.contains(&pass) => {
+                    examine.unresolved.push((pass, examine.reason.clone()));
+                }
                 CodeStatus::Received => examine.rest.push(pass),
                 CodeStatus::Applied => examine.applied.push(pass),
                 CodeStatus::Missing => examine.unresolved.push((pass, "not known upstream".into())),
@@ -119,29 +177,30 @@ impl Report {
             Some(Step::Closing) => {
                 self.busy = false;
                 self.phase = Phase::Over;
+                if let [(_, why), ..] = &self.examine.unresolved[..] {
+                    let (count, run) = (self.examine.unresolved.len(), self.run);
+                    let detail = format!("{count}, run {run}: {why}");
+                    core.tell("alarm.codes_refused", &self.own_number(core), &detail);
+                }
                 self.heirs(core, answers)
             }
         }
     }
 
-    fn heirs(&mut self, core: &mut Core, answers: &[Answer]) -> Vec<Report> {
-        let mut numbers = answers.iter().filter_map(|a| match a {
+    fn heirs(&mut self, core: &Core, answers: &[Answer]) -> Vec<Report> {
+        let numbers = answers.iter().filter_map(|a| match a {
             Answer::Report(no, production) => Some((*no, *production)),
             _ => None,
         });
-        let blameless = self.examine.unresolved.is_empty() && self.examine.applied.is_empty();
         let mut heirs = Vec::new();
-        for (part, phase) in [(&self.examine.applied, Phase::Settled), (&self.examine.rest, Phase::Wanted)] {
-            if part.is_empty() {
-                continue;
-            }
-            let Some((no, production)) = numbers.next() else { break };
-            let passes: Vec<PassRange> = passes::ranges(part.iter().copied());
-            let head = self.head.clone();
-            let mut heir =
-                Report::drafted(Drafted { no, run: self.run, head, production, passes }, core.wall);
+        for ((part, phase), (no, production)) in
+            std::mem::take(&mut self.examine.parts).into_iter().zip(numbers)
+        {
+            let (run, head, passes) = (self.run, self.head.clone(), passes::ranges(part));
+            let mut heir = Report::drafted(Drafted { no, run, head, production, passes }, core.wall);
             heir.phase = phase;
-            if blameless {
+            heir.root = self.root.or(Some(self.no));
+            if self.examine.wait {
                 heir.blameless = self.blameless + 1;
                 let pause = core.config.refused_pause.saturating_mul(1 << self.blameless.min(10));
                 heir.not_before = core.now.after(pause.min(PAUSE_MAX));
@@ -149,5 +208,13 @@ impl Report {
             heirs.push(heir);
         }
         heirs
+    }
+
+    /// Upstream takes reports of this run again: one that waits for a person need not wait any longer.
+    pub fn released(&mut self, core: &Core) {
+        if self.phase == Phase::Wanted && self.blameless > 0 {
+            self.blameless = 0;
+            self.not_before = core.now;
+        }
     }
 }

@@ -22,7 +22,8 @@
 //! | `FindOrders`, `SubOrder`, `Packs`, `Report`, `Codes`, `Documents`, `Clock` | reads | nothing: a repeat is safe | the same answer |
 //!
 //! A refused report (`examine.rs`) is closed and its codes looked up: those applied are carried by a report that is
-//! accepted without being sent, those upstream will not apply are named `Unresolved`, the rest is reported anew.
+//! accepted without being sent, those upstream will not apply are named `Unresolved`, the rest is reported anew. A
+//! refusal that shows no code is followed by parting the report until the code is alone.
 
 mod buffer;
 pub mod config;
@@ -38,6 +39,8 @@ pub mod unpack;
 
 #[cfg(test)]
 mod tests;
+
+pub use self::core::TROUBLES;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -134,6 +137,9 @@ pub struct Step {
     assigned: VecDeque<OrderPlan>,
     /// Orders whose codes are being given back, a slice at a time.
     returning: BTreeSet<OrderNo>,
+    /// How often upstream was asked for nothing but an answer, and when it may be asked again.
+    greetings: u32,
+    greet_at: Time,
 }
 
 impl Step {
@@ -149,6 +155,8 @@ impl Step {
             begun: Some(snapshot),
             assigned: VecDeque::new(),
             returning: BTreeSet::new(),
+            greetings: 0,
+            greet_at: Time(0),
         }
     }
 
@@ -169,9 +177,16 @@ impl Step {
             Input::Assigned(plan) => self.assigned.push_back(plan),
             Input::Tick => {}
         }
+        for order in self.orders.values().filter(|o| !o.busy && o.phase == Phase::Over) {
+            order.ended(&mut self.core);
+        }
         self.orders.retain(|_, o| o.busy || o.phase != Phase::Over);
         self.reports.retain(|_, r| r.busy || r.phase != reports::Phase::Over);
+        if !self.reports.values().any(Report::is_of_refused) {
+            self.core.clear_all("alarm.report_refused");
+        }
         self.advance();
+        self.greet();
         out.append(&mut self.core.out);
         if let Some(at) = self.core.take_wake() {
             out.push(Effect::Wake(at));
@@ -191,9 +206,10 @@ impl Step {
     }
 
     fn begin(&mut self, snapshot: Snapshot) {
-        self.core.begin(self.core.now);
+        self.core.begin(self.core.now, &snapshot.told, &snapshot.accepted);
         for facts in snapshot.orders {
             let order = Order::recovered(facts, snapshot.restored);
+            order.tell_recovered(&mut self.core);
             self.orders.insert(order.no, order);
         }
         for b in snapshot.blocks {
@@ -204,7 +220,11 @@ impl Step {
         }
         for facts in snapshot.reports {
             let report = Report::recovered(facts, self.core.wall);
+            report.tell_recovered(&mut self.core);
             self.reports.insert(report.no, report);
+        }
+        for key in self::core::OF_OPEN {
+            self.core.clear(key, "");
         }
     }
 
@@ -218,6 +238,9 @@ impl Step {
             Some(Subject::Report(no)) => {
                 let Some(report) = self.reports.get_mut(&no) else { return };
                 report.answer(&mut self.core, answer);
+                if self.core.refusals == 0 {
+                    self.reports.values_mut().for_each(|r| r.released(&self.core));
+                }
             }
             Some(
                 Subject::Product(_)
@@ -384,6 +407,22 @@ impl Step {
             if self.core.out[before..].iter().any(|e| matches!(e, Effect::Request { .. })) {
                 self.served = Some(key);
             }
+        }
+    }
+
+    /// Upstream is asked once at the start even if nothing is needed of it: so it is known whether it answers, and
+    /// whose clock is right.
+    fn greet(&mut self) {
+        if self.core.last_answer.is_some() || self.core.asks() {
+            return;
+        }
+        let Some(group) = self.core.config.products.first().map(|p| p.group.clone()) else { return };
+        if self.core.now < self.greet_at {
+            return self.core.wake_at(self.greet_at);
+        }
+        if self.core.request(Subject::Nobody, Request::Clock { group }) {
+            self.greetings = self.greetings.saturating_add(1);
+            self.greet_at = self.core.retry_at(self.greetings);
         }
     }
 

@@ -5,13 +5,16 @@
 
 use super::buffer::Buffer;
 use super::config::{OrderFacts, PackFacts};
-use super::core::{Core, Subject};
+use super::core::{self, Core, Subject};
 use super::pace::Absence;
 use super::pools::Pools;
 use super::request::{Answered, BufferStatus, OrderKey, OrderSeen, OrderStatus, Reply, Request, SubOrder};
 use crate::ids::OrderNo;
 use crate::record::{OrderPlan, OrderState, OrderTerms, Record};
 use crate::time::{Time, Wall};
+
+/// Of so many looks at an order whose line is not ready, one is at the order itself.
+const ORDER_EVERY: u32 = 3;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Phase {
@@ -118,6 +121,20 @@ impl Order {
 
     pub fn is_unknown(&self) -> bool {
         matches!(self.phase, Phase::Unknown | Phase::CloseUnknown)
+    }
+
+    /// What holds of it at a start is told anew.
+    pub fn tell_recovered(&self, core: &mut Core) {
+        if self.phase == Phase::Unknown {
+            core.tell("alarm.order_unknown", &self.plan.po_number, "the agent was restarted");
+        }
+    }
+
+    /// What people were told of it while it was open is over. That it could not be closed is not.
+    pub fn ended(&self, core: &mut Core) {
+        for key in core::OF_OPEN.into_iter().filter(|key| *key != "alarm.order_close") {
+            core.clear(key, &self.plan.po_number);
+        }
     }
 
     /// Whether codes taken now have enough life left to be issued.
@@ -228,6 +245,7 @@ impl Order {
 
     pub fn refused(&mut self, core: &mut Core, reason: &str) {
         core.clear("alarm.order_unknown", &self.plan.po_number);
+        core.clear("alarm.order_status", &self.plan.po_number);
         core.tell("alarm.order_refused", &self.plan.po_number, reason);
         self.refused = true;
         self.becomes(core, OrderState::Refused, reason, Phase::Over);
@@ -285,6 +303,9 @@ impl Order {
             );
         }
         if let Some(order) = ours.into_iter().next() {
+            if let OrderStatus::Other(word) = &order.status {
+                core.tell("alarm.order_status", &self.plan.po_number, word);
+            }
             if order.status == OrderStatus::Rejected {
                 self.upstream_id = order.upstream_id;
                 self.refused(core, &order.reason);
@@ -333,7 +354,11 @@ impl Order {
             return self.poll_again(core);
         };
         match line.status {
-            BufferStatus::Pending => self.poll_again(core),
+            BufferStatus::Pending => {
+                // Now and then the order itself: its line does not say that the order is held.
+                self.look_at_order = self.tries % ORDER_EVERY == ORDER_EVERY - 1;
+                self.poll_again(core);
+            }
             BufferStatus::Rejected => self.refused(core, &line.reason),
             BufferStatus::Closed => self.becomes(core, OrderState::Closed, "closed upstream", Phase::Over),
             // Nobody asks for a block before `Ready` is durable: codes taken already are in other hands, or this
@@ -349,6 +374,8 @@ impl Order {
                     self.plan.quantity = u32::try_from(line.total).unwrap_or(u32::MAX);
                 }
                 self.buffer.seen(core.now, line);
+                core.clear("alarm.order_status", &self.plan.po_number);
+                core.clear_all("alarm.order_refused");
                 self.becomes(core, OrderState::Ready(terms), "", Phase::Ready);
             }
             BufferStatus::Other(word) => {
@@ -384,7 +411,11 @@ impl Order {
                 core.tell("alarm.order_status", &self.plan.po_number, &word);
                 self.poll_again(core);
             }
-            Some((OrderStatus::Pending | OrderStatus::Ready, _)) | None => self.poll_again(core),
+            Some((OrderStatus::Pending | OrderStatus::Ready, _)) => {
+                core.clear("alarm.order_status", &self.plan.po_number);
+                self.poll_again(core);
+            }
+            None => self.poll_again(core),
         }
     }
 }

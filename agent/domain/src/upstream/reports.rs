@@ -7,8 +7,8 @@ use super::core::{Core, Subject};
 use super::examine::Examine;
 use super::pace::Absence;
 use super::passes;
-use super::request::{Answered, CodeStatus, DocumentSeen, Reply, ReportHead, ReportStatus, Request};
-use crate::ids::{ReportNo, RunId};
+use super::request::{Answered, Carried, CodeStatus, DocumentSeen, Reply, ReportHead, ReportStatus, Request};
+use crate::ids::{PassNo, ReportNo, RunId};
 use crate::record::{PassRange, Record, ReportState};
 use crate::time::{Time, Wall};
 
@@ -19,6 +19,9 @@ const PROBES: u32 = 10;
 const DOCUMENT_MARGIN_MS: i64 = 10 * 60 * 1000;
 /// People are told of a report that waits longer than this for its production time.
 const WAIT_TOLD_MS: i64 = 10 * 60 * 1000;
+
+/// A refusal without a word of upstream itself may be a gateway's: so many are taken for one that passes.
+const PAGES_MAX: u32 = 4;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Phase {
@@ -34,6 +37,8 @@ pub(super) enum Phase {
     Searching,
     /// Upstream named it.
     Processing,
+    /// Upstream refused it after it had taken it: which codes does the refusal name?
+    Asking,
     /// Upstream refused it: what does upstream say of each of its codes?
     Examining,
     /// Its codes are found applied already: it is accepted without being sent.
@@ -75,6 +80,8 @@ pub(super) struct Report {
     pub examine: Examine,
     /// How many reports before it were refused for no fault of their codes.
     pub blameless: u32,
+    /// The first refused report that its passes were in.
+    pub root: Option<ReportNo>,
 }
 
 impl Report {
@@ -99,14 +106,16 @@ impl Report {
             sent_at: at,
             examine: Examine::default(),
             blameless: 0,
+            root: None,
         }
     }
 
     /// What a start found. `Sent` found at start is `Unknown`: the request may have left.
     pub fn recovered(facts: ReportFacts, wall: Wall) -> Report {
-        let ReportFacts { report: no, run, head, production, passes, state, at } = facts;
+        let ReportFacts { report: no, run, head, production, passes, state, replaces, at } = facts;
         let mut report = Report::drafted(Drafted { no, run, head, production, passes }, at);
         report.sent_at = wall;
+        report.root = replaces;
         report.phase = match state {
             ReportState::Wanted => Phase::Wanted,
             ReportState::Sent | ReportState::Unknown => Phase::Probing,
@@ -125,6 +134,24 @@ impl Report {
 
     pub fn is_unknown(&self) -> bool {
         matches!(self.phase, Phase::Probing | Phase::Naming | Phase::Searching)
+    }
+
+    /// How many pages in place of an answer are borne. A part of a refused report is parted on soon; a code alone may
+    /// be held for it.
+    fn pages_max(&self) -> u32 {
+        if self.root.is_some() && passes::count(&self.passes) > 1 { 0 } else { PAGES_MAX }
+    }
+
+    /// Whether it is refused, or carries what a refused one carried.
+    pub fn is_of_refused(&self) -> bool {
+        self.root.is_some() || matches!(self.phase, Phase::Asking | Phase::Examining)
+    }
+
+    /// What holds of it at a start is told anew.
+    pub fn tell_recovered(&self, core: &mut Core) {
+        if self.is_unknown() {
+            core.tell("alarm.report_unknown", &self.own_number(core), "the agent was restarted");
+        }
     }
 
     /// Does the next thing, if it is time for it.
@@ -150,7 +177,12 @@ impl Report {
                 Request::Codes { group, run: self.run, passes, history: self.phase == Phase::Naming }
             }
             Phase::Searching => self.search(core),
-            Phase::Processing => Request::Report { upstream_id: self.upstream_id.clone() },
+            Phase::Processing => Request::Report { upstream_id: self.upstream_id.clone(), of: None },
+            Phase::Asking => {
+                let (group, run, passes) = (self.head.group.clone(), self.run, self.passes.clone());
+                let of = Some(Carried { group, run, passes });
+                Request::Report { upstream_id: self.upstream_id.clone(), of }
+            }
             Phase::Examining => match self.next_of_examination(core) {
                 Some(request) => request,
                 None => return,
@@ -266,12 +298,27 @@ impl Report {
                 self.upstream_id.clone_from(&upstream_id);
                 self.becomes(core, ReportState::Processing { upstream_id }, "", Phase::Processing);
             }
-            (Phase::MaySend, Reply::Refused { reason }) => self.refused(core, reason),
+            (Phase::MaySend, Reply::Refused { reason }) => self.refused(core, reason, vec![]),
+            (Phase::MaySend, Reply::ReportRefused { reason, named }) => self.refused(core, reason, named),
+            (Phase::Asking, Reply::ReportRefused { reason, named }) => {
+                self.examine = Examine::of(reason, named);
+                self.phase = Phase::Examining;
+            }
+            (Phase::MaySend, Reply::NotNow { reason })
+                if matches!(answer.status, 400 | 409 | 422) && self.tries >= self.pages_max() =>
+            {
+                self.refused(core, reason, vec![]);
+            }
             (Phase::MaySend, Reply::NotNow { .. }) => self.again(core),
             (Phase::MaySend, Reply::Failed { reason }) => self.unknown(core, &reason),
             // Any other answer to a request that changes upstream is not understood: it may be in effect.
             (Phase::MaySend, _) => self.unknown(core, "the answer was not understood"),
             (Phase::Processing, Reply::Report { status, reason }) => self.polled(core, status, reason),
+            (Phase::Asking, Reply::Report { status: ReportStatus::Error, .. }) => {
+                self.phase = Phase::Examining;
+            }
+            // It is refused whether it can be asked for once more or not.
+            (Phase::Asking, _) if self.tries >= PAGES_MAX => self.phase = Phase::Examining,
             (Phase::Processing, Reply::NotNow { reason }) if answer.status == 404 => {
                 self.unnamed(core, &reason);
             }
@@ -289,6 +336,7 @@ impl Report {
 
     /// Found in effect by a look: upstream's name of it is kept where the look told one.
     fn in_effect(&mut self, core: &mut Core, upstream_id: Option<String>) {
+        core.report_accepted(self.run, self.no);
         core.clear("alarm.report_unknown", &self.own_number(core));
         let (report, at, why) = (self.no, core.wall, "found in effect".to_string());
         let state = |state| Record::ReportState { report, state, why: why.clone(), at };
@@ -305,9 +353,15 @@ impl Report {
             ReportStatus::InProcess => self.poll_again(core),
             ReportStatus::Success => {
                 core.clear("alarm.report_status", &self.own_number(core));
+                core.report_accepted(self.run, self.no);
                 self.becomes(core, ReportState::Accepted, "", Phase::Over);
             }
-            ReportStatus::Error => self.refused(core, reason),
+            ReportStatus::Error => {
+                core.clear("alarm.report_status", &self.own_number(core));
+                self.refused(core, reason, vec![]);
+                self.phase = Phase::Asking;
+                self.tries = 0;
+            }
             ReportStatus::Other(word) => {
                 core.tell("alarm.report_status", &self.own_number(core), &word);
                 self.poll_again(core);
@@ -345,10 +399,11 @@ impl Report {
         self.not_before = core.now.after(self.absence.pause(&core.config));
     }
 
-    fn refused(&mut self, core: &mut Core, reason: String) {
+    /// `named`: the codes that the refusal names.
+    fn refused(&mut self, core: &mut Core, reason: String, named: Vec<PassNo>) {
         core.clear("alarm.report_unknown", &self.own_number(core));
         core.tell("alarm.report_refused", &self.own_number(core), &reason);
-        self.examine = Examine::of(reason);
+        self.examine = Examine::of(reason, named);
         self.phase = Phase::Examining;
     }
 }

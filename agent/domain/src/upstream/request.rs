@@ -31,8 +31,8 @@ pub enum Request {
     CloseOrder { order: String },
     /// Sends an application report. Changes upstream; has no key that upstream honours.
     Apply { run: RunId, passes: Vec<PassRange>, head: ReportHead },
-    /// What became of a report that upstream named.
-    Report { upstream_id: String },
+    /// What became of a report that upstream named. `of`: what it carries, when the codes that a refusal names are asked for.
+    Report { upstream_id: String, of: Option<Carried> },
     /// The status of the codes of these passes; with `history` also the report by which they were applied.
     Codes { group: String, run: RunId, passes: Vec<PassRange>, history: bool },
     /// Application documents made between two moments of the server's clock; the page after the document `after`.
@@ -63,6 +63,14 @@ impl Request {
     pub fn mutates(&self) -> bool {
         matches!(self, Request::MakeOrder { .. } | Request::CloseOrder { .. } | Request::Apply { .. })
     }
+}
+
+/// What a report carries.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Carried {
+    pub group: String,
+    pub run: RunId,
+    pub passes: Vec<PassRange>,
 }
 
 /// By what an order is looked for.
@@ -127,6 +135,11 @@ pub enum Reply {
     Report {
         status: ReportStatus,
         reason: String,
+    },
+    /// A refused report whose refusal names codes: these, and never all that the report carries.
+    ReportRefused {
+        reason: String,
+        named: Vec<PassNo>,
     },
     /// By pass; a pass whose code is not to be reported any more is left out. `applied_by`: upstream's id of the one
     /// report by which all of them were applied, where it tells one.

@@ -154,6 +154,14 @@ impl View<'_> {
         Ok(self.one(sql, [], |r| Ok(r.get::<_, Option<u32>>(0)?.map(ReportNo)))?.flatten())
     }
 
+    /// Of each run with open reports the newest report that upstream took and accepted. One whose codes were found
+    /// applied by another way has no name upstream.
+    pub fn reports_accepted(&self) -> Result<Vec<(RunId, ReportNo)>, StoreError> {
+        let sql = "SELECT run, max(report_no) FROM reports WHERE state = 4 AND upstream_id IS NOT NULL \
+                   AND run IN (SELECT run FROM reports WHERE state < 4) GROUP BY run";
+        self.all(sql, [], |r| Ok((RunId(r.get(0)?), ReportNo(r.get(1)?))))
+    }
+
     fn with_ranges(&self, mut reports: Vec<ReportRow>) -> Result<Vec<ReportRow>, StoreError> {
         for report in &mut reports {
             let sql = "SELECT first, last FROM report_ranges WHERE report_no = ?1 ORDER BY first";

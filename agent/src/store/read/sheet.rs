@@ -78,9 +78,12 @@ pub struct RunSheet {
     pub rejected: Vec<(String, u32)>,
     /// The blocks that gave the run its codes, with how many of them.
     pub blocks: Vec<(BlockBalance, u32)>,
-    /// Passed codes in reports that are open or in effect; that no report may carry; that no report carries yet.
-    pub carried: u32,
+    /// Passed codes in accepted reports; in open ones; that no report may carry, of them those that upstream refused;
+    /// that no report carries yet.
+    pub accepted: u32,
+    pub open: u32,
     pub held: u32,
+    pub refused: u32,
     pub unreported: u32,
     /// At most `ROWS_MAX` of each, by name.
     pub in_doubt: Vec<(Issued, JobOutcome)>,
@@ -137,6 +140,9 @@ impl View<'_> {
         let Some((line, opened_at, opened_by, closed_at, (carried, held, last_pass))) = head else {
             return Ok(None);
         };
+        let sql = "SELECT (SELECT ifnull(sum(passes), 0) FROM reports WHERE run = ?1 AND state < 4), \
+                   (SELECT count(*) FROM held WHERE run = ?1 AND report_no IS NOT NULL)";
+        let (open, refused) = self.one(sql, [run.0], |r| Ok((r.get(0)?, r.get(1)?)))?.unwrap_or((0, 0));
         let mut in_doubt = self.in_doubt(run)?;
         let mut pass_unknown = self.pass_unknown(run)?;
         let codes = self.run_codes(run)?;
@@ -147,8 +153,10 @@ impl View<'_> {
             items: self.run_items(run)?,
             rejected: self.rejected(run)?,
             blocks: self.run_blocks(run)?,
-            carried,
+            accepted: carried.saturating_sub(open),
+            open,
             held,
+            refused,
             unreported: last_pass.saturating_sub(carried).saturating_sub(held),
             in_doubt,
             pass_unknown,

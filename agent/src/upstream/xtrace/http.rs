@@ -6,7 +6,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderValue, RETRY
 use reqwest::{Certificate, Client, Proxy, redirect};
 use tamga_domain::code::Code;
 use tamga_domain::ids::PassNo;
-use tamga_domain::upstream::request::{Answered, Reply, Request};
+use tamga_domain::upstream::request::{Answered, Reply, ReportStatus, Request};
 
 use super::mask::masked;
 use super::moments::of_http;
@@ -129,7 +129,14 @@ impl Xtrace {
             Err(why) => (read(request, &written.asked, status, why.as_bytes()), None),
             Ok(body) => {
                 let said = read(request, &written.asked, status, &body);
-                let bad = matches!(said, Reply::Refused { .. } | Reply::NotNow { .. } | Reply::Failed { .. });
+                let bad = matches!(
+                    said,
+                    Reply::Refused { .. }
+                        | Reply::ReportRefused { .. }
+                        | Reply::Report { status: ReportStatus::Error, .. }
+                        | Reply::NotNow { .. }
+                        | Reply::Failed { .. }
+                );
                 (said, bad.then(|| masked(&body, key)))
             }
         };

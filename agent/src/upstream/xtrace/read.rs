@@ -23,10 +23,20 @@ pub fn read(request: &Request, asked: &BTreeMap<Vec<u8>, PassNo>, status: u16, b
         200..=299 => understood(request, asked, body)
             .unwrap_or_else(|| Reply::Failed { reason: format!("not understood: {}", words(body)) }),
         // A page of a gateway is no word of upstream itself: then the request did not get that far.
-        400 | 409 | 422 if !is_page(body) => Reply::Refused { reason: words(body) },
+        400 | 409 | 422 if !is_page(body) => refused(request, asked, body),
         // 406 is left out: it may come after the effect, when the answer cannot be written as asked for.
         400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 422 | 429 => Reply::NotNow { reason: words(body) },
         _ => Reply::Failed { reason: words(body) },
+    }
+}
+
+/// Refused; of a report with the codes that the refusal names.
+fn refused(request: &Request, asked: &BTreeMap<Vec<u8>, PassNo>, body: &[u8]) -> Reply {
+    let reason = words(body);
+    let value = parse::<Value>(body).filter(|_| matches!(request, Request::Apply { .. }));
+    match value.map(|value| named_in(&value, asked)) {
+        Some(named) if !named.is_empty() => Reply::ReportRefused { reason, named },
+        Some(_) | None => Reply::Refused { reason },
     }
 }
 
@@ -58,7 +68,7 @@ fn understood(request: &Request, asked: &BTreeMap<Vec<u8>, PassNo>, body: &[u8])
         Request::Apply { .. } => {
             Reply::ReportMade { upstream_id: named(parse::<Value>(body)?.get("reportId")?.as_str()?)? }
         }
-        Request::Report { .. } => report(&parse(body)?)?,
+        Request::Report { .. } => report(&parse(body)?, asked)?,
         Request::Codes { .. } => codes(&parse(body)?, asked)?,
         Request::Documents { .. } => documents(parse(body)?),
         Request::Clock { .. } => {
@@ -177,7 +187,7 @@ fn packs(mut list: Packs) -> Reply {
     Reply::Packs(list.packs.into_iter().map(|p| PackSeen { pack_id: p.pack_id, count: p.quantity }).collect())
 }
 
-fn report(answer: &Value) -> Option<Reply> {
+fn report(answer: &Value, asked: &BTreeMap<Vec<u8>, PassNo>) -> Option<Reply> {
     let word = answer.get("reportStatus")?.as_str()?;
     let status = match word {
         "IN_PROCESS" | "PENDING" | "CREATED" => ReportStatus::InProcess,
@@ -186,7 +196,55 @@ fn report(answer: &Value) -> Option<Reply> {
         _ => ReportStatus::Other(word.to_string()),
     };
     let reason = answer.get("rejectReason").map(short).unwrap_or_default();
-    Some(Reply::Report { status, reason })
+    let named = if status == ReportStatus::Error { named_in(answer, asked) } else { Vec::new() };
+    Some(if named.is_empty() {
+        Reply::Report { status, reason }
+    } else {
+        Reply::ReportRefused { reason, named }
+    })
+}
+
+/// The codes of a report that a refusal names, in whatever shape: any text in it may hold identities, with or without
+/// tails and brackets. A refusal that names all codes names none: it repeats what was sent.
+fn named_in(value: &Value, asked: &BTreeMap<Vec<u8>, PassNo>) -> Vec<PassNo> {
+    let mut found = BTreeSet::new();
+    names(value, asked, &mut found);
+    if found.len() >= asked.len() { Vec::new() } else { found.into_iter().collect() }
+}
+
+fn names(value: &Value, asked: &BTreeMap<Vec<u8>, PassNo>, found: &mut BTreeSet<PassNo>) {
+    match value {
+        Value::String(text) => found.extend(names_in(text.as_bytes(), asked)),
+        Value::Array(all) => all.iter().for_each(|v| names(v, asked, found)),
+        Value::Object(all) => {
+            found.extend(all.keys().flat_map(|key| names_in(key.as_bytes(), asked)));
+            all.values().for_each(|v| names(v, asked, found));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// `01`, a GTIN and `21`: what an identity begins with.
+const HEAD: usize = 18;
+
+fn names_in(text: &[u8], asked: &BTreeMap<Vec<u8>, PassNo>) -> Vec<PassNo> {
+    let longest = asked.keys().map(Vec::len).max().unwrap_or_default();
+    let heads: BTreeSet<&[u8]> = asked.keys().filter_map(|k| k.get(..HEAD)).collect();
+    let mut found = Vec::new();
+    for head in heads {
+        let bracketed = [b"(01)", &head[2..16], b"(21)"].concat();
+        for form in [head, &bracketed] {
+            let starts = text.windows(form.len()).enumerate().filter(|(_, w)| *w == form);
+            for (at, _) in starts {
+                let rest = &text[at + form.len()..];
+                let most = rest.len().min(longest.saturating_sub(HEAD));
+                // The longest serial that fits: what follows may be a tail, or the next word.
+                let identity = |n: usize| [head, &rest[..n]].concat();
+                found.extend((1..=most).rev().find_map(|n| asked.get(&identity(n))).copied());
+            }
+        }
+    }
+    found
 }
 
 /// A bare array, or the private method's `results[].codeData`.
@@ -278,4 +336,44 @@ fn short(value: &Value) -> String {
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_string);
     let text = text.replace("\\u001d", "\u{1d}");
     text.split('\u{1d}').next().unwrap_or_default().chars().take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A serial with an AI's digits in it, one that another begins with, and one with punctuation.
+    const CODES: [&str; 4] = [
+        "01047800129600162101abc",
+        "01047800129600162101abcd",
+        "010478001296001621x,y'z",
+        "010478001296001621q",
+    ];
+
+    fn named(body: &str) -> Vec<u32> {
+        let pass = |(n, code): (usize, &&str)| (code.as_bytes().to_vec(), PassNo(n as u32));
+        let asked: BTreeMap<_, _> = CODES.iter().enumerate().map(pass).collect();
+        named_in(&parse(body.as_bytes()).unwrap(), &asked).iter().map(|p| p.0).collect()
+    }
+
+    #[test]
+    fn codes_that_a_refusal_names_are_found_in_any_shape() {
+        let (a, b, c) = (CODES[0], CODES[1], CODES[2]);
+        for (body, want) in [
+            (
+                format!(r#"[{{"code":"x","context":{{"codes":["{a}\u001d93CANA","{c}\u001d93CANA"]}}}}]"#),
+                vec![0, 2],
+            ),
+            (format!(r#"{{"rejectReason":"bad: {b}, {c}; 1 more"}}"#), vec![1, 2]),
+            (format!(r#"{{"rejectReason":"{{\"{a}\":\"code-not-found\"}}"}}"#), vec![0]),
+            (format!(r#"{{"{c}":["wrong-status"]}}"#), vec![2]),
+            (r#"{"rejectReason":"(01)04780012960016(21)01abcd"}"#.to_owned(), vec![1]),
+            (r#"{"rejectReason":"code-refused: 6 of 51 codes"}"#.to_owned(), vec![]),
+            (r#"{"rejectReason":"<html>422</html>"}"#.to_owned(), vec![]),
+            // All that was sent, named again, says nothing.
+            (serde_json::json!({ "codes": CODES }).to_string(), vec![]),
+        ] {
+            assert_eq!(named(&body), want, "{body}");
+        }
+    }
 }

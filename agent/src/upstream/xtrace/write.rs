@@ -21,7 +21,7 @@ pub struct Written {
     pub path: String,
     pub query: Vec<(&'static str, String)>,
     pub body: Option<Value>,
-    /// For a look-up: which pass each code as written belongs to.
+    /// For a look-up and a report: which pass each identity belongs to.
     pub asked: BTreeMap<Vec<u8>, PassNo>,
 }
 
@@ -71,9 +71,17 @@ pub fn write(
         }
         Request::Apply { head, .. } => {
             let full = full(layouts, &head.group, codes)?;
-            post("/api/utilisation", vec![("productGroup", head.group.clone())], report(head, &full))
+            let query = vec![("productGroup", head.group.clone())];
+            let asked = identities(layouts, &head.group, codes)?;
+            Written { asked, ..post("/api/utilisation", query, report(head, &full)) }
         }
-        Request::Report { upstream_id } => get(&format!("/api/utilisation/{upstream_id}"), vec![]),
+        Request::Report { upstream_id, of } => {
+            let written = get(&format!("/api/utilisation/{upstream_id}"), vec![]);
+            match of {
+                Some(of) => Written { asked: identities(layouts, &of.group, codes)?, ..written },
+                None => written,
+            }
+        }
         Request::Codes { group, history, .. } => {
             let asked = identities(layouts, group, codes)?;
             let list: Vec<_> = asked.keys().map(|k| String::from_utf8_lossy(k)).collect();

@@ -137,6 +137,23 @@ pub struct FaultPlan {
     pub clock_skew_ms: i64,
     /// Identities of codes that no application report may carry.
     pub refused_codes: Vec<String>,
+    /// How a report with such codes is refused.
+    pub refusal: Refusal,
+}
+
+/// How a refusal is told. No document says how; all of these shapes were met with other requests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// `ERROR` later, with a count and no code.
+    #[default]
+    Message,
+    /// `ERROR` later; the reason names the codes, whole.
+    Codes,
+    /// `ERROR` later; the reason is a page of HTML.
+    Html,
+    /// 400 at once, in whatever shape errors have; the codes are its parameter.
+    AtOnce,
 }
 
 impl FaultPlan {

@@ -3,7 +3,7 @@
 use super::answer::{ApiError, iso};
 use super::codes::{Code, CodeStatus};
 use super::documents::{DocError, DocKind, DocStatus, Document, Settled, Work};
-use super::fault::Fault;
+use super::fault::{Fault, Refusal};
 use super::input::Object;
 use super::layout::{GS, identity_of};
 use super::orders::add;
@@ -38,6 +38,13 @@ impl Xtrace {
         body.integer("businessPlaceId")?;
         let application = self.read_application(&body, product_group, call.clock)?;
         body.text_or_none("productionOrderId")?;
+        let refused = self.refused_of(&codes);
+        if self.faults.plan().refusal == Refusal::AtOnce && !refused.is_empty() {
+            return Err(ApiError {
+                parameter: Some(refused.join(" ")),
+                ..ApiError::new(400, "code-refused")
+            });
+        }
 
         let kind = DocKind::Utilisation;
         let group = Some(application.product_group.clone());
@@ -133,7 +140,11 @@ impl Xtrace {
         }
         if let Some(first) = faults.iter().flatten().next() {
             let bad = faults.iter().flatten().count();
-            reject_reason = Some(format!("{first}: {bad} of {} codes", faults.len()));
+            reject_reason = Some(match self.faults.plan().refusal {
+                Refusal::Message | Refusal::AtOnce => format!("{first}: {bad} of {} codes", faults.len()),
+                Refusal::Codes => format!("{first}: {}", self.refused_of(&report.codes).join(", ")),
+                Refusal::Html => "<html><body><h1>422 Unprocessable Entity</h1></body></html>".to_owned(),
+            });
         }
         let errors = DocError::of_codes("sntins", &report.codes, &faults);
         if reject_reason.is_some() {
@@ -142,6 +153,12 @@ impl Xtrace {
             self.apply(report, application, due);
         }
         Settled { faults, errors, reject_reason }
+    }
+
+    fn refused_of(&self, codes: &[String]) -> Vec<String> {
+        let refused = &self.faults.plan().refused_codes;
+        let is = |full: &&String| identity_of(full).is_some_and(|id| refused.iter().any(|r| r == id));
+        codes.iter().filter(is).cloned().collect()
     }
 
     fn utilisation_error(

@@ -3,6 +3,7 @@
 mod drafts;
 mod orders;
 mod property;
+mod refused;
 mod reports;
 mod script;
 pub(super) mod world;

@@ -253,6 +253,7 @@ fn codes_of_an_assigned_order_are_taken_where_this_agent_orders_none() {
     let mut c = config();
     c.products[0].order_quantity = 0;
     let mut s = Script::new(c, Snapshot::default());
+    s.greeted();
     s.level(0);
     assert_eq!(s.next(Duration::from_secs(7200)), None, "nothing is ordered");
     s.feed(Input::Assigned(assigned("o7")));
@@ -270,6 +271,7 @@ fn rest(spent: bool) -> OrderRest {
 #[test]
 fn an_order_is_closed_when_it_is_used_up_and_nothing_needs_it_any_more() {
     let mut s = Script::with_order(OrderState::Exhausted, &["a"], |_| {});
+    s.greeted();
     s.level(1000);
     s.feed(Input::Rests(vec![rest(false)]));
     assert_eq!(s.next(Duration::from_secs(7200)), None);
@@ -288,6 +290,7 @@ fn an_order_that_a_person_assigned_is_a_persons_to_close() {
     let mut s = Script::with_order(OrderState::Exhausted, &["a"], |snapshot| {
         snapshot.orders[0].plan = assigned("o0");
     });
+    s.greeted();
     s.level(1000);
     s.feed(Input::Rests(vec![rest(true)]));
     assert_eq!(s.next(Duration::from_secs(7200)), None);

@@ -156,22 +156,6 @@ fn a_refused_report_is_closed_and_its_codes_are_dealt_with_one_by_one() {
 }
 
 #[test]
-fn a_report_refused_for_no_fault_of_its_codes_is_tried_again_after_a_pause() {
-    let mut s = Script::new(Config { products: vec![], ..config() }, Snapshot::default());
-    s.passes(10, Wall(START_MS - 3_600_000));
-    let (id, _) = s.expect("clock");
-    s.answer(id, Reply::Clock);
-    for pause in [3600, 7200] {
-        let (id, _) = s.next(Duration::from_secs(pause + 10)).unwrap();
-        s.answer_with(id, 400, Reply::Refused { reason: "business place".into() });
-        let (id, request) = s.expect("codes");
-        s.answer(id, statuses(&request, |_| CodeStatus::Received));
-        assert_eq!(s.next(Duration::from_secs(pause - 10)), None);
-    }
-    assert_eq!(s.store.reports.len(), 3);
-}
-
-#[test]
 fn passes_are_reported_by_number_by_age_and_at_the_end() {
     let mut s = Script::new(Config { products: vec![], ..config() }, Snapshot::default());
     let tell = |s: &mut Script, to, closed| {

@@ -17,6 +17,8 @@ pub struct Script {
     pub now: Time,
     pub asked: Vec<(RequestId, Request)>,
     pub told: Vec<(&'static str, String)>,
+    /// Troubles that were told and are not over.
+    pub troubles: std::collections::BTreeSet<(&'static str, String)>,
     pub records: Vec<Record>,
     pub wake: Time,
 }
@@ -30,6 +32,7 @@ impl Script {
             now: Time(0),
             asked: vec![],
             told: vec![],
+            troubles: Default::default(),
             records: vec![],
             wake: Time(0),
         }
@@ -79,8 +82,11 @@ impl Script {
                         inputs.push(Input::Committed { txn: txn.id, answers });
                     }
                     Effect::Wake(at) => self.wake = at,
-                    Effect::Trouble { key, about, .. } => self.told.push((key, about)),
-                    Effect::Cleared { .. } => {}
+                    Effect::Trouble { key, about, .. } => {
+                        self.troubles.insert((key, about.clone()));
+                        self.told.push((key, about));
+                    }
+                    Effect::Cleared { key, about } => drop(self.troubles.remove(&(key, about))),
                 }
             }
         }
@@ -112,6 +118,13 @@ impl Script {
         let server = Some(Wall(START_MS + (self.now.0 / 1_000_000) as i64));
         let answer = Answered { status, retry_after: None, server, said, kept: None };
         self.feed(Input::Answer { id, answer });
+    }
+
+    /// The one look at the start of a step that needs nothing.
+    #[track_caller]
+    pub fn greeted(&mut self) {
+        let (id, _) = self.expect("clock");
+        self.answer(id, Reply::Clock);
     }
 
     pub fn level(&mut self, pooled: u64) {

@@ -155,7 +155,7 @@ impl Upstream {
                 self.reports.push(UpReport { run: *run, passes, made: now, good: None });
                 Reply::ReportMade { upstream_id: format!("r{}", self.reports.len() - 1) }
             }
-            Request::Report { upstream_id } => {
+            Request::Report { upstream_id, .. } => {
                 let report = &self.reports[upstream_id[1..].parse::<usize>().unwrap()];
                 let (status, reason) = match report.good {
                     None => (ReportStatus::InProcess, ""),
@@ -314,7 +314,9 @@ impl Store {
                 self.returned += given;
                 Some(Answer::Returned { left: self.pooled })
             }
-            Record::ReportDrafted { run, passes, .. } => Some(self.drafted(*run, passes)),
+            Record::ReportDrafted { run, passes, replaces, .. } => {
+                Some(self.drafted(*run, passes, *replaces))
+            }
             Record::ReportState { report, state, .. } => {
                 self.reports[report.0 as usize].state = state.clone();
                 None
@@ -329,7 +331,7 @@ impl Store {
         }
     }
 
-    fn drafted(&mut self, run: RunId, passes: &[PassRange]) -> Answer {
+    fn drafted(&mut self, run: RunId, passes: &[PassRange], replaces: Option<ReportNo>) -> Answer {
         let report = ReportNo(self.reports.len() as u32);
         let open = |r: &&ReportFacts| r.state != ReportState::Refused;
         for r in self.reports.iter().filter(open).flat_map(|r| &r.passes) {
@@ -339,7 +341,7 @@ impl Store {
         }
         let (passes, state, at) = (passes.to_vec(), ReportState::Wanted, Wall(START_MS));
         let production = self.production.unwrap_or(PRODUCTION);
-        self.reports.push(ReportFacts { report, run, head: head(), passes, state, production, at });
+        self.reports.push(ReportFacts { report, run, head: head(), passes, state, replaces, production, at });
         Answer::Report(report, production)
     }
 
@@ -352,6 +354,7 @@ impl Store {
             reports: self.reports.iter().filter(|r| !done(&r.state)).cloned().collect(),
             last_po: self.orders.len() as u32,
             restored: false,
+            ..Snapshot::default()
         }
     }
 
