@@ -382,6 +382,23 @@ pub enum OrderState {
     Closing,
 }
 
+impl OrderState {
+    /// The stable key of the state, for catalogues, the API and the log.
+    pub fn key(&self) -> &'static str {
+        match self {
+            OrderState::Wanted => "wanted",
+            OrderState::Sent => "sent",
+            OrderState::Unknown => "unknown",
+            OrderState::Accepted { .. } => "accepted",
+            OrderState::Ready(_) => "ready",
+            OrderState::Exhausted => "exhausted",
+            OrderState::Refused => "refused",
+            OrderState::Closed => "closed",
+            OrderState::Closing => "closing",
+        }
+    }
+}
+
 /// What upstream says of an order whose codes may be taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct OrderTerms {
@@ -430,6 +447,20 @@ pub enum ReportState {
     Accepted,
     /// Upstream refused it as a whole; nothing of it is in effect.
     Refused,
+}
+
+impl ReportState {
+    /// The stable key of the state, for catalogues, the API and the log.
+    pub fn key(&self) -> &'static str {
+        match self {
+            ReportState::Wanted => "wanted",
+            ReportState::Sent => "sent",
+            ReportState::Unknown => "unknown",
+            ReportState::Processing { .. } => "processing",
+            ReportState::Accepted => "accepted",
+            ReportState::Refused => "refused",
+        }
+    }
 }
 
 /// What the store knows of a code that was read.

@@ -12,6 +12,24 @@ use tamga_domain::record::{Answer, OrderState, Record, ReportState, RunState, Tx
 
 use super::Store;
 
+/// What moves single codes and items, of which there are hundreds a second: the log says nothing of it.
+macro_rules! untold {
+    () => {
+        Record::Issue { .. }
+            | Record::Job { .. }
+            | Record::Verify { .. }
+            | Record::Trigger { .. }
+            | Record::Away { .. }
+            | Record::End { .. }
+            | Record::Spoil { .. }
+            | Record::SpoilLeft { .. }
+            | Record::Import { .. }
+            | Record::Unpack { .. }
+            | Record::Return { .. }
+            | Record::AnswerKept { .. }
+    };
+}
+
 /// Reasons of a line's stop that are no trouble.
 const CALM: [&str; 2] = ["asked", "quantity_reached"];
 
@@ -93,10 +111,13 @@ impl Journal {
             }
             Record::OrderState { order, state, why, .. } => {
                 let why = some(why);
-                let (state, id) = order_state(state);
-                match state {
-                    "refused" | "unknown" => tracing::warn!(%order, state, why, "order"),
-                    _ => tracing::info!(%order, state, id, why, "order"),
+                let id = match state {
+                    OrderState::Accepted { upstream_id } => Some(upstream_id),
+                    _ => None,
+                };
+                match state.key() {
+                    state @ ("refused" | "unknown") => tracing::warn!(%order, state, why, "order"),
+                    state => tracing::info!(%order, state, id, why, "order"),
                 }
             }
             Record::Block { order, count, .. } => tracing::info!(%order, codes = count, "block received"),
@@ -108,10 +129,13 @@ impl Journal {
             }
             Record::ReportState { report, state, why, .. } => {
                 let why = some(why);
-                let (state, id) = report_state(state);
-                match state {
-                    "refused" | "unknown" => tracing::warn!(%report, state, why, "report"),
-                    _ => tracing::info!(%report, state, id, why, "report"),
+                let id = match state {
+                    ReportState::Processing { upstream_id } => Some(upstream_id),
+                    _ => None,
+                };
+                match state.key() {
+                    state @ ("refused" | "unknown") => tracing::warn!(%report, state, why, "report"),
+                    state => tracing::info!(%report, state, id, why, "report"),
                 }
             }
             Record::Unresolved { report, pass, why, .. } => {
@@ -120,18 +144,7 @@ impl Journal {
             Record::Audit { who, from, command, outcome, .. } => {
                 tracing::info!(who, from, command, outcome, "asked");
             }
-            Record::Issue { .. }
-            | Record::Job { .. }
-            | Record::Verify { .. }
-            | Record::Trigger { .. }
-            | Record::Away { .. }
-            | Record::End { .. }
-            | Record::Spoil { .. }
-            | Record::SpoilLeft { .. }
-            | Record::Import { .. }
-            | Record::Unpack { .. }
-            | Record::Return { .. }
-            | Record::AnswerKept { .. } => {}
+            untold!() => {}
         }
     }
 
@@ -156,23 +169,8 @@ pub fn worth_telling<'t>(txns: &'t [Txn], answers: &[Vec<Answer>]) -> Vec<(&'t T
     told.map(|(txn, answers)| (txn, answers.clone())).collect()
 }
 
-/// False for what moves single codes and items, of which there are hundreds a second.
 fn is_told(record: &Record) -> bool {
-    !matches!(
-        record,
-        Record::Issue { .. }
-            | Record::Job { .. }
-            | Record::Verify { .. }
-            | Record::Trigger { .. }
-            | Record::Away { .. }
-            | Record::End { .. }
-            | Record::Spoil { .. }
-            | Record::SpoilLeft { .. }
-            | Record::Import { .. }
-            | Record::Unpack { .. }
-            | Record::Return { .. }
-            | Record::AnswerKept { .. }
-    )
+    !matches!(record, untold!())
 }
 
 fn opened(answer: &Answer) -> Option<RunId> {
@@ -194,33 +192,6 @@ fn some(text: &str) -> Option<&str> {
 
 fn short(key: &str) -> &str {
     key.strip_prefix("alarm.").unwrap_or(key)
-}
-
-/// The state's word, and upstream's own name of the order where it comes with the state.
-fn order_state(state: &OrderState) -> (&'static str, Option<&str>) {
-    match state {
-        OrderState::Wanted => ("wanted", None),
-        OrderState::Sent => ("sent", None),
-        OrderState::Unknown => ("unknown", None),
-        OrderState::Accepted { upstream_id } => ("accepted", Some(upstream_id)),
-        OrderState::Ready(_) => ("ready", None),
-        OrderState::Exhausted => ("exhausted", None),
-        OrderState::Refused => ("refused", None),
-        OrderState::Closed => ("closed", None),
-        OrderState::Closing => ("closing", None),
-    }
-}
-
-/// The state's word, and upstream's own name of the report where it comes with the state.
-fn report_state(state: &ReportState) -> (&'static str, Option<&str>) {
-    match state {
-        ReportState::Wanted => ("wanted", None),
-        ReportState::Sent => ("sent", None),
-        ReportState::Unknown => ("unknown", None),
-        ReportState::Processing { upstream_id } => ("processing", Some(upstream_id)),
-        ReportState::Accepted => ("accepted", None),
-        ReportState::Refused => ("refused", None),
-    }
 }
 
 #[cfg(test)]

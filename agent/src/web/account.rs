@@ -1,7 +1,7 @@
 //! From the records to the shapes of the API: runs and their sheets, the story of a code, pool and outbox. Pure.
 
 use tamga_domain::lifecycle::{SpoilReason, State, Whereabouts};
-use tamga_domain::record::{JobOutcome, OrderState, PackageKind, ReportState, RunState};
+use tamga_domain::record::{JobOutcome, PackageKind, RunState};
 use tamga_domain::time::Wall;
 
 use super::dto;
@@ -255,23 +255,12 @@ pub fn pool_level(level: &PoolLevel, desk: &Desk) -> dto::PoolLevel {
 }
 
 pub fn order(row: &OrderRow, desk: &Desk, language: Language) -> dto::Order {
-    let state = match row.state {
-        OrderState::Wanted => "wanted",
-        OrderState::Sent => "sent",
-        OrderState::Unknown => "unknown",
-        OrderState::Accepted { .. } => "accepted",
-        OrderState::Ready(_) => "ready",
-        OrderState::Exhausted => "exhausted",
-        OrderState::Refused => "refused",
-        OrderState::Closed => "closed",
-        OrderState::Closing => "closing",
-    };
     dto::Order {
         order: row.order.0,
         number: row.plan.po_number.clone(),
         gtin: row.plan.gtin.to_string(),
         name: desk.products.iter().find(|p| p.gtin == row.plan.gtin).map(|p| p.name.clone()),
-        state: said(language, "order", state),
+        state: said(language, "order", row.state.key()),
         why: row.why.clone(),
         upstream_id: row.plan.upstream_id.clone(),
         quantity: row.plan.quantity,
@@ -284,19 +273,11 @@ pub fn order(row: &OrderRow, desk: &Desk, language: Language) -> dto::Order {
 }
 
 pub fn open_report(report: &ReportRow) -> dto::OpenReport {
-    let state = match report.state {
-        ReportState::Wanted => "wanted",
-        ReportState::Sent => "sent",
-        ReportState::Unknown => "unknown",
-        ReportState::Processing { .. } => "processing",
-        ReportState::Accepted => "accepted",
-        ReportState::Refused => "refused",
-    };
     dto::OpenReport {
         report: report.report.0,
         run: report.run.0,
         codes: report.passes,
-        state: state.to_owned(),
+        state: report.state.key().to_owned(),
         upstream_id: report.upstream_id.clone(),
         attempts: report.attempts,
         why: report.why.clone(),

@@ -68,9 +68,8 @@ impl Item {
         }
     }
 
-    /// Whether its trigger may have fired in this span.
-    fn in_span(&self, from: Time, to: Time) -> bool {
-        from <= self.at.after(self.within) && self.at.before(self.within) <= to
+    fn fired(&self) -> Fired {
+        Fired { at: self.at, within: self.within }
     }
 
     /// Has leave to pass, or may get it.
@@ -79,16 +78,15 @@ impl Item {
     }
 }
 
-/// A trigger whose result has not come.
+/// When a trigger fired, as well as it is known.
 #[derive(Clone, Copy, Debug)]
-struct Pending {
-    tag: Tag,
+struct Fired {
     at: Time,
     within: Duration,
 }
 
-impl Pending {
-    /// Whether it may have fired in this span.
+impl Fired {
+    /// Whether it may have been in this span.
     fn in_span(&self, from: Time, to: Time) -> bool {
         from <= self.at.after(self.within) && self.at.before(self.within) <= to
     }
@@ -97,6 +95,13 @@ impl Pending {
     fn due(&self, latency: Latency) -> Time {
         self.at.after(self.within).after(latency.max)
     }
+}
+
+/// A trigger whose result has not come.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    tag: Tag,
+    fired: Fired,
 }
 
 /// Where a read belongs.
@@ -130,7 +135,7 @@ impl Items {
     /// Takes an item that was triggered. One without a verdict waits for its result.
     pub fn insert(&mut self, tag: Tag, item: Item) {
         if item.seen == Seen::Open && self.pending.len() < PENDING_MAX {
-            self.pending.push_back(Pending { tag, at: item.at, within: item.within });
+            self.pending.push_back(Pending { tag, fired: item.fired() });
         }
         self.by_tag.insert(tag, item);
     }
@@ -171,7 +176,8 @@ impl Items {
         if self.seen_to < to {
             return Belongs::NotKnownYet;
         }
-        let could: Vec<Tag> = self.pending.iter().filter(|p| p.in_span(from, to)).map(|p| p.tag).collect();
+        let could: Vec<Tag> =
+            self.pending.iter().filter(|p| p.fired.in_span(from, to)).map(|p| p.tag).collect();
         let Some(oldest) = could.first() else { return Belongs::Nowhere };
         self.pending.retain(|p| p.tag != *oldest);
         match could.as_slice() {
@@ -184,28 +190,29 @@ impl Items {
     /// Tags that have a result, and that a result that arrived at `at` could be of as well.
     pub fn answered_within(&self, at: Time, latency: Latency) -> Vec<Tag> {
         let (from, to) = (at.before(latency.max), at.before(latency.min));
-        let could = |i: &Item| i.is_good_or_judging() && i.in_span(from, to);
+        let could = |i: &Item| i.is_good_or_judging() && i.fired().in_span(from, to);
         self.by_tag.iter().filter(|(_, i)| could(i)).map(|(t, _)| *t).collect()
     }
 
     /// Triggers whose window is over at `now` without a result, each with whether its item waits for a verdict. No
     /// result is waited for any more.
     pub fn overdue(&mut self, now: Time, latency: Latency) -> Vec<(Tag, bool)> {
-        let late: Vec<Tag> = self.pending.iter().filter(|p| p.due(latency) < now).map(|p| p.tag).collect();
-        self.pending.retain(|p| p.due(latency) >= now);
+        let late: Vec<Tag> =
+            self.pending.iter().filter(|p| p.fired.due(latency) < now).map(|p| p.tag).collect();
+        self.pending.retain(|p| p.fired.due(latency) >= now);
         late.into_iter().map(|tag| (tag, self.waits(tag))).collect()
     }
 
-    /// The reader's connection is gone, and with it all results that were on it: each trigger that waits, with whether
-    /// its item waits for a verdict.
-    pub fn results_lost(&mut self) -> Vec<(Tag, bool)> {
-        let lost: Vec<Tag> = self.pending.drain(..).map(|p| p.tag).collect();
-        lost.into_iter().map(|tag| (tag, self.waits(tag))).collect()
+    /// The reader's connection is gone, and with it all results that were on it: no trigger waits any more. Returns the
+    /// tags whose items wait for a verdict.
+    pub fn results_lost(&mut self) -> Vec<Tag> {
+        let lost = std::mem::take(&mut self.pending);
+        lost.into_iter().map(|p| p.tag).filter(|tag| self.waits(*tag)).collect()
     }
 
     /// When the next trigger will be overdue.
     pub fn next_overdue(&self, latency: Latency) -> Option<Time> {
-        self.pending.iter().map(|p| p.due(latency).after(Duration::from_nanos(1))).min()
+        self.pending.iter().map(|p| p.fired.due(latency).after(Duration::from_nanos(1))).min()
     }
 }
 

@@ -43,7 +43,7 @@ impl Line {
                 self.stop("reader_lost", "", wall, out);
                 // No late result can come from a connection that is gone.
                 self.owed = 0;
-                for (tag, _) in self.items.results_lost().into_iter().filter(|(_, waits)| *waits) {
+                for tag in self.items.results_lost() {
                     self.bad(tag, Reason::NoResult, None, wall, out);
                 }
             }
