@@ -9,7 +9,7 @@ use tamga_domain::ids::LineNo;
 use tamga_domain::layout::Layout;
 use tamga_domain::line::items::Latency;
 use tamga_domain::line::order::OrderLimits;
-use tamga_domain::line::{DeviceNames, LineConfig, LineKind, PrinterPlace, Product};
+use tamga_domain::line::{DeviceNames, GateSizes, LineConfig, LineKind, PrinterPlace, Product};
 use tamga_domain::record::PackageKind;
 use tamga_domain::upstream::config as step;
 
@@ -39,6 +39,8 @@ pub fn line(config: &Config, no: LineNo, one: &config::line::Line) -> Result<Lin
     let config::reader::ReaderDevice::Text(text) = &reader.device;
     let name = |gtin: &Gtin| config.product(gtin).map(|p| p.name.clone()).unwrap_or_default();
     let product = |(gtin, (group, layout))| (gtin, Product { name: name(&gtin), group, layout });
+    let config::gate::Gate::Modbus(gate) = &one.gate;
+    let map = &gate.config.map;
     let products = layouts(config).into_iter().map(product).collect();
     let called = |name: &str| devices::called(config, one, name);
     Ok(LineConfig {
@@ -50,6 +52,7 @@ pub fn line(config: &Config, no: LineNo, one: &config::line::Line) -> Result<Lin
         },
         printers: one.printers.iter().map(|p| place(p, &one.geometry)).collect(),
         latency: Latency { min: text.latency_min, max: text.latency_max },
+        gate: GateSizes { memory: map.outcome_ring_len.into(), leaves: map.pass_ring_len.into() },
         order: OrderLimits {
             gap_max: one.limits.gap_max,
             refeed_max: one.limits.refeed_max,

@@ -134,6 +134,8 @@ pub fn belt(lines: &[Line], items_per_min: u32) -> (Sender<()>, JoinHandle<()>) 
                 Act::Trigger => {
                     let again = trigger(&mut lock(shared), codes.len(), *begun);
                     if let Some(Some(tag)) = again {
+                        // As late as this computer let it fire: a reader is triggered by the same signal.
+                        let at = at.max(Instant::now());
                         due.push(Reverse((at + READ_AFTER, n, Act::Read(tag))));
                         due.push(Reverse((at + GATE_AFTER, n, Act::AtGate(tag))));
                     }

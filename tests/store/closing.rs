@@ -11,7 +11,7 @@ use tamga_domain::layout::reader::Substitutes;
 use tamga_domain::lifecycle::{SpoilReason, State};
 use tamga_domain::line::items::Latency;
 use tamga_domain::line::order::OrderLimits;
-use tamga_domain::line::{DeviceNames, Effect, Input, Line, LineConfig, LineKind};
+use tamga_domain::line::{DeviceNames, Effect, GateSizes, Input, Line, LineConfig, LineKind};
 use tamga_domain::record::{Answer, ItemEnd, Record, RunState};
 use tamga_domain::time::{Time, Wall};
 use tamga_domain::verdict::Reason;
@@ -27,6 +27,7 @@ fn line(store: &Store, kind: LineKind) -> Line {
         kind,
         printers: vec![],
         latency: Latency { min: Duration::ZERO, max: Duration::from_millis(100) },
+        gate: GateSizes { memory: 64, leaves: 32 },
         order: OrderLimits::default(),
         consecutive_bad_max: 0,
         bad_rate_max: 0,

@@ -141,7 +141,7 @@ pub fn upstream(text: &mut Text, upstream: &dto::Upstream) {
 
 /// The short name of a reason.
 pub fn reason(text: &Text, key: &str) -> String {
-    let short = format!("cli.why_{key}");
+    let short = format!("bad.{key}");
     if words::has(&short) { text.word(&short) } else { key.to_owned() }
 }
 

@@ -55,9 +55,7 @@ impl Tx<'_> {
             Record::Trigger { run, tag, at } => self.trigger(*run, *tag, *at).map(|()| None),
             Record::Away { run, from, to, at } => self.away(*run, *from, *to, *at).map(|()| None),
             Record::End { run, tag, end, at } => self.end(*run, *tag, end, *at),
-            Record::Settle { run, code, passed, how, who, at } => {
-                self.settle(*run, code, *passed, &format!("{how} by {who}"), *at)
-            }
+            Record::Settle { run, code, passed, who, at, .. } => self.settle(*run, code, *passed, who, *at),
             Record::Spoil { code, reason, who, at } => self.spoil(code, *reason, who, *at),
             Record::SpoilLeft { run, limit, who, at } => self.spoil_left(*run, *limit, who, *at).map(Some),
             _ => Ok(None),

@@ -128,9 +128,8 @@ impl Tx<'_> {
         if outcome != JobOutcome::Refused {
             return Ok(None);
         }
-        let detail = format!("{:?}", row.state);
         let (run, tag) = (Some(run), row.tag);
-        self.incident(Incident { run, code: Some(code), tag, key: "late_refusal", detail: &detail, at })?;
+        self.incident(Incident { run, code: Some(code), tag, key: "late_refusal", detail: "", at })?;
         Ok(Some(Answer::Contradicted(*code)))
     }
 
@@ -264,8 +263,7 @@ impl Tx<'_> {
                 (None, None)
             }
         };
-        let detail = format!("{reason:?} by {who}");
-        self.incident(Incident { run, code: Some(code), tag, key: "spoiled", detail: &detail, at })?;
+        self.incident(Incident { run, code: Some(code), tag, key: "spoiled", detail: who, at })?;
         Ok(None)
     }
 
@@ -309,7 +307,7 @@ impl Tx<'_> {
         let rejected = self.spoil_each(&row, (from, SpoilReason::Rejected), sql, limit - unseen)?;
         for (n, key) in [(unseen, "spoiled_unseen"), (rejected, "spoiled_rejected")] {
             if n > 0 {
-                let (run, detail) = (Some(run), format!("{n} by {who}"));
+                let (run, detail) = (Some(run), format!("{n}, {who}"));
                 self.incident(Incident { run, code: None, tag: None, key, detail: &detail, at })?;
             }
         }

@@ -168,7 +168,7 @@ impl Tx<'_> {
         run: RunId,
         code: &Identity,
         passed: bool,
-        detail: &str,
+        who: &str,
         at: Wall,
     ) -> Result<Option<Answer>, Fault> {
         let run_row = self.run_row(run)?;
@@ -197,8 +197,9 @@ impl Tx<'_> {
             self.reject(&run_row, &key, &row, at)?;
             None
         };
-        let code = Some(code);
-        self.incident(Incident { run: Some(run), code, tag: Some(tag), key: "settled", detail, at })?;
+        let key = if passed { "settled_passed" } else { "settled_rejected" };
+        let (run, code, tag) = (Some(run), Some(code), Some(tag));
+        self.incident(Incident { run, code, tag, key, detail: who, at })?;
         Ok(answer)
     }
 

@@ -179,11 +179,11 @@ impl Tx<'_> {
         if limit as usize > SLICE_MAX {
             return Err(Rule::TooMany { len: limit as usize, most: SLICE_MAX }.into());
         }
-        let sql = "SELECT gtin_id, left_n, po_number, state FROM orders WHERE order_no = ?1";
+        let sql = "SELECT gtin_id, left_n, po_number FROM orders WHERE order_no = ?1";
         let found = self.one(sql, [order.0], |r| {
-            Ok((r.get::<_, i64>(0)?, r.get::<_, u32>(1)?, r.get::<_, String>(2)?, r.get::<_, i64>(3)?))
+            Ok((r.get::<_, i64>(0)?, r.get::<_, u32>(1)?, r.get::<_, String>(2)?))
         })?;
-        let (gtin_id, left, po_number, state) = found.ok_or(Rule::NoSuchOrder(order))?;
+        let (gtin_id, left, po_number) = found.ok_or(Rule::NoSuchOrder(order))?;
         let gtin = self.gtin_of_id(gtin_id)?;
         let sql = "SELECT serial, tail, block_no FROM pool WHERE order_no = ?1 ORDER BY serial LIMIT ?2";
         let codes: Vec<(Vec<u8>, Vec<u8>, u32)> =
@@ -208,7 +208,7 @@ impl Tx<'_> {
         let n = u32::try_from(codes.len()).unwrap_or(u32::MAX);
         let sql = "UPDATE orders SET left_n = left_n - ?2 WHERE order_no = ?1";
         self.must("an order", 1, sql, (order.0, n))?;
-        let detail = format!("{n} of {po_number}, {}", order_state_key(state));
+        let detail = format!("{n}, {po_number}");
         self.incident(Incident { run: None, code: None, tag: None, key: "returned", detail: &detail, at })?;
         Ok(Answer::Returned { left: left.saturating_sub(n).into() })
     }

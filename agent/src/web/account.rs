@@ -6,7 +6,7 @@ use tamga_domain::time::Wall;
 
 use super::dto;
 use super::shape::{code, counted, outcome, plan, said, state};
-use super::text::stamp;
+use super::text::{short_reason, stamp};
 use crate::desk::{Desk, Story};
 use crate::store::read::outbox::{OrderRow, ReportRow};
 use crate::store::read::people::AuditRow;
@@ -193,6 +193,15 @@ pub fn story(story: &Story, desk: &Desk, language: Language) -> dto::Story {
     }
 }
 
+/// An incident is named by a key of its own, or by the reason for which the item was turned away.
+fn incident(key: &str, language: Language) -> dto::Word {
+    let named = said(language, "incident", &format!("incident.{key}"));
+    match short_reason(language, key) {
+        Some(text) if named.text == named.key => dto::Word { text, ..named },
+        _ => named,
+    }
+}
+
 /// What happened, in the order of the calendar.
 fn events(story: &Story, language: Language) -> Vec<dto::Event> {
     let known = &story.code;
@@ -217,14 +226,13 @@ fn events(story: &Story, language: Language) -> Vec<dto::Event> {
     found.extend(
         known.given_again.iter().map(|(block, why, at)| (*at, "given_again", format!("{block}: {why}"))),
     );
-    found.extend(known.incidents.iter().map(|i| (i.at, "incident", format!("{} {}", i.key, i.detail))));
-    found.sort_by_key(|(at, ..)| *at);
-    let event = |(at, key, detail): (Wall, &str, String)| dto::Event {
-        at: stamp(at),
-        what: said(language, "http", &format!("event.{key}")),
-        detail,
+    let event = |(at, key, detail): (Wall, &str, String)| {
+        (at, said(language, "http", &format!("event.{key}")), detail)
     };
-    found.into_iter().map(event).collect()
+    let mut found: Vec<(Wall, dto::Word, String)> = found.into_iter().map(event).collect();
+    found.extend(known.incidents.iter().map(|i| (i.at, incident(&i.key, language), i.detail.clone())));
+    found.sort_by_key(|(at, ..)| *at);
+    found.into_iter().map(|(at, what, detail)| dto::Event { at: stamp(at), what, detail }).collect()
 }
 
 pub fn audit(row: &AuditRow) -> dto::Audit {

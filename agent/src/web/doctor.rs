@@ -3,7 +3,7 @@
 
 use axum::extract::State;
 use axum::{Extension, Json};
-use tamga_domain::line::ask::{Alarm, RunStatus};
+use tamga_domain::line::ask::{Alarm, OddResults, RunStatus};
 
 use super::error::ApiError;
 use super::{App, dto, shape};
@@ -81,6 +81,7 @@ fn look_at_line(line: &LineDesk, language: Language, findings: &mut Vec<Finding>
     if let Some(run) = &status.run {
         findings.extend(reader_silent(&line.name, run));
     }
+    findings.extend(odd_results(&line.name, status.odd_results));
     for alarm in &status.alarms {
         match alarm.key.as_str() {
             "alarm.pass_unknown" => {
@@ -102,6 +103,18 @@ fn reader_silent(line: &str, run: &RunStatus) -> Option<Finding> {
     let (unread, items) = (unread.to_string(), run.triggers.to_string());
     let args = [("line", line), ("unread", unread.as_str()), ("items", items.as_str())];
     (run.triggers >= ITEMS_JUDGED_MIN && many).then(|| found(Level::Watch, "http.doctor_unread", &args))
+}
+
+/// Results that a better configured reader would not give.
+fn odd_results(line: &str, odd: OddResults) -> impl Iterator<Item = Finding> {
+    let counts = [
+        ("http.doctor_strays", odd.strays),
+        ("http.doctor_early", odd.early),
+        ("http.doctor_gs", odd.gs_restored),
+        ("http.doctor_dropped", odd.dropped),
+    ];
+    let some = counts.into_iter().filter(|(_, count)| *count > 0);
+    some.map(move |(key, count)| found(Level::Watch, key, &[("line", line), ("count", &count.to_string())]))
 }
 
 fn of_alarm(of: &str, alarm: &Alarm, language: Language) -> Finding {

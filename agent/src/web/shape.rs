@@ -7,7 +7,7 @@ use tamga_domain::time::Wall;
 use tamga_drivers::trace::{self, Record, Trace};
 
 use super::dto;
-use super::text::{stamp, word};
+use super::text::{short_reason, stamp, word};
 use crate::desk::{self, Desk, Level};
 use crate::words::Language;
 
@@ -76,7 +76,8 @@ fn device(device: &ask::DeviceStatus, language: Language) -> dto::Device {
 
 /// `line` is none for an alarm of the way upstream.
 pub fn alarm(line: Option<&str>, alarm: &ask::Alarm, language: Language) -> dto::Alarm {
-    let args = [("detail".to_owned(), alarm.detail.clone())];
+    let detail = short_reason(language, &alarm.detail).unwrap_or_else(|| alarm.detail.clone());
+    let args = [("detail".to_owned(), detail)];
     dto::Alarm {
         line: line.map(str::to_owned),
         key: alarm.key.clone(),

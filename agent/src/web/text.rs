@@ -17,6 +17,12 @@ pub fn word(language: Language, section: &str, key: &str, args: &[(String, Strin
     words::say_owned(language, key, args)
 }
 
+/// The short name of a reason for which items are turned away; none for what is no such reason.
+pub fn short_reason(language: Language, key: &str) -> Option<String> {
+    let key = format!("bad.{key}");
+    words::has(&key).then(|| words::say(language, &key, &[]))
+}
+
 /// A moment as RFC 3339 in UTC, whole milliseconds.
 pub fn stamp(at: Wall) -> String {
     let nanos = i128::from(at.0) * 1_000_000;

@@ -80,8 +80,22 @@ pub struct Status {
     /// last thousand, in microseconds: median, 99th percentile, maximum.
     pub items_per_min: u32,
     pub verdict_us: [u64; 3],
+    pub odd_results: OddResults,
     /// Why the line stands, as a message key, if it stands.
     pub stopped_by: Option<String>,
+}
+
+/// Readers' results that were not as they should be, since the agent started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct OddResults {
+    /// Of no item.
+    pub strays: u64,
+    /// Sooner after the trigger than the reader's latency allows.
+    pub early: u64,
+    /// Without their GS, which was restored from the layout.
+    pub gs_restored: u64,
+    /// More than can wait for their items.
+    pub dropped: u64,
 }
 
 #[derive(Clone, Debug, PartialEq)]

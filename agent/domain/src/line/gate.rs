@@ -15,9 +15,6 @@ const AWAY_MAX: u32 = 1_000_000;
 /// Items that a gate may have numbered between two looks of a connected agent: five minutes of the fastest line.
 const UNSEEN_MAX: u32 = 10_000;
 
-/// Items that may stand between trigger and gate (the register map's pass ring less one).
-const STANDING_MAX: u32 = 31;
-
 /// An end that the gate told of an item.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Told {
@@ -25,9 +22,6 @@ pub(super) enum Told {
     Rejected,
     Lost,
 }
-
-/// How many tags back the gate remembers what became of them (the register map's outcome ring).
-const MEMORY: u32 = 64;
 
 impl Line {
     pub(super) fn on_gate(&mut self, event: GateEvent, now: Time, wall: Wall, out: &mut Vec<Effect>) {
@@ -92,13 +86,13 @@ impl Line {
             // Its count began again: tags of this run would come a second time. The run can only be closed.
             self.gate_reset = true;
             self.forget_items(|_| true, wall);
-            self.stop("count_mismatch", "the gate's count of items began again", wall, out);
+            self.stop("count_reset", "", wall, out);
             return;
         }
         self.forgotten(last, wall);
         if last.number.saturating_sub(from) > AWAY_MAX {
             self.gate_reset = true;
-            self.stop("count_mismatch", "the gate counted items that nobody saw", wall, out);
+            self.stop("items_unseen", "", wall, out);
             return;
         }
         self.while_away(Tag { number: from, ..last }, last.number, wall, out);
@@ -113,10 +107,11 @@ impl Line {
             return;
         }
         let mut from = seen;
-        for number in seen.number.max(to.saturating_sub(MEMORY)) + 1..=to {
+        for number in seen.number.max(to.saturating_sub(self.config.gate.memory)) + 1..=to {
             let tag = Tag { number, ..seen };
             let end = self.told.get(&tag).copied();
-            let stands = end.is_none() && number.saturating_add(STANDING_MAX) > to;
+            let stands =
+                end.is_none() && number.saturating_add(self.config.gate.leaves) > to.saturating_add(1);
             if !stands && !matches!(end, Some(Told::Passed | Told::Lost)) {
                 continue;
             }
@@ -133,7 +128,7 @@ impl Line {
     fn told_early(&mut self, tag: Tag, end: Told) {
         let Some(run) = self.run.as_ref().filter(|r| r.state != RunState::Closing) else { return };
         // Of tags up to the last one known everything is written; before the first of a run they belong to none.
-        if run.last_tag.is_some_and(|seen| seen < tag) && self.told.len() < MEMORY as usize {
+        if run.last_tag.is_some_and(|seen| seen < tag) && self.told.len() < self.config.gate.memory as usize {
             self.told.insert(tag, end);
         }
     }
@@ -172,7 +167,8 @@ impl Line {
 
     /// Items that the gate can tell nothing of any more: of an earlier boot, or older than its memory.
     fn forgotten(&mut self, last: Tag, wall: Wall) {
-        self.forget_items(|t| t.boot != last.boot || t.number.saturating_add(MEMORY) <= last.number, wall);
+        let memory = self.config.gate.memory;
+        self.forget_items(|t| t.boot != last.boot || t.number.saturating_add(memory) <= last.number, wall);
     }
 
     fn forget_items(&mut self, which: impl Fn(&Tag) -> bool, wall: Wall) {
@@ -197,7 +193,7 @@ impl Line {
         if let Some(seen) = seen.filter(|s| s.boot == tag.boot) {
             if tag.number.saturating_sub(seen.number) > UNSEEN_MAX {
                 self.gate_reset = true;
-                self.stop("count_mismatch", "the gate counted items that nobody saw", wall, out);
+                self.stop("items_unseen", "", wall, out);
                 return;
             }
             // The gate numbered items faster than it was looked at: nobody judged them, so it rejected them. When they

@@ -91,6 +91,11 @@ impl Fired {
         from <= self.at.after(self.within) && self.at.before(self.within) <= to
     }
 
+    /// Whether it was in this span, whenever it was.
+    fn surely_in_span(&self, from: Time, to: Time) -> bool {
+        from <= self.at.before(self.within) && self.at.after(self.within) <= to
+    }
+
     /// After this its result is not in time.
     fn due(&self, latency: Latency) -> Time {
         self.at.after(self.within).after(latency.max)
@@ -111,6 +116,8 @@ pub enum Belongs {
     To(Tag),
     /// To an item that was judged, or left, without it.
     Past,
+    /// To this item, sooner than the reader can: it is nobody's verdict, and the item's result is not to come any more.
+    Early(Tag),
     /// To no trigger that waits for a result.
     Nowhere,
     /// To one of several: these wait for a verdict and get none.
@@ -118,6 +125,10 @@ pub enum Belongs {
     /// The gate's view is older than the items this read could be of.
     NotKnownYet,
 }
+
+/// By so much a result may come sooner than the reader's shortest latency and be known as its trigger's. It is less than
+/// any two items are apart, so that one result too many is not taken for each next item's in turn.
+const EARLY_MAX: Duration = Duration::from_millis(5);
 
 /// Triggers that may wait for results: more than come within any reader's window.
 const PENDING_MAX: usize = 1024;
@@ -171,16 +182,35 @@ impl Items {
 
     /// Which trigger a result that arrived at `at` belongs to. That trigger waits no more; of several it is the oldest,
     /// since results come in the order of their triggers.
+    ///
+    /// One that comes a little sooner than the reader can is its trigger's all the same: were it of none, the trigger
+    /// would miss it for ever, and the count of results would stay behind.
     pub fn give(&mut self, at: Time, latency: Latency) -> Belongs {
         let (from, to) = (at.before(latency.max), at.before(latency.min));
         if self.seen_to < to {
             return Belongs::NotKnownYet;
         }
-        let could: Vec<Tag> =
-            self.pending.iter().filter(|p| p.fired.in_span(from, to)).map(|p| p.tag).collect();
+        let soon = to.after(EARLY_MAX).min(at);
+        // Of those that it may be too early for, one that stands before all others counts: its result is due first. One
+        // behind counts where nothing fits the window for sure.
+        let mut could: Vec<Tag> = Vec::new();
+        let (mut early, mut sure) = (false, false);
+        for p in &self.pending {
+            if p.fired.in_span(from, to) {
+                could.push(p.tag);
+                sure |= p.fired.surely_in_span(from, to);
+            } else if p.fired.in_span(to, soon) && !early && !sure {
+                early = could.is_empty();
+                could.push(p.tag);
+            }
+        }
+        if !sure && self.seen_to < soon {
+            return Belongs::NotKnownYet;
+        }
         let Some(oldest) = could.first() else { return Belongs::Nowhere };
         self.pending.retain(|p| p.tag != *oldest);
         match could.as_slice() {
+            [one] if early && self.waits(*one) => Belongs::Early(*one),
             [one] if self.waits(*one) => Belongs::To(*one),
             [_] => Belongs::Past,
             _ => Belongs::Several(could.into_iter().filter(|t| self.waits(*t)).collect()),
@@ -248,7 +278,8 @@ mod tests {
         let items = items(&[100, 160]);
         assert_eq!(belongs(&items, 110), Belongs::To(tag(1)));
         assert_eq!(belongs(&items, 130), Belongs::To(tag(1)));
-        assert_eq!(belongs(&items, 104), Belongs::Nowhere);
+        assert_eq!(belongs(&items, 99), Belongs::Nowhere);
+        assert_eq!(belongs(&items, 104), Belongs::Early(tag(1)));
         assert_eq!(belongs(&items, 131), Belongs::Nowhere);
         assert_eq!(belongs(&items, 170), Belongs::To(tag(2)));
     }
@@ -302,7 +333,45 @@ mod tests {
         items.gate_seen(ms(90));
         assert_eq!(belongs(&items, 110), Belongs::NotKnownYet);
         items.gate_seen(ms(105));
+        assert_eq!(belongs(&items, 110), Belongs::NotKnownYet, "it may be of one that is still to be told");
+        items.gate_seen(ms(110));
         assert_eq!(belongs(&items, 110), Belongs::Nowhere);
+    }
+
+    #[test]
+    fn a_result_that_came_too_soon_is_not_waited_for() {
+        let mut items = items(&[100]);
+        assert_eq!(items.give(ms(102), L), Belongs::Early(tag(1)));
+        assert!(items.overdue(ms(200), L).is_empty());
+    }
+
+    #[test]
+    fn a_result_that_may_be_too_early_for_one_is_not_the_next_ones() {
+        let mut items = Items::default();
+        items.insert(tag(1), Item::open(ms(108)));
+        items.insert(tag(2), Item { within: Duration::from_millis(45), ..Item::open(ms(140)) });
+        items.gate_seen(ms(1_000));
+        assert_eq!(items.give(ms(110), L), Belongs::Several(vec![tag(1), tag(2)]));
+        assert_eq!(belongs(&items, 150), Belongs::To(tag(2)), "the first has had its own");
+    }
+
+    #[test]
+    fn a_result_at_the_very_edge_of_a_window_may_be_the_next_ones() {
+        let mut items = Items::default();
+        items.insert(tag(1), Item { within: Duration::from_millis(8), ..Item::open(ms(100)) });
+        items.insert(tag(2), Item::open(ms(131)));
+        items.gate_seen(ms(1_000));
+        assert_eq!(belongs(&items, 128), Belongs::To(tag(1)), "before the second's trigger");
+        assert_eq!(items.give(ms(133), L), Belongs::Several(vec![tag(1), tag(2)]));
+    }
+
+    #[test]
+    fn a_slow_reader_has_several_triggers_waiting_and_one_result_too_many_is_of_none() {
+        let slow = Latency { min: Duration::from_millis(100), max: Duration::from_millis(120) };
+        let mut items = items(&[0, 30, 60, 90]);
+        assert_eq!(items.give(ms(105), slow), Belongs::To(tag(1)));
+        assert_eq!(items.give(ms(121), slow), Belongs::Nowhere);
+        assert_eq!(items.give(ms(135), slow), Belongs::To(tag(2)));
     }
 
     #[test]

@@ -54,6 +54,7 @@ pub struct LineConfig {
     /// Per printer: jobs that it may hold, and labels that may be ahead of the reader (printed or not).
     pub printers: Vec<PrinterPlace>,
     pub latency: Latency,
+    pub gate: GateSizes,
     pub order: OrderLimits,
     /// This many bad items one after another stop the line; 0 = never.
     pub consecutive_bad_max: u32,
@@ -69,6 +70,15 @@ pub struct LineConfig {
     /// The plant's products: product group and layout by GTIN.
     pub products: BTreeMap<Gtin, Product>,
     pub device_names: DeviceNames,
+}
+
+/// How many tags a gate has room for, as its register map says.
+#[derive(Clone, Copy, Debug)]
+pub struct GateSizes {
+    /// Tags back to which it remembers what became of its items: its ring of outcomes.
+    pub memory: u32,
+    /// Tags that may have leave at once: its ring of leaves. Fewer items stand between trigger and gate.
+    pub leaves: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -414,7 +424,10 @@ impl Line {
         if self.stopped_by.is_some() {
             // A start on its way will find that it must not start. What was seen while the line stood must be seen by
             // the person who sets it going.
-            let grave = matches!(why, "escape" | "not_rejected" | "count_mismatch" | "disk");
+            let grave = matches!(
+                why,
+                "escape" | "not_rejected" | "count_reset" | "items_unseen" | "items_stuck" | "disk"
+            );
             if grave || (self.starting.is_some() && why != "asked") {
                 self.raise(&format!("alarm.stop.{why}"), detail, wall);
             }

@@ -30,7 +30,7 @@ impl Line {
         let answer = match ask {
             Ask::Start(plan) => self.start(id, plan, who, wall),
             Ask::Stop => self.stop_asked(id, who, wall, out),
-            Ask::Resume => self.resume(id, who, wall),
+            Ask::Resume => self.resume(id, who, now, wall),
             Ask::Close { clear } => self.close(clear, who, wall, out).map(Some),
             Ask::Declare { code, declared } => self.declare(id, &code, declared, who, wall, out),
             Ask::TestPrint { printer } => self.test_print(printer, out).map(Some),
@@ -184,7 +184,7 @@ impl Line {
         Ok(None)
     }
 
-    fn resume(&mut self, id: AskId, who: &str, wall: Wall) -> Result<Option<Reply>, Refusal> {
+    fn resume(&mut self, id: AskId, who: &str, now: Time, wall: Wall) -> Result<Option<Reply>, Refusal> {
         let Some(run) = &self.run else { return Err(Refusal::new("refuse.no_run")) };
         match run.state {
             RunState::Running if self.stopped_by.is_none() => return Ok(Some(Reply::Opened(run.id))),
@@ -202,6 +202,9 @@ impl Line {
             return Err(Refusal::new("refuse.quantity_reached").with("quantity", run.plan.quantity));
         }
         self.devices_there()?;
+        if self.owed > 0 && now.since(self.owed_at) < LATE_MAX {
+            return Err(Refusal::new("refuse.results_late"));
+        }
         // The person has looked at the web and the belt: the order may go on from anywhere.
         for printer in &mut self.printers {
             printer.tracker.resync();

@@ -80,7 +80,7 @@ impl Line {
         if self.waiting.len() < WAITING_READS_MAX {
             self.waiting.push_back(Waiting { at, result });
         } else {
-            self.meter.reads_dropped += 1;
+            self.meter.odd.dropped += 1;
         }
     }
 
@@ -98,6 +98,11 @@ impl Line {
                     }
                 }
                 Belongs::Past => drop(self.waiting.pop_front()),
+                Belongs::Early(tag) => {
+                    self.waiting.pop_front();
+                    self.meter.odd.early += 1;
+                    self.bad(tag, Reason::NoVerdict, None, wall, out);
+                }
                 Belongs::Several(tags) => {
                     self.waiting.pop_front();
                     for tag in tags {
@@ -120,7 +125,7 @@ impl Line {
         if matches!(&waiting.result, Outcome::Code { code, .. } if self.recent.contains(&code.identity)) {
             return;
         }
-        self.meter.strays += 1;
+        self.meter.odd.strays += 1;
         self.owed = self.owed.saturating_sub(1);
         if !self.running() || matches!(waiting.result, Outcome::Bad(Reason::NoRead)) {
             return;
@@ -134,7 +139,7 @@ impl Line {
         }
         self.surplus += 1;
         if self.surplus >= SURPLUS_MAX {
-            self.stop("count_mismatch", "more results than triggers", wall, out);
+            self.stop("results_surplus", "", wall, out);
         }
     }
 
@@ -160,7 +165,7 @@ impl Line {
             // It may be the late result of an item before.
             self.bad(tag, Reason::NoVerdict, None, wall, out);
             if self.consecutive_bad >= OWED_ITEMS_MAX {
-                self.stop("count_mismatch", "a trigger without a result", wall, out);
+                self.stop("results_missing", "", wall, out);
             }
             return;
         }
@@ -168,7 +173,7 @@ impl Line {
             Outcome::Bad(reason) => self.bad(tag, reason, None, wall, out),
             Outcome::Code { code, gs_restored } => {
                 if gs_restored {
-                    self.meter.gs_restored += 1;
+                    self.meter.odd.gs_restored += 1;
                 }
                 let identity = code.identity;
                 if let Some(item) = self.items.get_mut(tag) {
@@ -283,7 +288,7 @@ impl Line {
     fn settled_as_rejected(&mut self, run: RunId, code: &Identity, wall: Wall) {
         self.pass_unknown.remove(code);
         self.tell_unknown(wall);
-        let (how, who) = ("read before the gate".to_owned(), "line".to_owned());
+        let (how, who) = ("read_again".to_owned(), "line".to_owned());
         self.urgent(Record::Settle { run, code: *code, passed: false, how, who, at: wall });
     }
 
@@ -329,7 +334,7 @@ impl Line {
     /// A code that is on another item already: never good. Its printer's second repeat stops the line.
     fn duplicate(&mut self, lookup: &Lookup, first: Option<Tag>, wall: Wall, out: &mut Vec<Effect>) {
         let code = &lookup.code.identity;
-        let detail = first.map_or_else(String::new, |t| format!("first on item {t}"));
+        let detail = first.map_or_else(String::new, |t| t.to_string());
         self.incident(Some(code), Some(lookup.tag), "duplicate", detail.clone(), wall);
         self.raise("alarm.duplicate", &format!("{code} {detail}"), wall);
         self.bad(lookup.tag, Reason::Duplicate, None, wall, out);
@@ -382,7 +387,7 @@ impl Line {
             }
             Step::Jump { window } => {
                 self.jumps += 1;
-                self.incident(Some(code), None, "jump", format!("{} labels passed over", window.len()), wall);
+                self.incident(Some(code), None, "jump", window.len().to_string(), wall);
                 // One read alone may be a label picked up from the floor; the second says that the order slipped.
                 if self.jumps >= 2 {
                     let named: Vec<String> = window.iter().map(Identity::to_string).collect();
@@ -461,7 +466,7 @@ impl Line {
         }
         self.overdue(now, wall, out);
         if self.items.len() > ITEMS_MAX {
-            self.stop("count_mismatch", "items without an end", wall, out);
+            self.stop("items_stuck", "", wall, out);
         }
     }
 }

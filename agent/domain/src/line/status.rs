@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::ask::{Alarm, DeviceStatus, InDoubt, RunStatus, Status};
+use super::ask::{Alarm, DeviceStatus, InDoubt, OddResults, RunStatus, Status};
 use super::{JobId, Line};
 use crate::code::Identity;
 use crate::ids::PrinterNo;
@@ -24,9 +24,7 @@ const CODES_NAMED: usize = 3;
 pub(super) struct Meter {
     latencies_us: VecDeque<u64>,
     recent: VecDeque<Time>,
-    pub(super) strays: u64,
-    pub(super) gs_restored: u64,
-    pub(super) reads_dropped: u64,
+    pub(super) odd: OddResults,
 }
 
 impl Meter {
@@ -69,6 +67,7 @@ impl Line {
             pooled: self.pooled,
             items_per_min: u32::try_from(self.meter.recent.len()).unwrap_or(u32::MAX),
             verdict_us: self.meter.quantiles(),
+            odd_results: self.meter.odd,
             stopped_by: self.stopped_by.map(|why| format!("stop.{why}")),
         }
     }

@@ -44,6 +44,7 @@ fn config(kind: LineKind) -> LineConfig {
         kind,
         printers,
         latency: Latency { min: Duration::from_millis(5), max: Duration::from_millis(30) },
+        gate: GateSizes { memory: 64, leaves: 32 },
         order: OrderLimits { gap_max: 2, refeed_max: 20, gaps_per_100_max: 5 },
         consecutive_bad_max: 5,
         bad_rate_max: 0,

@@ -1,4 +1,4 @@
-//! The command line. `cli.l_…` are labels, `cli.why_…` short names of reasons.
+//! The command line. `cli.l_…` are labels.
 
 #[rustfmt::skip]
 pub const WORDS: super::super::Table = &[
@@ -121,25 +121,4 @@ pub const WORDS: super::super::Table = &[
     ("cli.until_stopped", "until stopped"),
     ("cli.upstream", "state system"),
     ("cli.which_line", "Several lines have this alarm ({lines}). Name one with --line."),
-    ("cli.why_away", "agent was away"),
-    ("cli.why_dead", "dead code"),
-    ("cli.why_duplicate", "duplicate"),
-    ("cli.why_escaped", "escaped"),
-    ("cli.why_foreign", "foreign code"),
-    ("cli.why_grade", "bad grade"),
-    ("cli.why_late", "late"),
-    ("cli.why_lost", "taken off the belt"),
-    ("cli.why_malformed", "malformed"),
-    ("cli.why_mismatch", "wrong tail"),
-    ("cli.why_never_issued", "never issued"),
-    ("cli.why_no_read", "no read"),
-    ("cli.why_no_result", "no result"),
-    ("cli.why_no_verdict", "no verdict"),
-    ("cli.why_not_durable", "not on disk"),
-    ("cli.why_not_running", "no run"),
-    ("cli.why_other_run", "other run"),
-    ("cli.why_out_of_order", "out of order"),
-    ("cli.why_over_quantity", "over the quantity"),
-    ("cli.why_several", "several marks"),
-    ("cli.why_wrong_product", "wrong product"),
 ];

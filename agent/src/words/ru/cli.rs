@@ -1,4 +1,4 @@
-//! The command line. `cli.l_…` are labels, `cli.why_…` short names of reasons.
+//! The command line. `cli.l_…` are labels.
 
 #[rustfmt::skip]
 pub const WORDS: super::super::Table = &[
@@ -121,25 +121,4 @@ pub const WORDS: super::super::Table = &[
     ("cli.until_stopped", "до остановки"),
     ("cli.upstream", "система маркировки"),
     ("cli.which_line", "Эта тревога есть на нескольких линиях ({lines}). Укажите одну через --line."),
-    ("cli.why_away", "агента не было"),
-    ("cli.why_dead", "код недействителен"),
-    ("cli.why_duplicate", "повтор"),
-    ("cli.why_escaped", "прошло без разрешения"),
-    ("cli.why_foreign", "чужой код"),
-    ("cli.why_grade", "плохая печать"),
-    ("cli.why_late", "опоздание"),
-    ("cli.why_lost", "снято с конвейера"),
-    ("cli.why_malformed", "не код"),
-    ("cli.why_mismatch", "не та проверочная часть"),
-    ("cli.why_never_issued", "не выдавался"),
-    ("cli.why_no_read", "не считано"),
-    ("cli.why_no_result", "считыватель молчал"),
-    ("cli.why_no_verdict", "чьё считывание, неясно"),
-    ("cli.why_not_durable", "не записано на диск"),
-    ("cli.why_not_running", "задание не шло"),
-    ("cli.why_other_run", "другое задание"),
-    ("cli.why_out_of_order", "не по порядку"),
-    ("cli.why_over_quantity", "сверх количества"),
-    ("cli.why_several", "несколько марок"),
-    ("cli.why_wrong_product", "другой товар"),
 ];

@@ -36,8 +36,12 @@ struct Trouble {
     no_result: u64,
     /// The reader sees no mark.
     no_read: u64,
-    /// The reader's longest latency, as configured, in milliseconds. Items come 70 to 130 after one another.
+    /// A result comes sooner after its trigger than the reader's shortest latency.
+    quick: u64,
+    /// The reader's longest latency, as configured, in milliseconds.
     window: u64,
+    /// Items come so many milliseconds after one another, or up to that much later.
+    pitch: (u64, u64),
     /// How long a person looks before resuming, in milliseconds.
     looks: u64,
 }
@@ -100,7 +104,8 @@ impl Plant {
         if self.runs {
             self.moved += 1;
             if self.moved >= self.next_item_at {
-                self.next_item_at = self.moved + 70 + self.dice.below(60);
+                let (least, more) = self.trouble.pitch;
+                self.next_item_at = self.moved + least + self.dice.below(more);
                 self.trigger();
             }
             while let Some(first) = self.to_gate.front().filter(|i| i.at + TO_GATE <= self.moved) {
@@ -124,7 +129,8 @@ impl Plant {
         }
         let waits = if self.dice.one_in(self.trouble.reader_waits) { self.dice.below(400) } else { 0 };
         // What waits on a wire keeps waiting what comes behind it.
-        self.wire_free = (self.wire_free).max(self.now + 8 + self.dice.below(5) + waits);
+        let takes = if self.dice.one_in(self.trouble.quick) { 1 } else { 8 + self.dice.below(5) };
+        self.wire_free = (self.wire_free).max(self.now + takes + waits);
         let read = !self.dice.one_in(self.trouble.no_read);
         self.results.push_back((self.wire_free, self.tags, read));
     }
@@ -192,7 +198,7 @@ fn run(seed: u64, trouble: Trouble, seconds: u64) -> (u32, Vec<String>) {
     let mut plant = Plant::new(seed, trouble);
     let latency = Latency { min: Duration::from_millis(4), max: Duration::from_millis(trouble.window) };
     let mut d = Desk::with(LineConfig { latency, ..config(LineKind::PrePrinted) }, Recovered::default());
-    for n in 1..=2_000 {
+    for n in 1..=4_000 {
         d.known.insert(code(n).identity, facts(IssueNo(n)));
     }
     d.now = Time(plant.now * MS);
@@ -258,12 +264,17 @@ const CALM: Trouble = Trouble {
     agent_waits: u64::MAX,
     no_result: u64::MAX,
     no_read: 20,
+    quick: u64::MAX,
     window: 30,
+    pitch: (70, 60),
     looks: 2_500,
 };
 
 const ALL: Trouble =
     Trouble { reader_waits: 15, gate_waits: 60, agent_waits: 300, no_result: 20, no_read: 10, ..CALM };
+
+/// 2,000 items a minute, and a window that is nearly as wide as they are apart.
+const FAST: Trouble = Trouble { pitch: (28, 4), window: 25, ..CALM };
 
 #[test]
 fn on_a_calm_day_nearly_all_pass() {
@@ -303,6 +314,18 @@ fn a_wide_window_mixes_nothing_up() {
 #[test]
 fn a_window_as_wide_as_the_distance_of_items_mixes_nothing_up() {
     campaign(Trouble { window: 110, ..ALL }, 60);
+}
+
+#[test]
+fn results_that_come_too_soon_cost_their_own_items_and_no_others() {
+    let one_in_ten = Trouble { quick: 10, no_read: u64::MAX, ..FAST };
+    let good = campaign(one_in_ten, 3);
+    assert!(good > 3 * 20 * 1_000 / 32 * 8 / 10, "{good}");
+}
+
+#[test]
+fn a_fast_line_mixes_nothing_up() {
+    campaign(Trouble { quick: 40, pitch: FAST.pitch, window: FAST.window, ..ALL }, 60);
 }
 
 #[test]

@@ -161,7 +161,30 @@ fn results_that_stay_late_stop_the_line_before_anything_passes() {
         d.settle();
     }
     assert!(passes(&d.out).is_empty());
-    assert_eq!(d.line.status().stopped_by.as_deref(), Some("stop.count_mismatch"));
+    assert_eq!(d.line.status().stopped_by.as_deref(), Some("stop.results_missing"));
+}
+
+#[test]
+fn a_line_is_resumed_when_no_late_result_can_come_any_more() {
+    let mut d = Desk::started(LineKind::PrintAndApply, 0);
+    d.item(1);
+    for n in 2..=5 {
+        d.one(n, &code(n));
+    }
+    assert_eq!(d.line.status().stopped_by.as_deref(), Some("stop.results_missing"));
+    let resumed = |d: &mut Desk| {
+        let mut acts = d.input(Input::Ask(AskId(9), Ask::Resume, "op".into()));
+        acts.extend(d.settle());
+        acts.iter().find_map(|e| match e {
+            Effect::Reply(AskId(9), answer) => Some(answer.clone().map_err(|why| why.key)),
+            _ => None,
+        })
+    };
+    d.wait(500);
+    assert_eq!(resumed(&mut d), Some(Err("refuse.results_late")));
+    d.wait(2_000);
+    assert_eq!(resumed(&mut d), Some(Ok(Reply::Opened(RunId(1)))));
+    assert_eq!(passes(&d.one(6, &code(1))), vec![tag(6)]);
 }
 
 #[test]
@@ -311,6 +334,20 @@ fn what_may_still_stand_before_the_gate_at_a_connect_has_no_end_yet() {
         "{run:?}"
     );
     assert_eq!(run.triggers, 16);
+}
+
+#[test]
+fn a_gate_that_remembers_more_tells_of_an_escape_longer_ago() {
+    for (memory, escapes) in [(64, 0), (128, 1)] {
+        let gate = GateSizes { memory, leaves: 32 };
+        let config = LineConfig { gate, ..config(LineKind::PrintAndApply) };
+        let mut d = Desk::with(config, recovered(0, None));
+        d.gate(GateEvent::Passed(tag(14)));
+        d.devices_at(100);
+        d.wait(LAZY_MS);
+        d.settle();
+        assert_eq!(d.count(|r| matches!(r, Record::End { end: ItemEnd::Escaped, .. })), escapes, "{memory}");
+    }
 }
 
 #[test]
