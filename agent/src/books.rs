@@ -7,6 +7,7 @@ use tamga_domain::code::Code;
 use tamga_domain::gs1::Gtin;
 use tamga_domain::ids::{PassNo, RunId};
 use tamga_domain::record::{Answer, PassRange, RunPlan, RunState, Txn};
+use tamga_domain::time::Wall;
 use tamga_domain::upstream::config::{
     BlockFacts, Level, OrderFacts, PackFacts, Progress, ReportFacts, RunHead, Snapshot,
 };
@@ -62,55 +63,69 @@ impl Books for StoreBooks {
         run: RunId,
         passes: Vec<PassRange>,
     ) -> Result<Vec<(PassNo, Code)>, BooksError> {
-        self.look(move |view| {
-            let mut codes = Vec::new();
-            for range in passes {
-                let mut from = range.from.0;
-                while from <= range.to.0 {
-                    let to = range.to.0.min(from.saturating_add(PASSES_SLICE - 1));
-                    codes.extend(view.codes_of_passes(run, PassNo(from), PassNo(to)).map_err(failed)?);
-                    from = to + 1;
-                }
-            }
-            Ok(codes)
-        })
-        .await
+        self.look(move |view| codes_of_passes(view, run, &passes).map_err(failed)).await
     }
 
     async fn snapshot(&self) -> Result<Snapshot, BooksError> {
         let agent = self.agent.clone();
-        self.look(move |view| {
-            Ok(Snapshot {
-                orders: orders(view).map_err(failed)?,
-                blocks: blocks(view)?,
-                reports: reports(view).map_err(failed)?,
-                accepted: view.reports_accepted().map_err(failed)?,
-                told: told(view).map_err(failed)?,
-                last_po: view.last_po(&agent).map_err(failed)?,
-                restored: false,
-            })
-        })
-        .await
+        self.look(move |view| snapshot(view, &agent)).await
     }
 
     async fn standing(&self) -> Result<Standing, BooksError> {
         let products = self.products.clone();
         let (now, life_left_min_ms) = (clock::wall(), self.life_left_min_ms);
-        self.look(move |view| {
-            let issuable = view.issuable(now, life_left_min_ms).map_err(failed)?;
-            let issuable: BTreeMap<Gtin, u64> = issuable.into_iter().collect();
-            let level = |(gtin, per_hour): (Gtin, u32)| {
-                let pooled = issuable.get(&gtin).copied().unwrap_or(0);
-                Level { gtin, pooled, per_hour }
-            };
-            Ok(Standing {
-                levels: products.into_iter().map(level).collect(),
-                runs: progress(view).map_err(failed)?,
-                orders: view.order_rests().map_err(failed)?,
-            })
-        })
-        .await
+        self.look(move |view| standing(view, &products, now, life_left_min_ms).map_err(failed)).await
     }
+}
+
+/// The codes that these passes carry now, in the order of the passes.
+pub fn codes_of_passes(
+    view: &View<'_>,
+    run: RunId,
+    passes: &[PassRange],
+) -> Result<Vec<(PassNo, Code)>, StoreError> {
+    let mut codes = Vec::new();
+    for range in passes {
+        let mut from = range.from.0;
+        while from <= range.to.0 {
+            let to = range.to.0.min(from.saturating_add(PASSES_SLICE - 1));
+            codes.extend(view.codes_of_passes(run, PassNo(from), PassNo(to))?);
+            from = to + 1;
+        }
+    }
+    Ok(codes)
+}
+
+/// What a start finds, for the agent with this id.
+pub fn snapshot(view: &View<'_>, agent: &str) -> Result<Snapshot, BooksError> {
+    Ok(Snapshot {
+        orders: orders(view).map_err(failed)?,
+        blocks: blocks(view)?,
+        reports: reports(view).map_err(failed)?,
+        accepted: view.reports_accepted().map_err(failed)?,
+        told: told(view).map_err(failed)?,
+        last_po: view.last_po(agent).map_err(failed)?,
+        restored: false,
+    })
+}
+
+/// How things stand: levels of these products, with the codes an hour that their lines are made for.
+pub fn standing(
+    view: &View<'_>,
+    products: &[(Gtin, u32)],
+    now: Wall,
+    life_left_min_ms: i64,
+) -> Result<Standing, StoreError> {
+    let issuable: BTreeMap<Gtin, u64> = view.issuable(now, life_left_min_ms)?.into_iter().collect();
+    let level = |(gtin, per_hour): &(Gtin, u32)| {
+        let pooled = issuable.get(gtin).copied().unwrap_or(0);
+        Level { gtin: *gtin, pooled, per_hour: *per_hour }
+    };
+    Ok(Standing {
+        levels: products.iter().map(level).collect(),
+        runs: progress(view)?,
+        orders: view.order_rests()?,
+    })
 }
 
 fn orders(view: &View<'_>) -> Result<Vec<OrderFacts>, StoreError> {

@@ -178,7 +178,8 @@ fn start_printer(
     orders
 }
 
-fn number(job: JobId) -> u64 {
+/// The number by which a driver knows a job.
+pub fn number(job: JobId) -> u64 {
     (u64::from(job.run.0) << 32) | u64::from(job.issue.0)
 }
 
@@ -188,7 +189,8 @@ fn job(id: printer::JobId) -> JobId {
     JobId { run: tamga_domain::ids::RunId(run), issue: tamga_domain::ids::IssueNo(issue) }
 }
 
-fn printer_event(event: printer::PrinterEvent) -> Option<PrinterEvent> {
+/// What a printer's driver says, in the words of the line.
+pub fn printer_event(event: printer::PrinterEvent) -> Option<PrinterEvent> {
     use printer::PrinterEvent as E;
     Some(match event {
         E::Connected | E::Accepted(_) | E::Odometer { .. } => return None,
@@ -270,7 +272,8 @@ fn reader_transport(link: &config::reader::ReaderLink) -> Transport {
     }
 }
 
-fn reader_event(event: reader::ReaderEvent) -> Option<ReaderEvent> {
+/// What a reader's driver says, in the words of the line.
+pub fn reader_event(event: reader::ReaderEvent) -> Option<ReaderEvent> {
     use reader::ReaderEvent as E;
     Some(match event {
         E::Connected => ReaderEvent::Connected,
@@ -341,7 +344,8 @@ fn start_gate(
     Ok((orders, belt))
 }
 
-fn driver_tag(tag: Tag) -> gate::Tag {
+/// The driver's word for a tag.
+pub fn driver_tag(tag: Tag) -> gate::Tag {
     gate::Tag { boot: tag.boot, number: tag.number }
 }
 
@@ -350,7 +354,7 @@ fn line_tag(tag: gate::Tag) -> Tag {
 }
 
 /// The line hears of a connect when the gate's memory is told: with the first counts. `opening` is the boot until then.
-fn gate_event(event: gate::GateEvent, opening: &mut Option<u16>) -> Option<GateEvent> {
+pub fn gate_event(event: gate::GateEvent, opening: &mut Option<u16>) -> Option<GateEvent> {
     use gate::GateEvent as E;
     Some(match event {
         E::Connected { boot } => {

@@ -70,7 +70,18 @@ impl Store {
     /// Opens the data folder, makes it when it is not there. `new_agent_id` becomes the agent's id at the first
     /// opening, and never again.
     pub fn open(dir: &Path, new_agent_id: &str) -> Result<Store, StoreError> {
+        Store::open_on(dir, new_agent_id, open::write_back)
+    }
+
+    /// [`Store::open`] for a simulation with a disk of its own, to which `write_back` writes the WAL once more.
+    pub fn open_on(
+        dir: &Path,
+        new_agent_id: &str,
+        write_back: impl FnOnce(&Path) -> std::io::Result<()>,
+    ) -> Result<Store, StoreError> {
         let lock = open::lock_folder(dir)?;
+        let wal = open::wal_path(dir);
+        write_back(&wal).map_err(|source| StoreError::Folder { path: wal, source })?;
         let mut conn = open::open_writer(dir)?;
         let wal_pages = Arc::new(AtomicU32::new(0));
         let seen = Arc::clone(&wal_pages);

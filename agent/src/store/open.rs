@@ -16,6 +16,8 @@ use super::error::StoreError;
 use super::limits::{BUSY_MS, CACHE_KIB, STATEMENTS_MAX, WAL_BYTES_KEPT};
 
 const DATABASE: &str = "tamga.db";
+/// Bytes written back at once.
+const WRITE_BACK_PIECE: usize = 1 << 20;
 const LOCK: &str = "tamga.lock";
 /// The first version without the WAL-reset bug, which can damage a database with two connections.
 const SQLITE_MIN: i32 = 3_051_003;
@@ -37,6 +39,36 @@ pub fn schema_known() -> u32 {
 /// The database file in a data folder.
 pub fn database_path(dir: &Path) -> PathBuf {
     dir.join(DATABASE)
+}
+
+/// The WAL beside the database file.
+pub(super) fn wal_path(dir: &Path) -> PathBuf {
+    dir.join(format!("{DATABASE}-wal"))
+}
+
+/// Writes a file's bytes once more, in place, and syncs it: what is seen is then what a power cut leaves.
+///
+/// After a sync that failed the kernel calls pages clean that never reached the disk. The next process sees the WAL whole,
+/// moves all of it into the database, and a power cut then brings a WAL back that ends where the hole is: its pages, older
+/// than the database's, would lie over them. Found by simulation (a sync error, a start, a power cut).
+pub(super) fn write_back(path: &Path) -> std::io::Result<()> {
+    let mut file = match OpenOptions::new().read(true).write(true).open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    let mut piece = vec![0; WRITE_BACK_PIECE];
+    let mut at = 0;
+    loop {
+        file.seek(SeekFrom::Start(at))?;
+        let len = file.read(&mut piece)?;
+        if len == 0 {
+            return file.sync_all();
+        }
+        file.seek(SeekFrom::Start(at))?;
+        file.write_all(&piece[..len])?;
+        at += len as u64;
+    }
 }
 
 /// Makes the folder if it is not there and takes its lock. The lock lives as long as the file is open.

@@ -27,7 +27,8 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use self::books::{Books, BooksError, Standing};
 use self::works::Works;
-use self::xtrace::http::{Outcome, SetupError, Xtrace};
+use self::xtrace::exchange::Outcome;
+use self::xtrace::http::{SetupError, Xtrace};
 use crate::clock;
 use crate::desk::UpstreamStatus;
 

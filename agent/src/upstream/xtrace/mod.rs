@@ -4,18 +4,20 @@
 //! decide is whether a request may have left this computer, and whether an answer can be believed.
 //!
 //! - [`write`]: a request as method, path, query and body
+//! - [`exchange`]: whether it need be sent, and what an answer says
 //! - [`http`]: one exchange, bounded in time and size
 //! - [`read`]: an answer as facts
 //! - [`issued`]: the codes of a block's body
 //! - [`moments`]: dates both ways
 //! - [`mask`]: what must not be kept of a body
 
+pub mod exchange;
 pub mod http;
 pub mod issued;
 mod mask;
 mod moments;
 mod read;
-mod write;
+pub mod write;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

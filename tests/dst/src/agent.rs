@@ -1,0 +1,586 @@
+//! The agent as the product has it, on one thread: the line's core, the store on SQLite, the sessions of the devices, and
+//! the step of the way upstream. What stands here stands in for the product's shells only: it carries inputs and effects,
+//! in the shells' order, and decides nothing. Every effect and every commit can be the last thing that it does.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tamga::books;
+use tamga::config::gate::Gate as GateDevice;
+use tamga::config::printer::PrinterDevice;
+use tamga::config::reader::ReaderDevice;
+use tamga::config::{Config, upstream};
+use tamga::store::Store;
+use tamga::store::error::StoreError;
+use tamga::upstream::Setup;
+use tamga::upstream::xtrace;
+use tamga::{devices, plan};
+use tamga_domain::gs1::Gtin;
+use tamga_domain::ids::{LineNo, PrinterNo, ReaderNo, TxnId};
+use tamga_domain::line::ask::{Ask, Refusal, Reply};
+use tamga_domain::line::{AskId, Effect, GateOrder, Input, Line, LineConfig, PrinterEvent, ReadId};
+use tamga_domain::record::{Answer, Record, Txn};
+use tamga_domain::time::{Time, Wall};
+use tamga_domain::upstream as up;
+use tamga_domain::upstream::request::{Carried, Request, RequestId};
+use tamga_drivers::gate::GateCommand;
+use tamga_drivers::gate::modbus::ModbusGate;
+use tamga_drivers::printer::zpl::Zpl;
+use tamga_drivers::printer::{self, PrinterCommand};
+use tamga_drivers::reader::ReaderCommand;
+use tamga_drivers::reader::text::TextReader;
+
+use crate::disk::{Disk, Lies};
+use crate::planted::Planted;
+use crate::port::{Port, Wire};
+use crate::trace::Trace;
+
+/// The one line of the plant.
+const LINE: LineNo = LineNo(0);
+/// Transactions of the upstream shell itself.
+const FIRST_TXN: u64 = 1 << 63;
+/// Requests that one commit takes at most, as in the product's writer.
+const GROUP_MAX: usize = 32;
+
+/// What a configuration says, read once.
+pub struct Parts {
+    config: Config,
+    line: LineConfig,
+    setup: Box<dyn Fn() -> Setup>,
+    products: Vec<(Gtin, u32)>,
+    life_left_ms: i64,
+    planted: Option<Planted>,
+}
+
+impl Parts {
+    /// Reads the text of a configuration with one line and the way upstream.
+    pub fn of(text: &str, agent: &str, seed: u64, planted: Option<Planted>) -> Parts {
+        let config = Config::parse(Path::new("dst.toml"), text).unwrap_or_else(|p| panic!("{p}"));
+        let layouts = plan::layouts(&config);
+        let line = plan::line(&config, LINE, &config.lines[0]).expect("the configuration was checked");
+        let Some(upstream::Upstream::Xtrace(x)) = &config.upstream else { panic!("the text names upstream") };
+        let made = plan::upstream(&config, x, agent, &layouts);
+        let setup = move || {
+            let mut setup = made();
+            setup.config.seed = seed;
+            if planted == Some(Planted::AbsentAfterOneLook) {
+                (setup.config.settle_min, setup.config.looks_min) = (Duration::ZERO, 1);
+            }
+            setup
+        };
+        let life_left_ms = i64::try_from(plan::life_left_min(&config).as_millis()).expect("hours");
+        let products = config.products.iter().map(|p| (p.gtin, 0)).collect();
+        Parts { line, setup: Box::new(setup), products, life_left_ms, config, planted }
+    }
+}
+
+/// What the writer is asked, in order.
+enum Asked {
+    Line(Txn),
+    Upstream(Txn),
+    Find(ReadId, tamga_domain::code::Identity),
+}
+
+/// What it answers, in the same order.
+enum Told {
+    Line(Input),
+    Upstream(up::Input),
+}
+
+/// Why the process is over.
+#[derive(Debug)]
+pub enum Over {
+    /// The fuse was at its end: the process was killed between two effects.
+    Killed,
+    /// The store took no more. The product ends here, and is started anew.
+    Store(StoreError),
+}
+
+/// A request on its way to the state system, with what its answer is read by.
+pub struct Call {
+    pub id: RequestId,
+    pub request: Request,
+    pub written: xtrace::write::Written,
+}
+
+/// What a turn of the agent leaves for the world.
+#[derive(Default)]
+pub struct Out {
+    pub calls: Vec<Call>,
+    pub replies: Vec<(AskId, Result<Reply, Refusal>)>,
+}
+
+struct Upstream {
+    step: up::Step,
+    setup: Setup,
+    commits: VecDeque<Txn>,
+    committing: bool,
+    wake: Option<Time>,
+    troubles: BTreeMap<&'static str, BTreeSet<String>>,
+    last_txn: u64,
+}
+
+pub struct Agent {
+    store: Store,
+    line: Line,
+    pub printer: Option<Port<Zpl>>,
+    pub reader: Port<TextReader>,
+    pub gate: Port<ModbusGate>,
+    gate_opening: Option<u16>,
+    belt: bool,
+    upstream: Upstream,
+    asked: VecDeque<Asked>,
+    /// Answers on their way, each with the millisecond when it is there.
+    told: VecDeque<(u64, Told)>,
+    inputs: VecDeque<Input>,
+    /// Answers of the state system.
+    heard: VecDeque<up::Input>,
+    wake: Option<Time>,
+    /// Effects until the process is killed.
+    pub fuse: Option<u64>,
+    products: Vec<(Gtin, u32)>,
+    life_left_ms: i64,
+    agent_id: String,
+    planted: Option<Planted>,
+    disk: Rc<RefCell<Disk>>,
+    rejects: u64,
+    wal: PathBuf,
+    /// Codes whose issue was acknowledged, and that were verified so: what no crash may take back.
+    pub acknowledged: Vec<Record>,
+    out: Vec<Effect>,
+}
+
+impl Agent {
+    /// A start: the store is opened, everything recovered from it.
+    pub fn start(
+        parts: &Parts,
+        dir: &Path,
+        id: &str,
+        (now, wall): (Time, Wall),
+        disk: &Rc<RefCell<Disk>>,
+    ) -> Result<Agent, StoreError> {
+        let write_back = |path: &Path| match parts.planted {
+            Some(Planted::WalNotWrittenBack) => Ok(()),
+            _ => disk.borrow_mut().write_back(&path.to_string_lossy()),
+        };
+        let store = Store::open_on(dir, id, write_back)?;
+        let line = Line::new(parts.line.clone(), store.recover(LINE)?, now, wall);
+        let one = &parts.config.lines[0];
+        let printer = one.printers.first().map(|p| {
+            let PrinterDevice::Zpl(zpl) = &p.device;
+            Port::new(Zpl::new(zpl.config.clone()))
+        });
+        let ReaderDevice::Text(text) = &one.readers[0].device;
+        let GateDevice::Modbus(gate) = &one.gate;
+        let setup = (parts.setup)();
+        let snapshot = books::snapshot(&store.view(), store.agent_id());
+        let snapshot = snapshot.map_err(|e| StoreError::Damaged { what: e.to_string() })?;
+        let told = up::TROUBLES.into_iter().filter(|key| snapshot.told.iter().any(|t| t == key));
+        let troubles = told.map(|key| (key, BTreeSet::from([String::new()]))).collect();
+        let parse = xtrace::parse_with(setup.layouts.clone());
+        let step = up::Step::new(setup.config.clone(), parse, snapshot);
+        let agent_id = store.agent_id().to_owned();
+        let mut agent = Agent {
+            store,
+            line,
+            printer,
+            reader: Port::new(TextReader::new(text.config.clone()).expect("the framing was checked")),
+            gate: Port::new(ModbusGate::new(gate.config.clone()).expect("the map was checked")),
+            gate_opening: None,
+            belt: false,
+            upstream: Upstream {
+                step,
+                setup,
+                commits: VecDeque::new(),
+                committing: false,
+                wake: None,
+                troubles,
+                last_txn: FIRST_TXN,
+            },
+            asked: VecDeque::new(),
+            told: VecDeque::new(),
+            inputs: VecDeque::new(),
+            heard: VecDeque::new(),
+            wake: None,
+            fuse: None,
+            products: parts.products.clone(),
+            life_left_ms: parts.life_left_ms,
+            agent_id,
+            planted: parts.planted,
+            disk: Rc::clone(disk),
+            rejects: 0,
+            wal: dir.join("tamga.db-wal"),
+            acknowledged: Vec::new(),
+            out: Vec::new(),
+        };
+        agent.line.flush(now, &mut agent.out);
+        Ok(agent)
+    }
+
+    pub fn id(&self) -> &str {
+        &self.agent_id
+    }
+
+    pub fn line(&self) -> &Line {
+        &self.line
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Something happened to the line.
+    pub fn hear(&mut self, input: Input) {
+        self.inputs.push_back(input);
+    }
+
+    /// A person asks.
+    pub fn ask(&mut self, id: AskId, ask: Ask) {
+        self.inputs.push_back(Input::Ask(id, ask, "operator".to_owned()));
+    }
+
+    /// Whether something is to be done at `ms` that does not come from outside.
+    pub fn is_due(&self, ms: u64, now: Time) -> bool {
+        let woken = |wake: Option<Time>| wake.is_some_and(|w| w <= now);
+        !self.inputs.is_empty()
+            || !self.heard.is_empty()
+            || !self.out.is_empty()
+            || !self.asked.is_empty()
+            || self.told.front().is_some_and(|(due, _)| *due <= ms)
+            || woken(self.wake)
+            || woken(self.upstream.wake)
+    }
+
+    /// One turn of everything: answers of the writer, devices, the line, the way upstream.
+    pub fn turn(&mut self, ms: u64, now: Time, wall: Wall, out: &mut Out) -> Result<(), Over> {
+        let mut for_upstream: Vec<up::Input> = self.heard.drain(..).collect();
+        while let Some((_, told)) = self.told.pop_front_if(|(due, _)| *due <= ms) {
+            match told {
+                Told::Line(input) => self.inputs.push_back(input),
+                Told::Upstream(input) => for_upstream.push(input),
+            }
+        }
+        for input in for_upstream {
+            if matches!(input, up::Input::Committed { .. }) {
+                self.upstream.committing = false;
+            }
+            self.feed(input, now, wall, out)?;
+        }
+        self.devices(now);
+        let turned = self.line_turn(now, wall, out);
+        self.devices(now);
+        turned?;
+        if self.upstream.wake.is_some_and(|w| w <= now) {
+            self.feed(up::Input::Tick, now, wall, out)?;
+        }
+        Ok(())
+    }
+
+    fn line_turn(&mut self, now: Time, wall: Wall, out: &mut Out) -> Result<(), Over> {
+        let woken = self.wake.is_some_and(|w| w <= now);
+        if !self.inputs.is_empty() || woken {
+            for input in std::mem::take(&mut self.inputs) {
+                self.line.step(now, wall, input, &mut self.out);
+            }
+            self.line.step(now, wall, Input::Tick, &mut self.out);
+            self.line.flush(now, &mut self.out);
+        }
+        if self.out.is_empty() && !woken {
+            return Ok(());
+        }
+        self.wake = None;
+        while !self.out.is_empty() {
+            let mut back = Vec::new();
+            for effect in std::mem::take(&mut self.out) {
+                self.burn()?;
+                back.extend(self.carry_out(effect, now, out));
+            }
+            for input in back {
+                self.line.step(now, wall, input, &mut self.out);
+            }
+            if !self.out.is_empty() {
+                self.line.flush(now, &mut self.out);
+            }
+        }
+        Ok(())
+    }
+
+    /// One effect nearer to the end of the fuse.
+    fn burn(&mut self) -> Result<(), Over> {
+        match &mut self.fuse {
+            Some(0) => Err(Over::Killed),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect, now: Time, out: &mut Out) -> Option<Input> {
+        match effect {
+            Effect::Find(id, identity) => self.asked.push_back(Asked::Find(id, identity)),
+            Effect::Commit(txn) => {
+                if self.planted == Some(Planted::ActBeforeCommit) {
+                    for record in &txn.records {
+                        if let Record::Verify { tag, .. } = record {
+                            self.gate.command(GateCommand::Pass(devices::driver_tag(*tag)));
+                        }
+                    }
+                }
+                self.asked.push_back(Asked::Line(txn));
+            }
+            Effect::Print(no, job) => {
+                let id = job.id;
+                let Some(printer) = &mut self.printer else {
+                    return Some(Input::Printer(no, PrinterEvent::Refused(id)));
+                };
+                printer.command(PrinterCommand::Print(printer::Job {
+                    id: printer::JobId(devices::number(id)),
+                    symbol: job.symbol,
+                    gs1: job.gs1,
+                    fields: job.fields,
+                }));
+            }
+            Effect::TestPrint(_) | Effect::Judged { .. } => {}
+            Effect::Gate(GateOrder::StopLine) => self.belt_may_run(false),
+            Effect::Gate(GateOrder::StartLine) => self.belt_may_run(true),
+            Effect::Gate(GateOrder::Pass(tag)) => {
+                self.gate.command(GateCommand::Pass(devices::driver_tag(tag)))
+            }
+            Effect::Gate(GateOrder::Reject(tag)) => {
+                self.rejects += 1;
+                if self.planted == Some(Planted::PassWithoutVerified) && self.rejects.is_multiple_of(10) {
+                    self.gate.command(GateCommand::Pass(devices::driver_tag(tag)));
+                    return None;
+                }
+                self.gate.command(GateCommand::Reject(devices::driver_tag(tag)));
+            }
+            Effect::Reply(id, answer) => out.replies.push((id, answer)),
+            Effect::Wake(at) => self.wake = Some(self.wake.map_or(at, |w| w.min(at))),
+        }
+        let _ = now;
+        None
+    }
+
+    fn belt_may_run(&mut self, may: bool) {
+        if self.belt != may {
+            self.belt = may;
+            self.gate.command(if may { GateCommand::StartLine } else { GateCommand::StopLine });
+        }
+    }
+
+    /// Lets the sessions take their commands and ticks; what they say is for the line's next turn.
+    fn devices(&mut self, now: Time) {
+        if let Some(printer) = &mut self.printer {
+            printer.work(now);
+        }
+        self.reader.work(now);
+        self.gate.work(now);
+        self.take_events();
+    }
+
+    fn take_events(&mut self) {
+        if let Some(printer) = &mut self.printer {
+            let planted = self.planted == Some(Planted::DoubtfulToPool);
+            let events =
+                printer.events.drain(..).filter_map(devices::printer_event).map(|event| match event {
+                    PrinterEvent::Doubtful(id) if planted => PrinterEvent::Refused(id),
+                    event => event,
+                });
+            self.inputs.extend(events.map(|e| Input::Printer(PrinterNo(0), e)));
+        }
+        let events = self.reader.events.drain(..).filter_map(devices::reader_event);
+        self.inputs.extend(events.map(|e| Input::Reader(ReaderNo(0), e)));
+        let opening = &mut self.gate_opening;
+        let events = self.gate.events.drain(..).filter_map(|e| devices::gate_event(e, opening));
+        self.inputs.extend(events.map(Input::Gate));
+    }
+
+    /// The writer's turn: one group, one commit, all answers.
+    pub fn write(&mut self, ms: u64, trace: &mut Trace) -> Result<(), Over> {
+        let mut group = Vec::new();
+        let mut large = None;
+        while group.len() < GROUP_MAX
+            && let Some(asked) = self.asked.pop_front()
+        {
+            match asked {
+                Asked::Line(txn) | Asked::Upstream(txn) if is_large(&txn) => {
+                    large = Some(txn);
+                    break;
+                }
+                asked => group.push(asked),
+            }
+        }
+        if !group.is_empty() {
+            self.commit(group, ms, trace)?;
+        }
+        if let Some(txn) = large {
+            while self.store.keep_ahead(&txn).map_err(Over::Store)? {}
+            self.commit(vec![Asked::Upstream(txn)], ms, trace)?;
+        }
+        self.store.maintain(self.asked.is_empty()).map_err(Over::Store)?;
+        Ok(())
+    }
+
+    pub fn has_asked(&self) -> bool {
+        !self.asked.is_empty()
+    }
+
+    fn commit(&mut self, group: Vec<Asked>, due: u64, trace: &mut Trace) -> Result<(), Over> {
+        let txns: Vec<Txn> = group
+            .iter()
+            .filter_map(|asked| match asked {
+                Asked::Line(txn) | Asked::Upstream(txn) => Some(txn.clone()),
+                Asked::Find(..) => None,
+            })
+            .collect();
+        for record in txns.iter().flat_map(|t| &t.records) {
+            trace.say(|| format!("commit {record:?}"));
+        }
+        if self.planted == Some(Planted::AcknowledgeBeforeCommit) {
+            // What was committed before is synced only now, long after it was acknowledged.
+            let wal = format!("{}", self.wal.display());
+            self.disk.borrow_mut().lie(Lies::None);
+            let _ = self.disk.borrow_mut().sync(&wal);
+            self.disk.borrow_mut().lie(Lies::Wal);
+        }
+        let mut answers =
+            if txns.is_empty() { Vec::new() } else { self.store.apply(&txns).map_err(Over::Store)? }
+                .into_iter();
+        self.acknowledged.extend(txns.into_iter().flat_map(|t| t.records).filter(is_of_codes));
+        for asked in group {
+            let told = match asked {
+                Asked::Line(txn) => Told::Line(Input::Committed(txn.id, next(&mut answers))),
+                Asked::Upstream(txn) => {
+                    Told::Upstream(up::Input::Committed { txn: txn.id, answers: next(&mut answers) })
+                }
+                Asked::Find(id, identity) => {
+                    let known = self.store.find(&identity).map_err(Over::Store)?;
+                    Told::Line(Input::Found(id, known))
+                }
+            };
+            self.told.push_back((due, told));
+        }
+        Ok(())
+    }
+
+    fn feed(&mut self, input: up::Input, now: Time, wall: Wall, out: &mut Out) -> Result<(), Over> {
+        let mut effects = Vec::new();
+        self.upstream.wake = None;
+        self.upstream.step.step(now, wall, input, &mut effects);
+        for effect in effects {
+            self.burn()?;
+            match effect {
+                up::Effect::Request { id, request } => self.request(id, request, out)?,
+                up::Effect::Commit(txn) => self.upstream.commits.push_back(txn),
+                up::Effect::Wake(at) => self.upstream.wake = Some(at),
+                up::Effect::Trouble { key, about, detail } => {
+                    self.upstream.troubles.entry(key).or_default().insert(about);
+                    self.own(Record::AlarmRaised { line: None, key: key.to_owned(), detail, at: wall });
+                }
+                up::Effect::Cleared { key, about } => {
+                    let Some(abouts) = self.upstream.troubles.get_mut(key) else { continue };
+                    abouts.remove(&about);
+                    if abouts.is_empty() {
+                        self.upstream.troubles.remove(key);
+                        self.own(Record::AlarmCleared { line: None, key: key.to_owned(), at: wall });
+                    }
+                }
+            }
+        }
+        if !self.upstream.committing
+            && let Some(txn) = self.upstream.commits.pop_front()
+        {
+            self.upstream.committing = true;
+            self.asked.push_back(Asked::Upstream(txn));
+        }
+        Ok(())
+    }
+
+    fn own(&mut self, record: Record) {
+        self.upstream.last_txn += 1;
+        let id = TxnId(self.upstream.last_txn);
+        self.upstream.commits.push_back(Txn { id, records: vec![record] });
+    }
+
+    fn request(&mut self, id: RequestId, request: Request, out: &mut Out) -> Result<(), Over> {
+        let codes = match &request {
+            Request::Apply { run, passes, .. }
+            | Request::Codes { run, passes, .. }
+            | Request::Report { of: Some(Carried { run, passes, .. }), .. } => {
+                books::codes_of_passes(&self.store.view(), *run, passes).map_err(Over::Store)?
+            }
+            _ => Vec::new(),
+        };
+        match xtrace::exchange::ready(
+            &self.upstream.setup.xtrace,
+            &self.upstream.setup.layouts,
+            &request,
+            &codes,
+        ) {
+            xtrace::exchange::Ready::Send(written) => out.calls.push(Call { id, request, written }),
+            xtrace::exchange::Ready::Done(outcome) => self.answered(id, outcome),
+        }
+        Ok(())
+    }
+
+    /// An answer of the state system, or that there is none.
+    pub fn answered(&mut self, id: RequestId, outcome: xtrace::exchange::Outcome) {
+        let input = match outcome {
+            xtrace::exchange::Outcome::Answered(answer) => up::Input::Answer { id, answer },
+            xtrace::exchange::Outcome::Lost { sent, .. } => up::Input::Lost { id, sent },
+        };
+        self.heard.push_back(input);
+    }
+
+    /// Looks at how pools, runs and orders stand, as the product does every second.
+    pub fn look(&mut self, now: Time, wall: Wall, out: &mut Out) -> Result<(), Over> {
+        let standing = books::standing(&self.store.view(), &self.products, wall, self.life_left_ms);
+        let standing = standing.map_err(Over::Store)?;
+        if let Some(gtin) = self.line.product()
+            && let Some(level) = standing.levels.iter().find(|l| l.gtin == gtin)
+        {
+            self.inputs.push_back(Input::Pool(level.pooled));
+        }
+        self.feed(up::Input::Rests(standing.orders), now, wall, out)?;
+        for level in standing.levels {
+            self.feed(up::Input::Wanted(level), now, wall, out)?;
+        }
+        for progress in standing.runs {
+            self.feed(up::Input::Progress(progress), now, wall, out)?;
+        }
+        Ok(())
+    }
+
+    /// The wires of all devices, in a fixed order.
+    pub fn wires(&mut self) -> Vec<&mut Wire> {
+        let printer = self.printer.as_mut().map(|p| &mut p.wire);
+        printer.into_iter().chain([&mut self.reader.wire, &mut self.gate.wire]).collect()
+    }
+
+    pub fn reader_hears(&mut self, now: Time, input: tamga_drivers::session::Input<'_, ReaderCommand>) {
+        self.reader.step(now, input);
+    }
+
+    pub fn layouts(&self) -> &Arc<BTreeMap<String, tamga_domain::layout::Layout>> {
+        &self.upstream.setup.layouts
+    }
+}
+
+fn next(answers: &mut std::vec::IntoIter<Vec<Answer>>) -> Vec<Answer> {
+    answers.next().expect("one answer a transaction")
+}
+
+fn is_large(txn: &Txn) -> bool {
+    let large = |r: &Record| matches!(r, Record::Block { body, .. } if body.len() > tamga::store::limits::PIECE_BYTES);
+    txn.records.iter().any(large)
+}
+
+fn is_of_codes(record: &Record) -> bool {
+    matches!(record, Record::Verify { .. } | Record::End { .. })
+}

@@ -1,0 +1,257 @@
+//! The cables between the agent and its devices: bytes take their time, come in pieces, and break off anywhere.
+
+use tamga_drivers::session::Input as In;
+use tamga_simulators::fault::FaultKind;
+use tamga_simulators::model::modbus::Frames;
+
+use crate::world::{Cable, Device, World};
+
+impl World {
+    pub(crate) fn cable(&mut self, device: Device) -> &mut Cable {
+        &mut self.cables[device as usize]
+    }
+
+    pub(crate) fn dial(&mut self) {
+        for device in [Device::Printer, Device::Reader, Device::Gate] {
+            if self.cables[device as usize].up || self.ms < self.cables[device as usize].dial_at {
+                continue;
+            }
+            let there = match device {
+                Device::Printer => self.plant.printer.is_up(),
+                Device::Reader => true,
+                Device::Gate => self.plant.gate.is_up(),
+            };
+            let pause = self.rng.u64(50..800);
+            let now = self.now();
+            let ms = self.ms;
+            let cable = self.cable(device);
+            if !there {
+                cable.dial_at = ms + pause;
+                continue;
+            }
+            *cable = Cable { up: true, ..Cable::default() };
+            let Some(agent) = &mut self.agent else { return };
+            match device {
+                Device::Printer => {
+                    self.printer_losses = self.plant.printer.power_losses();
+                    self.plant.set_printer_connected(true);
+                    if let Some(port) = &mut agent.printer {
+                        port.connected(now);
+                    }
+                }
+                Device::Reader => {
+                    self.plant.reader.set_connected(true);
+                    agent.reader.connected(now);
+                }
+                Device::Gate => {
+                    self.frames = Frames::default();
+                    self.shown = None;
+                    self.gate_boot = self.plant.gate.boot();
+                    agent.gate.connected(now);
+                }
+            }
+        }
+    }
+
+    /// The connection breaks. What the agent had written may arrive up to some byte.
+    pub(crate) fn unplug(&mut self, device: Device) {
+        if !self.cables[device as usize].up {
+            return;
+        }
+        let pause = self.rng.u64(50..800);
+        let dial_at = self.ms + pause;
+        let left: Vec<u8> = self.cable(device).to_device.drain(..).flat_map(|(_, bytes)| bytes).collect();
+        let arrives = self.rng.usize(..=left.len());
+        match device {
+            Device::Printer => {
+                if self.plant.printer.is_up() {
+                    let mut rest = &left[..arrives];
+                    while !rest.is_empty() {
+                        let taken = self.plant.printer_receive(rest);
+                        if taken == 0 {
+                            break;
+                        }
+                        rest = &rest[taken..];
+                    }
+                }
+                self.plant.set_printer_connected(false);
+            }
+            Device::Reader => self.plant.reader.set_connected(false),
+            Device::Gate => drop(self.gate_takes(&left[..arrives])),
+        }
+        *self.cable(device) = Cable { dial_at, ..Cable::default() };
+        let now = self.now();
+        if let Some(agent) = &mut self.agent {
+            match device {
+                Device::Printer => {
+                    if let Some(port) = &mut agent.printer {
+                        port.disconnected(now);
+                    }
+                }
+                Device::Reader => agent.reader.disconnected(now),
+                Device::Gate => agent.gate.disconnected(now),
+            }
+        }
+    }
+
+    /// The gate takes bytes and answers; `None` where they are no Modbus.
+    pub(crate) fn gate_takes(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+        self.frames.push(bytes);
+        let mut answers = Vec::new();
+        while let Some(frame) = self.frames.next_frame().ok()? {
+            if let Some(tag) = self.shown.take() {
+                self.plant.gate.heard(tag);
+            }
+            let answer = self.plant.gate_request(&frame);
+            if answer.is_some() && asks_last_tag(&frame) {
+                self.shown = Some(self.plant.gate.last_tag());
+            }
+            answers.extend(answer.unwrap_or_default());
+        }
+        Some(answers)
+    }
+
+    /// Brings what has arrived to both ends, and takes what the device says.
+    pub(crate) fn carry(&mut self, device: Device) {
+        if !self.cables[device as usize].up {
+            return;
+        }
+        let gone = match device {
+            Device::Printer => {
+                !self.plant.printer.is_up() || self.plant.printer.power_losses() != self.printer_losses
+            }
+            Device::Reader => false,
+            Device::Gate => !self.plant.gate.is_up() || self.plant.gate.boot() != self.gate_boot,
+        };
+        if gone
+            || self.deliver_to_device(device)
+            || self.take_from_device(device)
+            || self.deliver_to_agent(device)
+        {
+            self.unplug(device);
+        }
+    }
+
+    /// True when the connection broke.
+    pub(crate) fn deliver_to_device(&mut self, device: Device) -> bool {
+        let ms = self.ms;
+        while let Some((_, bytes)) = self.cable(device).to_device.pop_front_if(|(due, _)| *due <= ms) {
+            let fault = match device {
+                Device::Printer => FaultKind::PrinterCut,
+                Device::Reader => FaultKind::ReaderCut,
+                Device::Gate => FaultKind::GateCut,
+            };
+            let cut = self.plant.cut(fault, bytes.len());
+            let whole = cut.unwrap_or(bytes.len());
+            self.trace.mix(&bytes[..whole]);
+            match device {
+                Device::Printer => {
+                    let taken = self.plant.printer_receive(&bytes[..whole]);
+                    if taken < whole && cut.is_none() {
+                        self.cable(device).to_device.push_front((ms + 1, bytes[taken..].to_vec()));
+                        return false;
+                    }
+                }
+                Device::Reader => {}
+                Device::Gate => {
+                    let Some(answers) = self.gate_takes(&bytes[..whole]) else { return true };
+                    if self.send(device, answers, FaultKind::GateCut) {
+                        return true;
+                    }
+                }
+            }
+            if cut.is_some() {
+                return true;
+            }
+        }
+        false
+    }
+
+    pub(crate) fn take_from_device(&mut self, device: Device) -> bool {
+        match device {
+            Device::Printer => {
+                let answers = self.plant.printer.take_answers();
+                self.send(device, answers, FaultKind::PrinterCut)
+            }
+            Device::Reader => {
+                let output = self.plant.reader.take_output();
+                self.send(device, output, FaultKind::ReaderCut)
+            }
+            Device::Gate => false,
+        }
+    }
+
+    /// Puts bytes on the way to the agent, in pieces; true when the connection broke in them.
+    pub(crate) fn send(&mut self, device: Device, bytes: Vec<u8>, fault: FaultKind) -> bool {
+        if bytes.is_empty() {
+            return false;
+        }
+        let cut = self.plant.cut(fault, bytes.len());
+        let mut rest = &bytes[..cut.unwrap_or(bytes.len())];
+        let mut due = self.ms + self.rng.u64(..2);
+        while !rest.is_empty() {
+            let len = if self.rng.u8(..8) == 0 { self.rng.usize(1..=rest.len()) } else { rest.len() };
+            self.cable(device).to_agent.push_back((due, rest[..len].to_vec()));
+            due += self.rng.u64(..2);
+            rest = &rest[len..];
+        }
+        cut.is_some()
+    }
+
+    pub(crate) fn deliver_to_agent(&mut self, device: Device) -> bool {
+        let (ms, now) = (self.ms, self.now());
+        while let Some((_, bytes)) = self.cables[device as usize].to_agent.pop_front_if(|(due, _)| *due <= ms)
+        {
+            self.trace.mix(&bytes);
+            let Some(agent) = &mut self.agent else { return false };
+            match device {
+                Device::Printer => {
+                    if let Some(port) = &mut agent.printer {
+                        port.step(now, In::Bytes(&bytes));
+                    }
+                }
+                Device::Reader => {
+                    agent.reader_hears(now, In::Bytes(&bytes));
+                }
+                Device::Gate => agent.gate.step(now, In::Bytes(&bytes)),
+            }
+        }
+        false
+    }
+
+    /// What the sessions wrote in this turn goes on its way, and connections that they gave up are closed.
+    pub(crate) fn take_written(&mut self) {
+        let Some(agent) = &mut self.agent else { return };
+        let mut close = Vec::new();
+        let taken: Vec<(Vec<u8>, bool)> = agent
+            .wires()
+            .into_iter()
+            .map(|wire| (std::mem::take(&mut wire.written), std::mem::take(&mut wire.close)))
+            .collect();
+        for (device, (bytes, closes)) in
+            [Device::Printer, Device::Reader, Device::Gate].into_iter().zip(taken)
+        {
+            let due = self.ms + self.rng.u64(..2);
+            let cable = self.cable(device);
+            if cable.up && !bytes.is_empty() {
+                let due = cable.to_device.back().map_or(due, |(last, _)| due.max(*last));
+                cable.to_device.push_back((due, bytes));
+            }
+            if closes {
+                close.push(device);
+            }
+        }
+        for device in close {
+            self.unplug(device);
+        }
+    }
+}
+
+/// The frame reads the registers of the last tag.
+fn asks_last_tag(frame: &[u8]) -> bool {
+    let word = |at: usize| Some(u16::from_be_bytes([*frame.get(at)?, *frame.get(at + 1)?]));
+    match (frame.get(7), word(8), word(10)) {
+        (Some(4), Some(first), Some(count)) => first <= 4 && u32::from(first) + u32::from(count) > 5,
+        _ => false,
+    }
+}

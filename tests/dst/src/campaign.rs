@@ -1,0 +1,114 @@
+//! Many seeds, one after another on each thread, and the sums of what they saw.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::oracle::Violation;
+use crate::plan::{Plan, Strikes, Switches};
+use crate::world::{self, Ended};
+
+/// What a campaign is made of.
+#[derive(Clone, Debug)]
+pub struct Campaign {
+    pub seeds: Range<u64>,
+    /// Items of each seed.
+    pub items: u64,
+    pub threads: usize,
+    pub switches: Switches,
+    /// No new seed is begun after this.
+    pub at_most: Option<Duration>,
+    /// Seeds with violations after which it ends.
+    pub failures_max: usize,
+}
+
+/// A seed that broke a rule.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    pub seed: u64,
+    pub violations: Vec<Violation>,
+}
+
+/// The sums.
+#[derive(Debug, Default)]
+pub struct Sums {
+    pub seeds: u64,
+    pub marks: u64,
+    pub passed: u64,
+    pub power_cuts: u64,
+    pub kills: u64,
+    pub starts: u64,
+    pub simulated_ms: u64,
+    pub disk_ops: u64,
+    pub strikes: Strikes,
+    pub failures: Vec<Failure>,
+    pub took: Duration,
+}
+
+impl Sums {
+    /// True when the seed broke a rule.
+    fn add(&mut self, seed: u64, ended: Ended) -> bool {
+        self.seeds += 1;
+        self.marks += ended.marks;
+        self.passed += ended.passed;
+        self.power_cuts += ended.power_cuts;
+        self.kills += ended.kills;
+        self.starts += ended.starts;
+        self.simulated_ms += ended.simulated_ms;
+        self.disk_ops += ended.disk_ops;
+        world::add(&mut self.strikes, &ended.strikes);
+        let failed = !ended.violations.is_empty();
+        if failed {
+            self.failures.push(Failure { seed, violations: ended.violations });
+        }
+        failed
+    }
+}
+
+/// A new folder, for the lock of one thread's data folder.
+pub fn folder() -> PathBuf {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let no = NEXT.fetch_add(1, Ordering::Relaxed);
+    let dir = std::env::temp_dir().join(format!("tamga-dst-{}-{no}", std::process::id()));
+    std::fs::create_dir_all(&dir).expect("the temporary folder takes folders");
+    dir
+}
+
+impl Campaign {
+    /// Plays the seeds; `told` hears the sums after each that is over, and of it whether it broke a rule.
+    pub fn run(&self, told: impl Fn(&Sums, Option<&Failure>) + Sync) -> Sums {
+        let begun = Instant::now();
+        let next = AtomicU64::new(self.seeds.start);
+        let enough = AtomicBool::new(false);
+        let sums = Mutex::new(Sums::default());
+        std::thread::scope(|scope| {
+            for _ in 0..self.threads {
+                let (next, sums, enough, told) = (&next, &sums, &enough, &told);
+                scope.spawn(move || {
+                    let dir = folder();
+                    while !enough.load(Ordering::Relaxed) && self.at_most.is_none_or(|m| begun.elapsed() < m)
+                    {
+                        let seed = next.fetch_add(1, Ordering::Relaxed);
+                        if seed >= self.seeds.end {
+                            break;
+                        }
+                        let ended = world::play(&Plan::of(seed, self.items, &self.switches), &dir, false);
+                        let mut sums = sums.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                        let failed = sums.add(seed, ended);
+                        sums.took = begun.elapsed();
+                        if sums.failures.len() >= self.failures_max {
+                            enough.store(true, Ordering::Relaxed);
+                        }
+                        told(&sums, sums.failures.last().filter(|_| failed));
+                    }
+                    drop(std::fs::remove_dir_all(&dir));
+                });
+            }
+        });
+        let mut sums = sums.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        sums.failures.sort_by_key(|f| f.seed);
+        sums
+    }
+}

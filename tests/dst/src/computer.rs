@@ -1,0 +1,193 @@
+//! The agent's computer: it is killed, loses its power, its disk fills up and errs, its clock jumps.
+
+use tamga::store::error::StoreError;
+
+use crate::agent::Agent;
+use crate::disk::Trouble;
+use crate::plan::Computer;
+use crate::planted::Planted;
+use crate::vfs;
+use crate::world::{Device, World, chain};
+
+impl World {
+    pub(crate) fn incident(&mut self) {
+        self.incident_at = self.ms + self.rng.u64(self.plan.incident_ms..=2 * self.plan.incident_ms);
+        let Some(what) = self.plan.incident(&mut self.rng) else { return };
+        let ops = self.disk.borrow().ops();
+        let soon = self.rng.u64(1..60);
+        let trouble = Trouble::default();
+        match what {
+            Computer::Kill => {
+                if let Some(agent) = &mut self.agent {
+                    agent.fuse = Some(soon);
+                }
+            }
+            Computer::KillAtMoment => {
+                if self.agent.is_some() {
+                    self.killed(what);
+                }
+            }
+            Computer::PowerCut => self.trouble(Trouble { cut_at: Some(ops + soon), ..trouble }),
+            Computer::PowerCutAtMoment => {
+                self.disk.borrow_mut().power_off();
+                self.power_is_gone();
+            }
+            Computer::DiskFull => {
+                self.struck(what);
+                let count = self.rng.u64(5..200);
+                self.trouble(Trouble { full: Some((ops + soon, count)), ..trouble });
+            }
+            Computer::WriteError => {
+                self.struck(what);
+                self.trouble(Trouble { write_error_at: Some(ops + soon), ..trouble });
+            }
+            Computer::SyncError => {
+                self.struck(what);
+                self.trouble(Trouble { sync_error_at: Some(ops + soon), ..trouble });
+            }
+            Computer::ReadOnly => {
+                self.struck(what);
+                self.trouble(Trouble { read_only_from: Some(ops + soon), ..trouble });
+            }
+            Computer::SlowDisk => {
+                self.struck(what);
+                self.slow_until = self.ms + self.rng.u64(500..5_000);
+            }
+            Computer::ClockJump => {
+                self.struck(what);
+                let year = 365 * 86_400_000;
+                self.skew_ms = [-year, -3_600_000, -5_000, 0, 5_000, 3_600_000, year][self.rng.usize(..7)];
+                self.clock_was_far_off |= self.skew_ms.abs() > 60_000;
+            }
+            Computer::SecondCopy => self.second_copy(),
+            Computer::NoInternet => {
+                self.struck(what);
+                self.offline_until = self.ms + self.rng.u64(1_000..60_000);
+            }
+            Computer::OrderlyStop => {
+                if let Some(agent) = self.agent.take() {
+                    self.struck(what);
+                    self.trace.say(|| "the agent is stopped".to_owned());
+                    drop(agent);
+                    self.gone();
+                }
+            }
+        }
+        self.trace.mix(what.name().as_bytes());
+    }
+
+    pub(crate) fn struck(&mut self, what: Computer) {
+        self.trace.say(|| format!("incident {}", what.name()));
+        *self.strikes.entry(what.name().to_owned()).or_default() += 1;
+    }
+
+    pub(crate) fn trouble(&mut self, trouble: Trouble) {
+        self.disk.borrow_mut().set_trouble(trouble);
+    }
+
+    pub(crate) fn killed(&mut self, how: Computer) {
+        self.struck(how);
+        self.disk.borrow_mut().freeze();
+        self.agent = None;
+        self.disk.borrow_mut().thaw();
+        self.gone();
+    }
+
+    pub(crate) fn power_is_gone(&mut self) {
+        self.struck(Computer::PowerCut);
+        self.agent = None;
+        self.disk.borrow_mut().power_on();
+        vfs::use_disk(&self.disk);
+        if self.plan.planted == Some(Planted::OldCopyInPlace) {
+            let older = self.older.replace(self.disk.borrow().copy());
+            if let Some(older) = older {
+                self.disk.borrow_mut().restore(&older);
+            }
+        }
+        self.gone();
+    }
+
+    /// The store failed. With the power gone nobody is left to say so; otherwise the process ends by itself.
+    pub(crate) fn ended(&mut self, error: &StoreError) {
+        if self.disk.borrow().is_off() {
+            return self.power_is_gone();
+        }
+        let text = chain(error);
+        self.trace.say(|| format!("the agent ends: {text}"));
+        if matches!(error, StoreError::Rule { .. }) {
+            return self.violate("store-rule", text);
+        }
+        if !self.has_trouble() {
+            return self.violate("store-failed", text);
+        }
+        self.disk.borrow_mut().freeze();
+        self.agent = None;
+        self.disk.borrow_mut().thaw();
+        // Somebody makes room, or the disk was only cross.
+        self.disk.borrow_mut().set_trouble(Trouble::default());
+        self.gone();
+    }
+
+    pub(crate) fn has_trouble(&self) -> bool {
+        let struck = self.disk.borrow().struck;
+        struck.full + struck.write_errors + struck.sync_errors + struck.read_only > 0
+    }
+
+    /// The agent is not there any more: its connections break, and it comes back after a while.
+    pub(crate) fn gone(&mut self) {
+        for device in [Device::Printer, Device::Reader, Device::Gate] {
+            self.unplug(device);
+        }
+        self.answering.clear();
+        self.writes_at = None;
+        self.person.agent_gone();
+        self.restart_at = self.ms + self.rng.u64(20..3_000);
+    }
+
+    pub(crate) fn start(&mut self) {
+        self.starts += 1;
+        let (now, wall) = (self.now(), self.wall());
+        match Agent::start(&self.parts, &self.dir, "a0000001", (now, wall), &self.disk) {
+            Ok(agent) => {
+                self.trace.say(|| "the agent is started".to_owned());
+                for wrong in self.ledger.missing(agent.store()) {
+                    self.violate("acknowledged-and-lost", wrong);
+                }
+                self.agent = Some(agent);
+                self.look_at = self.ms + 10;
+            }
+            Err(error) => {
+                if self.disk.borrow().is_off() {
+                    self.struck(Computer::PowerCut);
+                    self.disk.borrow_mut().power_on();
+                    vfs::use_disk(&self.disk);
+                } else if !self.has_trouble() {
+                    self.violate("start-failed", chain(&error));
+                } else {
+                    self.disk.borrow_mut().set_trouble(Trouble::default());
+                }
+                self.trace.say(|| format!("the agent does not start: {}", chain(&error)));
+                self.restart_at = self.ms + self.rng.u64(20..1_000);
+            }
+        }
+    }
+
+    /// A second agent on the same folder must be refused while the first one lives.
+    pub(crate) fn second_copy(&mut self) {
+        if self.agent.is_none() {
+            return;
+        }
+        self.struck(Computer::SecondCopy);
+        let (now, wall) = (self.now(), self.wall());
+        match Agent::start(&self.parts, &self.dir, "b0000002", (now, wall), &self.disk) {
+            Err(StoreError::InUse { .. }) => {}
+            Err(other) => self.violate("second-copy", chain(&other)),
+            Ok(second) => {
+                self.disk.borrow_mut().freeze();
+                drop(second);
+                self.disk.borrow_mut().thaw();
+                self.violate("second-copy", "a second agent was started on the same folder".to_owned());
+            }
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The deterministic simulation of a whole line: the agent's own cores, store, sessions and upstream step, on one thread,
+//! over models of everything else. A seed decides everything.
+//!
+//! - [`disk`], [`vfs`]: a disk that loses power, under the real SQLite
+//! - [`port`], [`agent`]: the product's parts, and in the place of its shells a loop
+//! - [`plan`]: what goes wrong in a seed
+//! - [`planted`]: faults of the agent, by which the checks are checked
+//! - [`people`]: the person at the line
+//! - [`world`]: all of it, a millisecond at a time; `cables`, `calls` and `computer` are parts of it
+//! - [`oracle`]: what must be so
+//! - [`trace`]: what happened, as text and as a fingerprint
+//! - [`campaign`]: many seeds on several threads
+
+pub mod agent;
+mod cables;
+mod calls;
+pub mod campaign;
+mod computer;
+pub mod disk;
+pub mod oracle;
+pub mod people;
+pub mod plan;
+pub mod planted;
+pub mod port;
+pub mod trace;
+pub mod vfs;
+pub mod world;

@@ -1,0 +1,242 @@
+//! What must be so, by what physically happened and by what the state system holds. It asks the agent's store only what
+//! it says, and shares no rule with it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tamga::store::Store;
+use tamga_domain::code::{Identity, Serial};
+use tamga_domain::gs1::Gtin;
+use tamga_domain::lifecycle::{State, Whereabouts};
+use tamga_domain::record::{ItemEnd, Known, Record, RunState};
+use tamga_simulators::fault::FaultKind;
+use tamga_simulators::model::truth::{Fate, Item, Mark, Truth};
+use tamga_simulators::model::xtrace::codes::CodeStatus;
+use tamga_simulators::model::xtrace::truth::Truth as StateTruth;
+
+/// A rule that was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    pub rule: &'static str,
+    pub what: String,
+    pub at_ms: u64,
+}
+
+/// Codes remembered of what was acknowledged last: a crash loses the newest, if any.
+const NEWEST: usize = 64;
+
+/// What the store said to be durable, over all lives of the agent.
+#[derive(Default)]
+pub struct Ledger {
+    verified: Vec<Identity>,
+    passed: Vec<Identity>,
+}
+
+impl Ledger {
+    pub fn take(&mut self, records: &mut Vec<Record>) {
+        for record in records.drain(..) {
+            match record {
+                Record::Verify { code, .. } => self.verified.push(code),
+                Record::End { end: ItemEnd::Passed { code }, .. } => self.passed.push(code),
+                _ => {}
+            }
+        }
+    }
+
+    /// What a store that was just opened has not, though it was acknowledged.
+    pub fn missing(&self, store: &Store) -> Vec<String> {
+        let newest = |of: &[Identity]| of[of.len().saturating_sub(NEWEST)..].to_vec();
+        let state = |code: &Identity| match store.find(code) {
+            Ok(Known::Coded(facts)) => Some(facts.state),
+            _ => None,
+        };
+        let mut missing = Vec::new();
+        for code in newest(&self.verified) {
+            if !matches!(state(&code), Some(State::Verified(_) | State::Applied | State::Spoiled(_))) {
+                missing.push(format!("{code} was verified and is {:?}", state(&code)));
+            }
+        }
+        for code in newest(&self.passed) {
+            if !matches!(
+                state(&code),
+                Some(State::Verified(Whereabouts::Passed) | State::Applied | State::Spoiled(_))
+            ) {
+                missing.push(format!("{code} had passed and is {:?}", state(&code)));
+            }
+        }
+        missing
+    }
+}
+
+/// No report waits, and no pass is without one.
+pub fn reports_are_settled(store: &Store) -> bool {
+    let view = store.view();
+    let Ok(outbox) = view.outbox() else { return false };
+    let unreported = view.runs_unreported().map(|runs| runs.len()).unwrap_or(usize::MAX);
+    outbox.open_reports == 0 && outbox.unknown == 0 && unreported == 0
+}
+
+/// Every run is closed.
+pub fn runs_are_closed(store: &Store) -> bool {
+    let runs = store.view().runs(None, 1_000);
+    runs.is_ok_and(|runs| runs.iter().all(|run| run.state == RunState::Closed))
+}
+
+/// GTIN and serial of an element string of the water layout, by its places.
+fn identity(symbol: &[u8]) -> Option<Identity> {
+    let end = symbol.iter().position(|b| *b == 0x1D).unwrap_or(symbol.len());
+    let text = std::str::from_utf8(symbol.get(..end)?).ok()?;
+    let gtin = Gtin::parse(text.get(2..16)?.as_bytes()).ok()?;
+    let serial = Serial::new(text.get(18..)?.as_bytes()).ok()?;
+    Some(Identity { gtin, serial })
+}
+
+fn readable(item: &Item) -> impl Iterator<Item = Identity> + '_ {
+    item.marks.iter().filter_map(Mark::readable).filter_map(identity)
+}
+
+/// Judges a day that is over. `all_reported`: whatever passed must be applied by now.
+pub fn judge(
+    store: &Store,
+    plant: &Truth,
+    state: &StateTruth,
+    ledger: &Ledger,
+    all_reported: bool,
+) -> Vec<(&'static str, String)> {
+    let mut found: Vec<(&'static str, String)> = Vec::new();
+    let mut say = |rule: &'static str, what: String| found.push((rule, what));
+
+    // One code, one item: no code leaves the head twice, but when somebody presses the panel's button.
+    let mut printed: BTreeMap<Identity, u64> = BTreeMap::new();
+    for label in plant.labels.iter().filter(|l| !l.at_panel) {
+        let Some(code) = label.symbol.as_deref().and_then(identity) else { continue };
+        if let Some(first) = printed.insert(code, label.label_no) {
+            say("printed-twice", format!("{code} on labels {first} and {}", label.label_no));
+        }
+    }
+
+    // What went through the gate with leave, and bears what.
+    let behind: Vec<&Item> = plant.items.iter().filter(|i| i.fate == Some(Fate::Passed)).collect();
+    let mut bearers: BTreeMap<Identity, Vec<u64>> = BTreeMap::new();
+    for item in &behind {
+        for code in readable(item) {
+            bearers.entry(code).or_default().push(item.item_no);
+        }
+    }
+    let panel: BTreeSet<Identity> = plant
+        .labels
+        .iter()
+        .filter(|l| l.at_panel)
+        .filter_map(|l| l.symbol.as_deref().and_then(identity))
+        .collect();
+
+    let told = |code: &Identity| match store.find(code) {
+        Ok(Known::Coded(facts)) => Some(facts.state),
+        Ok(_) | Err(_) => None,
+    };
+    // An item that the gate let by on leave has a code that is passed in the books.
+    for item in &behind {
+        let known = item.met.last().is_some_and(|m| m.known);
+        // Two items that touch make one trigger, and pass or fall as one, by the mark of either.
+        if item.escaped || !known || item.faults.contains(&FaultKind::NoGap) {
+            continue;
+        }
+        let states: Vec<Option<State>> = readable(item).map(|code| told(&code)).collect();
+        let passed = |s: &Option<State>| {
+            matches!(s, Some(State::Verified(Whereabouts::Passed) | State::Applied | State::WrittenOff))
+        };
+        if !states.iter().any(passed) {
+            say("passed-unknown-to-the-books", format!("codes that are {states:?} on {item:?}"));
+        }
+    }
+    // What the books call passed is on an item behind the gate.
+    let mut all: BTreeSet<Identity> = printed.keys().copied().collect();
+    all.extend(bearers.keys().copied());
+    for code in &all {
+        match told(code) {
+            Some(State::Verified(Whereabouts::Passed) | State::Applied) if !bearers.contains_key(code) => {
+                say("passed-and-on-no-item", format!("{code} is {:?}", told(code)));
+            }
+            Some(State::Issued) => say("in-doubt-after-the-close", code.to_string()),
+            Some(State::Verified(Whereabouts::Unknown)) => say("unknown-after-the-close", code.to_string()),
+            _ => {}
+        }
+    }
+    for (code, items) in &bearers {
+        // A copy made at the panel is on another item, which must not have had leave.
+        let leave =
+            |no: &&u64| plant.item(**no).is_some_and(|i| !i.escaped && i.met.last().is_some_and(|m| m.known));
+        let with_leave = items.iter().filter(leave).count();
+        if with_leave > 1 {
+            say(
+                "passed-twice",
+                format!("{code} on items {items:?}, copied at the panel: {}", panel.contains(code)),
+            );
+        }
+    }
+
+    // Seen or not applied; once upstream.
+    let mut carried: BTreeMap<&str, u32> = BTreeMap::new();
+    for document in state.documents.iter().filter(|d| d.status == "SUCCESS") {
+        for code in &document.codes {
+            *carried.entry(code).or_default() += 1;
+        }
+    }
+    for (code, times) in carried {
+        if times > 1 {
+            say("reported-twice", format!("{code} in {times} reports"));
+        }
+    }
+    let view = store.view();
+    let orders: BTreeSet<String> =
+        view.orders(None, 10_000).unwrap_or_default().into_iter().map(|o| o.plan.po_number).collect();
+    let mut made: BTreeSet<&str> = BTreeSet::new();
+    for number in state.orders.iter().filter_map(|o| o.po_number.as_deref()) {
+        if !orders.contains(number) {
+            say("order-unknown-to-the-books", number.to_owned());
+        }
+        if !made.insert(number) {
+            say("ordered-twice", number.to_owned());
+        }
+    }
+    let mut applied = BTreeSet::new();
+    for code in state.codes.iter().filter(|c| c.status == CodeStatus::Applied) {
+        let Some(code) = identity(code.code.as_bytes()) else { continue };
+        applied.insert(code);
+        if !bearers.contains_key(&code) {
+            say("applied-and-on-no-item", code.to_string());
+        }
+        if all_reported && !matches!(told(&code), Some(State::Applied)) {
+            say("applied-unknown-to-the-books", format!("{code} is {:?}", told(&code)));
+        }
+    }
+    let mut held = BTreeSet::new();
+    for run in view.runs(None, 1_000).unwrap_or_default() {
+        held.extend(view.unresolved(run.run).unwrap_or_default().into_iter().map(|u| u.code));
+        if run.state != RunState::Closed {
+            say("run-not-closed", format!("run {} is {:?}", run.run, run.state));
+        }
+    }
+    for code in &all {
+        match told(code) {
+            Some(State::Verified(Whereabouts::Passed)) if all_reported && !held.contains(code) => {
+                say("passed-and-never-applied", code.to_string());
+            }
+            Some(State::Applied) if !applied.contains(code) => {
+                say("applied-in-the-books-only", code.to_string());
+            }
+            _ => {}
+        }
+    }
+    for wrong in ledger.missing(store) {
+        say("acknowledged-and-lost", wrong);
+    }
+    match tamga::store::verify::verify(&view) {
+        Ok(findings) => {
+            for finding in findings {
+                say("balance", format!("{finding:?}"));
+            }
+        }
+        Err(error) => say("balance", error.to_string()),
+    }
+    found
+}

@@ -1,0 +1,227 @@
+//! What goes wrong in one seed: everything is drawn from the seed, so that the same seed gives the same day.
+
+use std::collections::BTreeMap;
+
+use tamga_simulators::fault::{FaultKind, FaultPlan};
+use tamga_simulators::model::plant::Kind;
+use tamga_simulators::model::xtrace::fault::{Fault, FaultPlan as UpstreamPlan, Rule};
+
+use crate::planted::Planted;
+
+/// What happens to the agent's computer, each with a switch of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Computer {
+    /// Killed between two effects.
+    Kill,
+    /// Killed at some moment.
+    KillAtMoment,
+    /// Power cut in the middle of a write or a sync of the database.
+    PowerCut,
+    /// Power cut between two operations of the disk.
+    PowerCutAtMoment,
+    /// No room for a while.
+    DiskFull,
+    WriteError,
+    SyncError,
+    ReadOnly,
+    /// A commit takes a second.
+    SlowDisk,
+    ClockJump,
+    /// A second agent is started on the same folder.
+    SecondCopy,
+    /// No way to the state system for a while.
+    NoInternet,
+    /// An ordered stop, as systemd does it.
+    OrderlyStop,
+}
+
+impl Computer {
+    pub const ALL: [Computer; 13] = [
+        Computer::Kill,
+        Computer::KillAtMoment,
+        Computer::PowerCut,
+        Computer::PowerCutAtMoment,
+        Computer::DiskFull,
+        Computer::WriteError,
+        Computer::SyncError,
+        Computer::ReadOnly,
+        Computer::SlowDisk,
+        Computer::ClockJump,
+        Computer::SecondCopy,
+        Computer::NoInternet,
+        Computer::OrderlyStop,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Computer::Kill => "kill",
+            Computer::KillAtMoment => "kill-at-moment",
+            Computer::PowerCut => "power-cut",
+            Computer::PowerCutAtMoment => "power-cut-at-moment",
+            Computer::DiskFull => "disk-full",
+            Computer::WriteError => "write-error",
+            Computer::SyncError => "sync-error",
+            Computer::ReadOnly => "read-only",
+            Computer::SlowDisk => "slow-disk",
+            Computer::ClockJump => "clock-jump",
+            Computer::SecondCopy => "second-copy",
+            Computer::NoInternet => "no-internet",
+            Computer::OrderlyStop => "orderly-stop",
+        }
+    }
+
+    /// How often it is drawn beside the others.
+    fn weight(self) -> u32 {
+        match self {
+            Computer::PowerCut => 10,
+            Computer::Kill | Computer::PowerCutAtMoment => 4,
+            Computer::KillAtMoment => 2,
+            _ => 1,
+        }
+    }
+}
+
+/// The day of one seed.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub seed: u64,
+    pub kind: Kind,
+    pub items: u64,
+    pub items_per_min: u32,
+    pub quantity: u32,
+    pub plant: FaultPlan,
+    pub upstream: UpstreamPlan,
+    /// What may happen to the computer.
+    pub computer: Vec<Computer>,
+    /// Incidents of the computer come so many milliseconds after one another, or up to twice as many.
+    pub incident_ms: u64,
+    /// How long a person looks before resuming.
+    pub looks_ms: u64,
+    /// A rule that the agent breaks in this seed.
+    pub planted: Option<Planted>,
+}
+
+/// Which faults a campaign allows: by name, all by default.
+#[derive(Clone, Debug, Default)]
+pub struct Switches {
+    /// Only these, if any are named.
+    pub only: Vec<String>,
+    pub without: Vec<String>,
+    pub planted: Option<Planted>,
+}
+
+impl Switches {
+    fn allows(&self, name: &str) -> bool {
+        (self.only.is_empty() || self.only.iter().any(|n| n == name))
+            && !self.without.iter().any(|n| n == name)
+    }
+
+    /// Names that are no fault's.
+    pub fn unknown(&self) -> Vec<String> {
+        let known: Vec<String> = names();
+        self.only.iter().chain(&self.without).filter(|n| !known.contains(n)).cloned().collect()
+    }
+}
+
+/// The names of all faults.
+pub fn names() -> Vec<String> {
+    let plant = FaultKind::ALL.iter().map(|k| k.name().to_owned());
+    let computer = Computer::ALL.iter().map(|c| c.name().to_owned());
+    plant.chain(computer).chain(Fault::ALL.iter().map(|f| upstream_name(*f))).collect()
+}
+
+/// The name of a fault of the state system, in the form of the others.
+pub fn upstream_name(fault: Fault) -> String {
+    let mut name = String::from("upstream");
+    for c in format!("{fault:?}").chars() {
+        if c.is_uppercase() {
+            name.push('-');
+        }
+        name.extend(c.to_lowercase());
+    }
+    name
+}
+
+impl Plan {
+    pub fn of(seed: u64, items: u64, switches: &Switches) -> Plan {
+        let mut rng = fastrand::Rng::with_seed(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x0D57);
+        let kind = [Kind::PrintAndApply, Kind::Print][rng.usize(..2)];
+        let plant = plant(&mut rng, switches);
+        let upstream = upstream(&mut rng, switches);
+        let mut computer: Vec<Computer> =
+            Computer::ALL.iter().copied().filter(|c| switches.allows(c.name())).collect();
+        // Not everything every day: what happens seldom alone is masked by what happens all the time.
+        computer.retain(|_| rng.u8(..4) > 0);
+        Plan {
+            seed,
+            kind,
+            items,
+            items_per_min: [300, 600, 900, 1200][rng.usize(..4)],
+            quantity: rng.u32(20..=120),
+            plant,
+            upstream,
+            computer,
+            incident_ms: [400, 1_500, 6_000][rng.usize(..3)],
+            looks_ms: [100, 2_100, 3_000][rng.usize(..3)],
+            planted: switches.planted,
+        }
+    }
+
+    /// The next incident of the computer, if any may happen.
+    pub fn incident(&self, rng: &mut fastrand::Rng) -> Option<Computer> {
+        let all: u32 = self.computer.iter().map(|c| c.weight()).sum();
+        let mut at = rng.u32(..all.max(1));
+        for one in &self.computer {
+            if at < one.weight() {
+                return Some(*one);
+            }
+            at -= one.weight();
+        }
+        None
+    }
+}
+
+/// Nothing, a usual day, or a day on which some things go wrong often.
+fn plant(rng: &mut fastrand::Rng, switches: &Switches) -> FaultPlan {
+    let mut plan = FaultPlan::none();
+    let day = rng.u8(..4);
+    for kind in FaultKind::ALL {
+        let rough = FaultPlan::rough().rate(*kind);
+        let rate = match day {
+            0 => 0.0,
+            1 => FaultPlan::gentle().rate(*kind),
+            2 => rough * 0.3,
+            _ if rng.u8(..4) == 0 => rough,
+            _ => 0.0,
+        };
+        if switches.allows(kind.name()) {
+            plan.set(*kind, rate).expect("rates are rates");
+        }
+    }
+    plan
+}
+
+fn upstream(rng: &mut fastrand::Rng, switches: &Switches) -> UpstreamPlan {
+    let day = rng.u8(..3);
+    let mut rules = Vec::new();
+    for fault in Fault::ALL {
+        let rate = match day {
+            0 => 0.0,
+            1 => 0.02,
+            _ if rng.u8(..3) == 0 => 0.1,
+            _ => 0.0,
+        };
+        if rate > 0.0 && switches.allows(&upstream_name(fault)) {
+            let rule = Rule::new(fault, rate);
+            rules.push(match fault {
+                Fault::Hidden => rule.with_ms(100, 9_000),
+                Fault::Latency => rule.with_ms(100, 8_000),
+                _ => rule,
+            });
+        }
+    }
+    UpstreamPlan::of(rules)
+}
+
+/// How often each fault has struck, by name.
+pub type Strikes = BTreeMap<String, u64>;

@@ -1,0 +1,65 @@
+//! Faults of the agent itself, planted here and nowhere in the product, each of which breaks one of its rules: a campaign
+//! that does not find them proves nothing.
+
+/// One broken rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Planted {
+    /// Syncs say that they did, and did nothing.
+    LyingSync,
+    /// Commits do not sync the WAL, as with `synchronous=NORMAL`.
+    SynchronousNormal,
+    /// A commit is acknowledged a moment before it is durable.
+    AcknowledgeBeforeCommit,
+    /// The gate gets its leave when the commit is asked for, not when it is durable.
+    ActBeforeCommit,
+    /// A job that may be on an item is said to be certainly on none.
+    DoubtfulToPool,
+    /// A request whose answer was lost is sent again at once.
+    BlindSecondPost,
+    /// An effect that is not found at the first look is taken for absent.
+    AbsentAfterOneLook,
+    /// Now and then an item gets leave that nobody has verified.
+    PassWithoutVerified,
+    /// An order whose answer was lost is made again under another number.
+    RetryWithNewKey,
+    /// After a power cut an older copy of the database is put in place, and nothing is told of it.
+    OldCopyInPlace,
+    /// The WAL is trusted as it is seen after a sync that failed.
+    WalNotWrittenBack,
+}
+
+impl Planted {
+    pub const ALL: [Planted; 11] = [
+        Planted::LyingSync,
+        Planted::SynchronousNormal,
+        Planted::AcknowledgeBeforeCommit,
+        Planted::ActBeforeCommit,
+        Planted::DoubtfulToPool,
+        Planted::BlindSecondPost,
+        Planted::AbsentAfterOneLook,
+        Planted::PassWithoutVerified,
+        Planted::RetryWithNewKey,
+        Planted::OldCopyInPlace,
+        Planted::WalNotWrittenBack,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Planted::LyingSync => "lying-sync",
+            Planted::SynchronousNormal => "synchronous-normal",
+            Planted::AcknowledgeBeforeCommit => "acknowledge-before-commit",
+            Planted::ActBeforeCommit => "act-before-commit",
+            Planted::DoubtfulToPool => "doubtful-to-pool",
+            Planted::BlindSecondPost => "blind-second-post",
+            Planted::AbsentAfterOneLook => "absent-after-one-look",
+            Planted::PassWithoutVerified => "pass-without-verified",
+            Planted::RetryWithNewKey => "retry-with-new-key",
+            Planted::OldCopyInPlace => "old-copy-in-place",
+            Planted::WalNotWrittenBack => "wal-not-written-back",
+        }
+    }
+
+    pub fn of(name: &str) -> Option<Planted> {
+        Planted::ALL.into_iter().find(|p| p.name() == name)
+    }
+}

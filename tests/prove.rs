@@ -1,0 +1,220 @@
+//! Never twice, never lost: plays seeds of the deterministic simulation and says what they saw.
+//!
+//! ```sh
+//! cargo run --release --example prove                          # two minutes
+//! cargo run --release --example prove -- --seeds 20000 --items 500
+//! cargo run --release --example prove -- --seed 17 --log -     # one seed, step by step
+//! ```
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use tamga_dst::campaign::{Campaign, Failure, Sums, folder};
+use tamga_dst::plan::{Plan, Switches, names};
+use tamga_dst::planted::Planted;
+use tamga_dst::world;
+
+/// Seeds in which a planted fault must be found.
+const PLANTED_SEEDS_MAX: u64 = 1_000;
+
+/// Plays seeds of the deterministic simulation: the agent's cores, store, device sessions and upstream step over models
+/// of everything else, all faults on, and compares what physically happened with the agent's books.
+#[derive(Parser)]
+#[command(after_help = "Example: cargo run --release --example prove -- --seeds 2000 --without gate-power")]
+struct Args {
+    /// How many seeds
+    #[arg(long, default_value_t = 1_000_000)]
+    seeds: u64,
+    /// The first seed
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// Items of each seed
+    #[arg(long, default_value_t = 300)]
+    items: u64,
+    /// Begins no new seed after so many minutes; without --seeds, 2
+    #[arg(long)]
+    minutes: Option<f64>,
+    /// Threads; seeds are independent
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+    /// Plays this one seed
+    #[arg(long)]
+    seed: Option<u64>,
+    /// With --seed: writes what happened, step by step, to this file; `-` is standard output
+    #[arg(long, requires = "seed")]
+    log: Option<String>,
+    /// Only these faults, by name
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// All faults but these
+    #[arg(long, value_delimiter = ',')]
+    without: Vec<String>,
+    /// Names all faults and ends
+    #[arg(long)]
+    faults: bool,
+    /// Breaks a rule of the agent, to see that it is found: a name, or `all` for one after another
+    #[arg(long)]
+    planted: Option<String>,
+    /// Goes on after this many seeds that broke a rule
+    #[arg(long, default_value_t = 1)]
+    failures: usize,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    if args.faults {
+        println!("{}", names().join("\n"));
+        return ExitCode::SUCCESS;
+    }
+    let mut switches = Switches { only: args.only.clone(), without: args.without.clone(), planted: None };
+    let unknown = switches.unknown();
+    if !unknown.is_empty() {
+        eprintln!("No fault is called {}. --faults names them all.", unknown.join(", "));
+        return ExitCode::from(2);
+    }
+    match args.planted.as_deref() {
+        None => {}
+        Some("all") => return planted(&args, &switches),
+        Some(name) => match Planted::of(name) {
+            Some(planted) => switches.planted = Some(planted),
+            None => {
+                let names: Vec<&str> = Planted::ALL.iter().map(|p| p.name()).collect();
+                eprintln!("No planted fault is called {name}. There are: all, {}.", names.join(", "));
+                return ExitCode::from(2);
+            }
+        },
+    }
+    match args.seed {
+        Some(seed) => one(seed, &args, &switches),
+        None => many(&args, switches),
+    }
+}
+
+fn one(seed: u64, args: &Args, switches: &Switches) -> ExitCode {
+    let dir = folder();
+    let ended = world::play(&Plan::of(seed, args.items, switches), &dir, args.log.is_some());
+    drop(std::fs::remove_dir_all(dir));
+    let text = ended.lines.join("\n");
+    match args.log.as_deref() {
+        Some("-") => println!("{text}"),
+        Some(path) => {
+            if let Err(why) = std::fs::write(path, text) {
+                eprintln!("{path}: {why}");
+                return ExitCode::from(2);
+            }
+        }
+        None => {}
+    }
+    for violation in &ended.violations {
+        println!("VIOLATION {} at {} ms: {}", violation.rule, violation.at_ms, violation.what);
+    }
+    println!(
+        "seed {seed}: {} marks, {} items passed, {} starts, {} power cuts, {} simulated s, fingerprint {:016x}",
+        ended.marks,
+        ended.passed,
+        ended.starts,
+        ended.power_cuts,
+        ended.simulated_ms / 1000,
+        ended.fingerprint
+    );
+    ExitCode::from(u8::from(!ended.violations.is_empty()))
+}
+
+/// Plays seeds with each planted fault until one finds it.
+fn planted(args: &Args, switches: &Switches) -> ExitCode {
+    let mut missed = 0;
+    for planted in Planted::ALL {
+        let campaign = Campaign {
+            seeds: args.from..args.from + args.seeds.min(PLANTED_SEEDS_MAX),
+            items: args.items,
+            threads: args.threads,
+            switches: Switches { planted: Some(planted), ..switches.clone() },
+            at_most: None,
+            failures_max: 1,
+        };
+        let sums = campaign.run(|_, _| ());
+        match sums.failures.first().and_then(|f| f.violations.first()) {
+            Some(v) => println!("{:<26} found after {:>4} seeds: {}", planted.name(), sums.seeds, v.rule),
+            None => {
+                missed += 1;
+                println!("{:<26} NOT FOUND in {} seeds", planted.name(), sums.seeds);
+            }
+        }
+    }
+    ExitCode::from(u8::from(missed > 0))
+}
+
+fn many(args: &Args, switches: Switches) -> ExitCode {
+    let bounded = args.seeds < 1_000_000;
+    let minutes = args.minutes.or((!bounded).then_some(2.0));
+    let campaign = Campaign {
+        seeds: args.from..args.from + args.seeds,
+        items: args.items,
+        threads: args.threads,
+        switches,
+        at_most: minutes.map(|m| Duration::from_secs_f64(m * 60.0)),
+        failures_max: args.failures,
+    };
+    let sums = campaign.run(|sums, failure| {
+        if let Some(failure) = failure {
+            println!();
+            tell(failure, args.items);
+        }
+        if sums.seeds.is_multiple_of(50) {
+            eprint!(
+                "\r{:.0} s: {} seeds, {} marks, {} power cuts ",
+                sums.took.as_secs_f64(),
+                sums.seeds,
+                sums.marks,
+                sums.power_cuts
+            );
+            drop(std::io::stderr().flush());
+        }
+    });
+    eprintln!();
+    report(&sums);
+    ExitCode::from(u8::from(!sums.failures.is_empty()))
+}
+
+fn report(sums: &Sums) {
+    let seconds = sums.took.as_secs_f64();
+    println!("faults that struck");
+    for name in names() {
+        let count = sums.strikes.get(&name).copied().unwrap_or(0);
+        let word = if count == 0 { "  NEVER: it proves nothing here" } else { "" };
+        println!("  {count:>9}  {name}{word}");
+    }
+    println!(
+        "{} seeds, {} marks printed, {} items passed, {} starts of the agent, {} kills, {} power cuts, {:.1} simulated hours",
+        sums.seeds,
+        sums.marks,
+        sums.passed,
+        sums.starts,
+        sums.kills,
+        sums.power_cuts,
+        sums.simulated_ms as f64 / 3.6e6
+    );
+    println!(
+        "{seconds:.0} s, {:.0} marks a second, {:.1} seeds a second",
+        sums.marks as f64 / seconds,
+        sums.seeds as f64 / seconds
+    );
+    if sums.failures.is_empty() {
+        println!("No rule was broken, and everything settled.");
+    }
+}
+
+fn tell(failure: &Failure, items: u64) {
+    for violation in failure.violations.iter().take(5) {
+        println!(
+            "seed {}: VIOLATION {} at {} ms: {}",
+            failure.seed, violation.rule, violation.at_ms, violation.what
+        );
+    }
+    println!(
+        "  replay: cargo run --release --example prove -- --seed {} --items {} --log -",
+        failure.seed, items
+    );
+}
