@@ -89,6 +89,7 @@ pub struct Plan {
     pub items: u64,
     pub items_per_min: u32,
     pub quantity: u32,
+    pub gate_poll_ms: u32,
     pub plant: FaultPlan,
     pub upstream: UpstreamPlan,
     /// What may happen to the computer.
@@ -158,10 +159,11 @@ impl Plan {
             items,
             items_per_min: [300, 600, 900, 1200][rng.usize(..4)],
             quantity: rng.u32(20..=120),
+            gate_poll_ms: [5, 10, 20][rng.usize(..3)],
             plant,
             upstream,
             computer,
-            incident_ms: [400, 1_500, 6_000][rng.usize(..3)],
+            incident_ms: [500, 4_000, 12_000, 30_000][rng.usize(..4)],
             looks_ms: [100, 2_100, 3_000][rng.usize(..3)],
             planted: switches.planted,
         }

@@ -148,6 +148,7 @@ fn config_text(plan: &Plan) -> String {
     let kind = if plan.kind == Kind::Print { "print" } else { "print-and-apply" };
     let web = if plan.kind == Kind::PrintAndApply { "labels_head_to_applicator = 3" } else { "" };
     let window = (54_000 / plan.items_per_min).clamp(10, 150);
+    let poll = plan.gate_poll_ms;
     format!(
         r#"
 [agent]
@@ -199,7 +200,7 @@ latency_ms_min = 4
 latency_ms_max = {window}
 [lines.l1.gate.modbus]
 address = "127.0.0.1:4"
-poll_ms = 5
+poll_ms = {poll}
 scan_ms_max = 0
 "#
     )
