@@ -219,3 +219,42 @@ fn a_socket_that_a_kill_left_over_is_replaced_and_the_audit_names_the_peer() {
     drop(agent);
     desk.end();
 }
+
+#[test]
+fn a_database_in_doubt_issues_nothing_says_why_and_goes_on_once_a_person_has_settled_it() {
+    let desk = Desk::new("service-doubt");
+    let at = desk.world.dir.join("notify.sock");
+    let manager = UnixDatagram::bind(&at).unwrap();
+    let ready = || while !next(&manager, THERE_MAX).expect("a message").starts_with("READY=1") {};
+    let text = |output: &Output| {
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    };
+    let mut agent = desk.serve(at.to_str().unwrap());
+    ready();
+    // A daemon has the folder: nothing is settled under it.
+    assert_eq!(desk.tamga(&["db", "settle"]).status.code(), Some(1));
+    assert_eq!(agent.terminate().code(), Some(0));
+    let nothing = desk.tamga(&["db", "settle"]);
+    assert!(text(&nothing).contains("Nothing is in doubt"), "{nothing:?}");
+    std::fs::remove_dir_all(desk.world.dir.join("data-witness")).unwrap();
+    let mut agent = desk.serve(at.to_str().unwrap());
+    ready();
+    let doctor = desk.tamga(&["doctor"]);
+    assert!(text(&doctor).contains("tamga db settle --nothing-restored"), "{doctor:?}");
+    let start = ["run", "start", "l1", "--gtin", world::GTIN, "--batch", "B", "--expiry", "2030-01-01"];
+    let refused = desk.tamga(&start);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused).contains("No code is issued"), "{refused:?}");
+    assert!(text(&desk.tamga(&["status"])).contains("[stop.unsettled]"));
+    assert_eq!(agent.terminate().code(), Some(0));
+    let settled = desk.tamga(&["--json", "db", "settle", "--nothing-restored"]);
+    let shape: serde_json::Value = serde_json::from_slice(&settled.stdout).unwrap();
+    assert_eq!((&shape["proof"], &shape["doubts"][0]), (&"person".into(), &"doubt.no_witness".into()));
+    let agent = desk.serve(at.to_str().unwrap());
+    ready();
+    let status = text(&desk.tamga(&["status"]));
+    assert!(!status.contains("unsettled"), "{status}");
+    assert!(text(&desk.tamga(&["audit"])).contains("db settle"));
+    drop(agent);
+    desk.end();
+}

@@ -26,5 +26,7 @@ mod opening;
 mod random;
 #[path = "store/reports.rs"]
 mod reports;
+#[path = "store/witness.rs"]
+mod witness;
 #[path = "store/writer.rs"]
 mod writer;

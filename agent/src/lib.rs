@@ -5,6 +5,7 @@
 //! - [`health`]: heartbeats, and what the service manager is told of them
 //! - [`words`]: every text a person sees, by key
 //! - [`disk`]: how much room there is
+//! - [`witness`]: what stands outside the data folder and knows how far the database had come
 //! - [`config`]: raw shapes, all problems at once, then values that are valid
 //! - [`store`]: the one database and its one writer
 //! - [`desk`]: what the windows may see and ask
@@ -33,4 +34,5 @@ pub mod run;
 pub mod store;
 pub mod upstream;
 pub mod web;
+pub mod witness;
 pub mod words;

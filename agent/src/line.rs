@@ -12,6 +12,7 @@ use tamga_domain::gs1::Gtin;
 use tamga_domain::ids::{PrinterNo, Tag};
 use tamga_domain::line::ask::{Refusal, Reply, Status};
 use tamga_domain::line::{AskId, Effect, GateOrder, Input, Job, Line, PrinterEvent, ReadId};
+use tamga_domain::record::Bar;
 use tamga_domain::time::Time;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -57,6 +58,8 @@ pub struct Wires {
     pub stop: watch::Receiver<bool>,
     /// Bumped each turn, of which there are ten a second at least.
     pub beat: Beat,
+    /// Why no codes are issued, if none are.
+    pub bar: watch::Receiver<Option<Bar>>,
 }
 
 /// Why a line's task ended.
@@ -74,6 +77,8 @@ pub async fn run(mut line: Line, mut wires: Wires) -> End {
     let mut picture = tokio::time::interval(STATUS_EVERY);
     picture.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut out = Vec::new();
+    let bar = *wires.bar.borrow_and_update();
+    line.step(clock::now(), clock::wall(), Input::Bar(bar), &mut out);
     line.flush(clock::now(), &mut out);
     shell.carry_out(&mut out, &mut line, &mut wires).await;
     loop {
@@ -81,6 +86,7 @@ pub async fn run(mut line: Line, mut wires: Wires) -> End {
         let first = tokio::select! {
             biased;
             Some(told) = wires.answers.next() => shell.told(told),
+            Ok(()) = wires.bar.changed() => Some(Input::Bar(*wires.bar.borrow_and_update())),
             event = wires.events.recv() => match event {
                 Some(event) => Some(event),
                 None => return End::Asked,

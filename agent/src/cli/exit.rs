@@ -21,6 +21,8 @@ pub enum Exit {
     NotFound = 6,
     /// A fault of this computer or of the program.
     Internal = 7,
+    /// The data folder belongs to another machine: nothing starts until a person has settled it.
+    OtherMachine = 8,
 }
 
 impl Exit {
@@ -54,6 +56,7 @@ Exit codes:
   5  not authorised
   6  no such line, run, code, device or alarm
   7  a fault of this computer or of the program
+  8  the data folder belongs to another machine
 
 Example:
   tamga --lang ru status";

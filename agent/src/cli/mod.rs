@@ -1,4 +1,4 @@
-//! The command line. One file a subcommand; all but `serve`, `check` and `completions` speak to the daemon over its
+//! The command line. One file a subcommand; all but `serve`, `check`, `db` and `completions` speak to the daemon over its
 //! HTTP API and touch no file of its own but the token.
 //!
 //! Output for people goes to stdout aligned and short, in the language of `--lang`; `--json` prints the shape of the
@@ -12,6 +12,7 @@ mod check;
 mod codes;
 mod completions;
 mod daemon;
+mod db;
 mod doctor;
 pub mod exit;
 mod import;
@@ -89,6 +90,7 @@ enum Command {
     Alarms(alarms::Alarms),
     Trace(trace::Trace),
     Audit(audit::Audit),
+    Db(db::Db),
     Completions(completions::Completions),
 }
 
@@ -199,6 +201,7 @@ fn done(command: Command, globals: &Globals) -> Result<(), Failed> {
         Command::Serve(_) => return serve::run(globals),
         Command::Check(_) => return check::run(globals),
         Command::Completions(command) => return completions::run(&command),
+        Command::Db(command) => return db::run(globals, command),
         other => other,
     };
     out::log("warn", false);
@@ -218,7 +221,7 @@ fn done(command: Command, globals: &Globals) -> Result<(), Failed> {
             Command::Doctor(_) => doctor::run(&daemon, show).await,
             Command::Alarms(command) => alarms::run(&daemon, show, command).await,
             Command::Trace(command) => trace::run(&daemon, show, command).await,
-            Command::Serve(_) | Command::Check(_) | Command::Completions(_) => Ok(()),
+            Command::Serve(_) | Command::Check(_) | Command::Completions(_) | Command::Db(_) => Ok(()),
         }
     })
 }

@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::exit::Exit;
 use super::{Failed, Globals, daemon, out};
+use crate::store::error::StoreError;
 use crate::web::text::chain;
 
 /// Run the daemon until it is told to end
@@ -19,9 +20,20 @@ pub fn run(globals: &Globals) -> Result<(), Failed> {
     let config = daemon::load(&globals.config, globals.lang())?;
     out::log(config.log.level.key(), config.log.json);
     drop(config);
-    // ---- The seam: the integrator writes `crate::run::serve`. ----
     crate::run::serve(&globals.config).map_err(|error| {
         tracing::error!(error = chain(error.as_ref()), "the daemon ends");
-        Failed::quietly(Exit::Internal)
+        Failed::quietly(exit_of(error.as_ref()))
     })
+}
+
+/// What the service manager is told: some ends are not mended by starting again.
+fn exit_of(error: &(dyn std::error::Error + 'static)) -> Exit {
+    let mut cause = Some(error);
+    while let Some(one) = cause {
+        if let Some(StoreError::OtherMachine) = one.downcast_ref::<StoreError>() {
+            return Exit::OtherMachine;
+        }
+        cause = one.source();
+    }
+    Exit::Internal
 }

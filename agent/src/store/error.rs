@@ -41,6 +41,12 @@ pub enum StoreError {
         #[source]
         source: rusqlite::Error,
     },
+    #[error(
+        "the data folder belongs to another machine: it was copied, or the disk was moved. Codes could be printed \
+         twice. If the other machine will never run this agent again: tamga db settle; otherwise begin with an empty \
+         folder"
+    )]
+    OtherMachine,
     #[error("SQLite {found} is older than {wanted}: this build can damage the database")]
     SqliteTooOld { found: i32, wanted: i32 },
     #[error("SQLite's setting {name} is {found}, not {wanted}")]

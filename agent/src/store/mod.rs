@@ -8,6 +8,7 @@
 //! - [`writer`]: the thread, its queue, its group commit
 //! - `journal`: what of it stands in the log
 //! - [`read`]: queries, on connections that cannot write
+//! - [`standing`], [`settle`]: the database beside its witness, and what a person makes of it
 //! - [`verify`]: everything counted anew and compared with the counts kept
 //! - the records, by subject: runs, codes, items, orders (with blocks and stock), bodies of blocks, reports, people
 //!
@@ -19,6 +20,8 @@ pub mod error;
 pub mod limits;
 pub mod open;
 pub mod read;
+pub mod settle;
+pub mod standing;
 pub mod verify;
 pub mod writer;
 
@@ -44,11 +47,12 @@ use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, DEFAULT_NAME, OptionalExtension};
 use tamga_domain::code::Identity;
 use tamga_domain::ids::LineNo;
-use tamga_domain::record::{Answer, Known, Record, Recovered, Txn};
+use tamga_domain::record::{Answer, Bar, Known, Record, Recovered, Txn};
 
 use self::error::{Fault, StoreError};
 use self::limits::{PIECE_BYTES, WAL_PAGES_IDLE, WAL_PAGES_MAX};
 use self::read::View;
+use self::standing::Issuing;
 use self::tx::{GtinIds, Tx};
 
 /// The database, with the lock of its folder.
@@ -60,6 +64,9 @@ pub struct Store {
     wal_pages: Arc<AtomicU32>,
     /// Of these, pages that are in the database already; a reader keeps the WAL from beginning anew.
     wal_moved: u32,
+    /// All codes ever issued, by the commits that are durable.
+    issued: u64,
+    issuing: Issuing,
     /// Why nothing is written any more, once a write failed.
     broken: Option<String>,
     /// Dropped last, so that the folder is free only when the database is closed.
@@ -95,8 +102,20 @@ impl Store {
         let agent_id = conn
             .query_row("SELECT value FROM meta WHERE key = 'agent_id'", [], |r| r.get(0))
             .map_err(StoreError::Reading)?;
-        let gtins = GtinIds::default();
-        let mut store = Store { conn, gtins, agent_id, wal_pages, wal_moved: 0, broken: None, _lock: lock };
+        let issued = standing::issued_in(&conn)?;
+        let mut store = Store {
+            conn,
+            gtins: GtinIds::default(),
+            agent_id,
+            wal_pages,
+            wal_moved: 0,
+            issued,
+            issuing: Issuing::Unwatched,
+            broken: None,
+            _lock: lock,
+        };
+        let (epoch, copy) = (store.meta(standing::EPOCH)?, store.meta(standing::COPY)?);
+        store.issuing = Issuing::at_opening(epoch.as_deref(), copy.is_some());
         // What a killed process left in the WAL is moved into the database, so that the WAL does not grow from start
         // to start.
         store.checkpoint()?;
@@ -111,11 +130,16 @@ impl Store {
 
     /// Makes the records of all the transactions durable, in one commit, and answers each.
     ///
+    /// Where nothing may be issued, [`Record::Issue`] is answered with [`Answer::Barred`] and the rest is done.
+    ///
     /// On [`StoreError::Rule`] nothing was changed: one record is a bug of ours, and the caller ends the process.
     /// (That is why there is no savepoint for each: nothing would be done with the others.) After any other error the
     /// outcome is unknown, and this store writes no more.
     pub fn apply(&mut self, txns: &[Txn]) -> Result<Vec<Vec<Answer>>, StoreError> {
-        self.transact(|tx| apply_all(tx, txns))
+        let bar = self.lease(txns);
+        let answers = self.transact(|tx| apply_all(tx, txns, bar))?;
+        self.count_issued(&answers);
+        Ok(answers)
     }
 
     /// Keeps a piece of the body of a large block ahead of its own commit, in a transaction of its own. True when
@@ -240,11 +264,15 @@ impl Store {
     }
 }
 
-fn apply_all(tx: Tx<'_>, txns: &[Txn]) -> Result<Vec<Vec<Answer>>, StoreError> {
+fn apply_all(tx: Tx<'_>, txns: &[Txn], bar: Option<Bar>) -> Result<Vec<Vec<Answer>>, StoreError> {
     let mut answers = Vec::with_capacity(txns.len());
     for txn in txns {
         let mut of_txn = Vec::new();
         for (place, record) in txn.records.iter().enumerate() {
+            if let (Record::Issue { .. }, Some(bar)) = (record, bar) {
+                of_txn.push(Answer::Barred(bar));
+                continue;
+            }
             of_txn.extend(tx.apply(record).map_err(|fault| of_record(txn, place, fault))?);
         }
         answers.push(of_txn);

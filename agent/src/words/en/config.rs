@@ -53,6 +53,7 @@ pub const WORDS: super::super::Table = &[
     ("config.no_labels_on_web", "labels_head_to_applicator is for lines that apply labels; this line is of the kind \"{kind}\". Set it to 0 or take it out, or the agent waits for labels that are not there."),
     ("config.no_lines", "There is no line. The agent would have nothing to do. Add [lines.<name>]."),
     ("config.no_link", "It is not said how the reader is reached. Write one of connect = \"host:port\" (the agent connects to it), listen = \"0.0.0.0:port\" (it connects to the agent) or serial = \"/dev/serial/by-id/…\"."),
+    ("config.no_machine_id", "This machine has no id (/etc/machine-id): a data folder that is copied to another machine cannot be told by it. Make one: systemd-machine-id-setup"),
     ("config.no_odometer", "The printer's label counter is not read: no label is ever confirmed as printed, and every one is in doubt until it is read. Use it only for printers that have no counter."),
     ("config.no_peers", "Whoever reaches this port could send reads in the reader's name. Name the reader: peers = [\"10.0.0.9\"]."),
     ("config.no_products", "There is no product. No run could be started. Add [[products]] with gtin, name and group."),
@@ -115,6 +116,8 @@ pub const WORDS: super::super::Table = &[
     ("config.verdict_late", "At {items} items a minute an item needs {way} ms from the reader to the gate, and a read may take {max} ms (window {min} to {max} ms, pitch {pitch} ms): late verdicts reject good items. Move the gate further away, or make the reader faster."),
     ("config.window_above_pitch", "At {items} items a minute an item comes every {pitch} ms, and results may come within a window of {window} ms ({min} to {max}), with {scan} ms of the gate's scan on top: a read could belong to two items, and both would be rejected. Measure the reader and narrow latency_ms_min and latency_ms_max; set scan_ms_max to what the PLC needs; or slow the line down."),
     ("config.window_starves", "Without the label counter a label counts as with the printer until it is read, and {way} labels or items stand between print head and reader: with window = {window} the printer runs dry and items go by without a label. Set window to {least} or more, or let the counter be read (odometer = true)."),
+    ("config.witness_in_data", "The witness would lie in {path}, together with the data folder: what is restored or copied with the data proves nothing of it, and codes could be printed twice. Name a folder outside, on another disk if possible."),
+    ("config.witness_in_memory", "The witness lies in memory ({path}): after a power cut it is gone, and no code is issued until a person has settled it. Name a folder on a disk."),
     ("config.wrong_type", "This should be {expected}; it is {found}."),
     ("config.zone", "\"{value}\" is not a zone. Write the offset from UTC, such as \"+05:00\"."),
 ];
