@@ -12,6 +12,8 @@ mod bodies;
 mod checks;
 #[path = "store/closing.rs"]
 mod closing;
+#[path = "store/copies.rs"]
+mod copies;
 #[path = "store/days.rs"]
 mod days;
 #[path = "store/ends.rs"]

@@ -69,6 +69,8 @@ pub enum End {
     Asked,
     /// A commit failed: the process must be started anew.
     NotDurable(String),
+    /// The same, since the database is damaged: a new start does not mend it.
+    Damaged(String),
 }
 
 /// Runs a line until the daemon ends it.
@@ -122,7 +124,7 @@ pub async fn run(mut line: Line, mut wires: Wires) -> End {
         shell.carry_out(&mut out, &mut line, &mut wires).await;
         if let Some(why) = shell.failed.take() {
             wires.status.send_replace(Arc::new(line.status()));
-            return End::NotDurable(why);
+            return why;
         }
     }
 }
@@ -138,7 +140,7 @@ struct Shell {
     asks: BTreeMap<AskId, oneshot::Sender<Result<Reply, Refusal>>>,
     next_ask: u64,
     wake: Option<Time>,
-    failed: Option<String>,
+    failed: Option<End>,
 }
 
 impl Shell {
@@ -147,16 +149,22 @@ impl Shell {
         match told {
             Told::Committed { txn, answers } => Some(Input::Committed(txn, answers)),
             Told::Failed { txn, why } => {
-                let why = words(&why);
-                self.failed.get_or_insert_with(|| why.clone());
-                Some(Input::CommitFailed(txn, why))
+                self.fail(&why);
+                Some(Input::CommitFailed(txn, words(&why)))
             }
             Told::Found { key, result: Ok(known) } => Some(Input::Found(key, known)),
             Told::Found { result: Err(why), .. } => {
-                self.failed.get_or_insert_with(|| words(&why));
+                self.fail(&why);
                 None
             }
         }
+    }
+
+    /// The first failure says why the line ends.
+    fn fail(&mut self, why: &WriterError) {
+        let damage = matches!(why, WriterError::Store(error) if error.is_damage());
+        let end = if damage { End::Damaged } else { End::NotDurable };
+        self.failed.get_or_insert_with(|| end(words(why)));
     }
 
     fn ask(&mut self, asked: Asked) -> Input {
@@ -236,7 +244,7 @@ impl Shell {
 
     fn asked(&mut self, sent: Result<(), WriterError>) {
         if let Err(why) = sent {
-            self.failed.get_or_insert_with(|| words(&why));
+            self.fail(&why);
         }
     }
 }

@@ -89,6 +89,8 @@ pub enum Failure {
         "line {line}: a write to disk failed: {why}. Nothing is printed or passed; start again when the disk is well"
     )]
     NotDurable { line: String, why: String },
+    #[error("line {line}: the database is damaged: {why}")]
+    Damaged { line: String, why: String },
     #[error("{0} ended, and a line cannot do without it")]
     TaskEnded(String),
 }
@@ -197,6 +199,7 @@ impl Daemon {
             biased;
             ended = self.lines.join_next() => match ended {
                 Some(Ok((line, End::NotDurable(why)))) => Failure::NotDurable { line, why },
+                Some(Ok((line, End::Damaged(why)))) => Failure::Damaged { line, why },
                 Some(Ok((line, End::Asked))) => Failure::TaskEnded(format!("the task of line {line}")),
                 Some(Err(e)) => Failure::TaskEnded(e.to_string()),
                 None => std::future::pending().await,

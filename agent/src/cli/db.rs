@@ -4,7 +4,7 @@
 //! the agent's to write.
 
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -15,16 +15,19 @@ use super::{Failed, Globals, daemon, out};
 use crate::clock;
 use crate::config::Config;
 use crate::store::Store;
+use crate::store::copy::{self, CopyError, Examined};
 use crate::store::error::StoreError;
+use crate::store::open::database_path;
 use crate::store::settle::{Asking, Proof, SettleError};
 use crate::store::standing::Here;
+use crate::store::verify::Finding;
 use crate::witness::shelf::{Folder, ShelfError};
 
-/// Settle what a restored or copied database leaves in doubt
+/// Look through the database, back it up, put a backup back, settle what that leaves in doubt
 #[derive(Args)]
 #[command(after_help = "Example:
-  systemctl stop tamga
-  runuser -u tamga -- tamga db settle")]
+  tamga db backup /mnt/backup/tamga-$(date +%F).db
+  tamga db verify /mnt/backup/tamga-2026-11-22.db")]
 pub struct Db {
     #[command(subcommand)]
     command: Command,
@@ -32,7 +35,49 @@ pub struct Db {
 
 #[derive(Subcommand)]
 enum Command {
+    Verify(Verify),
+    Backup(Backup),
+    Restore(Restore),
     Settle(Settle),
+}
+
+/// Look through the database or a backup: every page, every reference, every count anew
+#[derive(Args)]
+#[command(after_help = "Example:
+  tamga db verify
+  tamga db verify /mnt/backup/tamga-2026-11-22.db
+
+Reads all of it; the agent may run meanwhile. Ends with 0 when all is well, 1 when counts differ, 9 when the file is
+damaged.")]
+pub struct Verify {
+    /// A backup [default: the database of the configuration]
+    file: Option<PathBuf>,
+}
+
+/// Copy the database into a file, while the agent runs, and look through the copy
+#[derive(Args)]
+#[command(after_help = "Example:
+  tamga db backup /mnt/backup/tamga-$(date +%F).db
+
+The file is there when its copy was found good, or not at all; one of that name is replaced then.")]
+pub struct Backup {
+    /// Where to: another disk, not the data folder
+    file: PathBuf,
+}
+
+/// Put a backup in the place of the database, which is moved aside and kept
+#[derive(Args)]
+#[command(after_help = "Example:
+  systemctl stop tamga
+  runuser -u tamga -- tamga db restore /mnt/backup/tamga-2026-11-22.db
+  runuser -u tamga -- tamga db settle
+  systemctl start tamga
+
+The agent must be stopped. Codes may have been printed after the backup was made: nothing is issued until tamga db
+settle. Cut short, it leaves the old database or the new one; ask again.")]
+pub struct Restore {
+    /// The backup
+    file: PathBuf,
 }
 
 /// Let a restored or copied database issue codes again: its pooled codes are spoiled, unless none can have been printed
@@ -55,8 +100,138 @@ pub fn run(globals: &Globals, command: Db) -> Result<(), Failed> {
     let show = Show { json: globals.json, language: globals.lang() };
     let config = daemon::load(&globals.config, globals.lang())?;
     match command.command {
+        Command::Verify(command) => verify(show, &config, &command),
+        Command::Backup(command) => backup(show, &config, &command),
+        Command::Restore(command) => restore(show, &config, &command),
         Command::Settle(command) => settle(globals, show, &config, &command),
     }
+}
+
+#[derive(Serialize)]
+struct FindingShape {
+    check: &'static str,
+    subject: String,
+    kept: i64,
+    counted: i64,
+}
+
+#[derive(Serialize)]
+struct ExaminedShape {
+    path: String,
+    good: bool,
+    /// What SQLite says of the file; empty when it is whole.
+    integrity: Vec<String>,
+    /// Rows that refer to rows that are not there.
+    references: u64,
+    findings: Vec<FindingShape>,
+    schema: u32,
+    received: u64,
+    /// Of a restore: where the old database is.
+    aside: Option<String>,
+}
+
+impl ExaminedShape {
+    fn of(path: &Path, found: Examined, aside: Option<PathBuf>) -> ExaminedShape {
+        let good = found.is_good();
+        let finding = |f: Finding| FindingShape {
+            check: f.check,
+            subject: f.subject,
+            kept: f.kept,
+            counted: f.counted,
+        };
+        ExaminedShape {
+            path: path.display().to_string(),
+            good,
+            integrity: found.integrity,
+            references: found.references,
+            findings: found.findings.into_iter().map(finding).collect(),
+            schema: found.schema,
+            received: found.received,
+            aside: aside.map(|path| path.display().to_string()),
+        }
+    }
+
+    /// Prints it with the text of `key` when it is good, and with what is wrong otherwise.
+    fn tell(&self, show: Show, key: &str) -> Result<(), Failed> {
+        show.print(self, |text| {
+            let received = self.received.to_string();
+            if self.good {
+                return text.say(key, &[("path", &self.path), ("received", &received)]);
+            }
+            text.say("db.not_good", &[("path", &self.path)]);
+            self.integrity.iter().for_each(|line| text.line(&format!("  {line}")));
+            if self.references > 0 {
+                text.say("db.references", &[("count", &self.references.to_string())]);
+            }
+            for f in &self.findings {
+                text.line(&format!("  {} ({}): {} / {}", f.check, f.subject, f.kept, f.counted));
+            }
+        });
+        match (self.good, self.integrity.is_empty()) {
+            (true, _) => Ok(()),
+            (false, true) => Err(Failed::quietly(Exit::Refused)),
+            (false, false) => Err(Failed::quietly(Exit::Damaged)),
+        }
+    }
+}
+
+fn verify(show: Show, config: &Config, command: &Verify) -> Result<(), Failed> {
+    let path = command.file.clone().unwrap_or_else(|| database_path(&config.agent.data));
+    if let Err(error) = std::fs::File::open(&path) {
+        return Err(unreadable(&path, &error));
+    }
+    let found = copy::examine(&path).map_err(|error| refused(&error))?;
+    ExaminedShape::of(&path, found, None).tell(show, "db.good")
+}
+
+fn backup(show: Show, config: &Config, command: &Backup) -> Result<(), Failed> {
+    let data = &config.agent.data;
+    if let Err(error) = std::fs::File::open(database_path(data)) {
+        return Err(unreadable(&database_path(data), &error));
+    }
+    match copy::backup(data, &command.file, clock::wall()) {
+        Ok(found) => ExaminedShape::of(&command.file, found, None).tell(show, "db.backed_up"),
+        Err(error) => uncopied(show, error),
+    }
+}
+
+fn restore(show: Show, config: &Config, command: &Restore) -> Result<(), Failed> {
+    let data = &config.agent.data;
+    own(data)?;
+    if let Err(error) = std::fs::File::open(&command.file) {
+        return Err(unreadable(&command.file, &error));
+    }
+    match copy::restore(data, &command.file, clock::wall()) {
+        Ok(restored) => {
+            let shape = ExaminedShape::of(&command.file, restored.found, restored.aside);
+            shape.tell(show, "db.restored")?;
+            if let (false, Some(aside)) = (show.json, &shape.aside) {
+                out::print(&format!("{}\n", show.say("db.aside", &[("path", aside)])));
+            }
+            Ok(())
+        }
+        Err(error) => uncopied(show, error),
+    }
+}
+
+fn uncopied(show: Show, error: CopyError) -> Result<(), Failed> {
+    match error {
+        CopyError::NotGood { path, found } => ExaminedShape::of(&path, *found, None).tell(show, "db.good"),
+        CopyError::Store(error) => Err(refused(&error)),
+        CopyError::InDataFolder { path } => {
+            Err(Failed::new(Exit::Usage, "db.in_data").with("path", path.display()))
+        }
+        CopyError::File { path, source } => Err(unreadable(&path, &source)),
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failed {
+    let exit = match error.kind() {
+        std::io::ErrorKind::NotFound => Exit::NotFound,
+        std::io::ErrorKind::PermissionDenied => Exit::NotAuthorised,
+        _ => Exit::Internal,
+    };
+    Failed::new(exit, "db.unreadable").with("path", path.display()).with("why", error)
 }
 
 #[derive(Serialize)]
@@ -79,6 +254,9 @@ struct SettledShape {
 
 fn settle(globals: &Globals, show: Show, config: &Config, command: &Settle) -> Result<(), Failed> {
     let data = &config.agent.data;
+    if !database_path(data).exists() {
+        return Err(Failed::new(Exit::NotFound, "db.no_database").with("path", data.display()));
+    }
     own(data)?;
     let mut store = Store::open(data, &crate::run::new_agent_id()).map_err(|error| refused(&error))?;
     let witness =
@@ -165,8 +343,9 @@ fn open_runs(store: &Store) -> Result<Vec<SettledRun>, StoreError> {
 
 /// Only the user whose folder it is may change it: what another one makes there, the agent cannot write.
 fn own(data: &Path) -> Result<(), Failed> {
-    let missing = || Failed::new(Exit::NotFound, "db.no_database").with("path", data.display());
-    let owner = std::fs::metadata(crate::store::open::database_path(data)).map_err(|_| missing())?.uid();
+    let facts = std::fs::metadata(database_path(data)).or_else(|_| std::fs::metadata(data));
+    // A folder that is not there yet becomes the asker's.
+    let Ok(owner) = facts.map(|facts| facts.uid()) else { return Ok(()) };
     let me = std::fs::metadata("/proc/self").map(|found| found.uid()).unwrap_or(owner);
     if me == owner {
         return Ok(());
@@ -179,6 +358,9 @@ fn refused(error: &StoreError) -> Failed {
     match error {
         StoreError::InUse { path, .. } => {
             Failed::new(Exit::Refused, "db.in_use").with("path", path.display())
+        }
+        other if other.is_damage() => {
+            Failed::new(Exit::Damaged, "db.damaged").with("why", crate::web::text::chain(other))
         }
         other => Failed::internal(other),
     }

@@ -23,6 +23,8 @@ pub enum Exit {
     Internal = 7,
     /// The data folder belongs to another machine: nothing starts until a person has settled it.
     OtherMachine = 8,
+    /// The database is damaged: nothing starts until a person has looked.
+    Damaged = 9,
 }
 
 impl Exit {
@@ -57,6 +59,7 @@ Exit codes:
   6  no such line, run, code, device or alarm
   7  a fault of this computer or of the program
   8  the data folder belongs to another machine
+  9  the database is damaged
 
 Example:
   tamga --lang ru status";

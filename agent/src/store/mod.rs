@@ -8,6 +8,7 @@
 //! - [`writer`]: the thread, its queue, its group commit
 //! - `journal`: what of it stands in the log
 //! - [`read`]: queries, on connections that cannot write
+//! - [`copy`]: the database as a file: looked through, copied, put back
 //! - [`standing`], [`settle`]: the database beside its witness, and what a person makes of it
 //! - [`verify`]: everything counted anew and compared with the counts kept
 //! - the records, by subject: runs, codes, items, orders (with blocks and stock), bodies of blocks, reports, people
@@ -16,6 +17,7 @@
 //! blocks and runs balance after every commit, which the schema's CHECKs enforce; nothing here decides whether a code
 //! may go from one state to another (`tamga_domain::lifecycle` does); nothing here reads a clock.
 
+pub mod copy;
 pub mod error;
 pub mod limits;
 pub mod open;
@@ -38,6 +40,7 @@ mod rows;
 mod runs;
 mod tx;
 
+use std::cell::Cell;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -67,8 +70,10 @@ pub struct Store {
     /// All codes ever issued, by the commits that are durable.
     issued: u64,
     issuing: Issuing,
-    /// Why nothing is written any more, once a write failed.
-    broken: Option<String>,
+    /// Why nothing is written any more, once a write failed, and whether the database was found damaged.
+    broken: Option<(String, bool)>,
+    /// The disk failed in this session: what looks like damage from here on may be none.
+    disk_failed: Cell<bool>,
     /// Dropped last, so that the folder is free only when the database is closed.
     _lock: File,
 }
@@ -112,6 +117,7 @@ impl Store {
             issued,
             issuing: Issuing::Unwatched,
             broken: None,
+            disk_failed: Cell::new(false),
             _lock: lock,
         };
         let (epoch, copy) = (store.meta(standing::EPOCH)?, store.meta(standing::COPY)?);
@@ -159,27 +165,19 @@ impl Store {
 
     /// One transaction. Nothing is written any more after one that failed in another way than by a rule.
     fn transact<T>(&mut self, work: impl FnOnce(Tx<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        if let Some(why) = &self.broken {
-            return Err(StoreError::Broken { why: why.clone() });
-        }
+        self.unbroken()?;
         let go = || {
             self.conn.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::Writing)?;
             let done = work(self.tx())?;
             self.conn.execute_batch("COMMIT").map_err(StoreError::Writing)?;
             Ok(done)
         };
-        let result = go();
+        let result = go().map_err(|error| self.judged(error));
         if let Err(error) = &result {
             self.gtins.forget();
             let rolled_back = self.conn.is_autocommit() || self.conn.execute_batch("ROLLBACK").is_ok();
             if !rolled_back || !matches!(error, StoreError::Rule { .. }) {
-                let mut why = error.to_string();
-                let mut source = std::error::Error::source(error);
-                while let Some(s) = source {
-                    why = format!("{why}: {s}");
-                    source = s.source();
-                }
-                self.broken = Some(why);
+                self.broken = Some((error::chain(error), error.is_damage()));
             }
         }
         result
@@ -187,12 +185,12 @@ impl Store {
 
     /// What is known of a code, after all commits that were answered.
     pub fn find(&self, identity: &Identity) -> Result<Known, StoreError> {
-        self.tx().find(identity).map_err(Fault::reading)
+        self.tx().find(identity).map_err(|fault| self.judged(fault.reading()))
     }
 
     /// What a line needs to go on after a start.
     pub fn recover(&self, line: LineNo) -> Result<Recovered, StoreError> {
-        self.view().recover(line)
+        self.view().recover(line).map_err(|error| self.judged(error))
     }
 
     /// All the queries of [`read`], on this connection.
@@ -240,9 +238,7 @@ impl Store {
     }
 
     fn checkpoint(&mut self) -> Result<(), StoreError> {
-        if let Some(why) = &self.broken {
-            return Err(StoreError::Broken { why: why.clone() });
-        }
+        self.unbroken()?;
         let done = self.conn.wal_checkpoint_v2(DEFAULT_NAME, CheckpointMode::PASSIVE);
         match done {
             Ok((pages, moved)) => {
@@ -253,10 +249,26 @@ impl Store {
                 Ok(())
             }
             Err(e) => {
-                self.broken = Some(format!("checkpoint: {e}"));
-                Err(StoreError::Writing(e))
+                let error = self.judged(StoreError::Writing(e));
+                self.broken = Some((format!("checkpoint: {}", error::chain(&error)), error.is_damage()));
+                Err(error)
             }
         }
+    }
+
+    fn unbroken(&self) -> Result<(), StoreError> {
+        match &self.broken {
+            Some((why, damage)) => Err(StoreError::Broken { why: why.clone(), damage: *damage }),
+            None => Ok(()),
+        }
+    }
+
+    /// An error as it is to be told: damage is not believed of a session in which the disk has failed.
+    fn judged(&self, error: StoreError) -> StoreError {
+        if error.is_of_disk() {
+            self.disk_failed.set(true);
+        }
+        if self.disk_failed.get() && error.is_damage() { StoreError::Suspect(Box::new(error)) } else { error }
     }
 
     fn tx(&self) -> Tx<'_> {
@@ -294,5 +306,32 @@ fn of_housework(fault: Fault) -> StoreError {
         Fault::Rule(rule) => StoreError::Damaged { what: rule.to_string() },
         Fault::Sql(e) => StoreError::Writing(e),
         Fault::Damaged(what) => StoreError::Damaged { what },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sqlite(code: i32) -> StoreError {
+        StoreError::Writing(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None))
+    }
+
+    #[test]
+    fn damage_is_believed_unless_the_disk_failed_before_in_this_session() {
+        let dir = std::env::temp_dir().join(format!("tamga-judged-{}", std::process::id()));
+        let store = Store::open(&dir, "0a1b2c3d").unwrap();
+        assert!(store.judged(sqlite(rusqlite::ffi::SQLITE_CORRUPT)).is_damage());
+        assert!(store.judged(sqlite(rusqlite::ffi::SQLITE_NOTADB)).is_damage());
+        assert!(!store.judged(sqlite(rusqlite::ffi::SQLITE_FULL)).is_damage());
+        assert!(
+            store.judged(sqlite(rusqlite::ffi::SQLITE_CORRUPT)).is_damage(),
+            "a full disk is no broken one"
+        );
+        assert!(store.judged(sqlite(rusqlite::ffi::SQLITE_IOERR_FSYNC)).is_of_disk());
+        let suspect = store.judged(sqlite(rusqlite::ffi::SQLITE_CORRUPT));
+        assert!(!suspect.is_damage() && matches!(suspect, StoreError::Suspect(_)), "{suspect}");
+        drop(store);
+        std::fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -95,6 +95,9 @@ pub(super) fn lock_folder(dir: &Path) -> Result<File, StoreError> {
     lock.set_len(0).map_err(folder)?;
     lock.seek(SeekFrom::Start(0)).map_err(folder)?;
     writeln!(lock, "{}", std::process::id()).map_err(folder)?;
+    if let Some(aside) = super::copy::finish(dir).map_err(folder)? {
+        tracing::warn!(aside = %aside.display(), "a restore that was cut short is finished; the old database is aside");
+    }
     // The database file is made here, so that it and its WAL are readable by this user only.
     open.open(database_path(dir)).map_err(folder)?;
     Ok(lock)
@@ -124,15 +127,23 @@ pub(super) fn open_writer(dir: &Path) -> Result<Connection, StoreError> {
     Ok(conn)
 }
 
+/// A connection that cannot write, to a database of ours of any schema.
+pub(super) fn open_file(path: &Path) -> Result<Connection, StoreError> {
+    let opening = |source| StoreError::Opening { path: path.to_path_buf(), source };
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags).map_err(opening)?;
+    conn.busy_timeout(Duration::from_millis(BUSY_MS)).map_err(opening)?;
+    set(&conn, "query_only", true, "1").map_err(|e| e.at(path))?;
+    identify(&conn, path)?;
+    settings_of_any(&conn).map_err(|e| e.at(path))?;
+    Ok(conn)
+}
+
 /// A connection that cannot write, for queries beside the writer.
 pub(super) fn open_reader(dir: &Path) -> Result<Connection, StoreError> {
     let path = database_path(dir);
     let opening = |source| StoreError::Opening { path: path.clone(), source };
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(&path, flags).map_err(opening)?;
-    conn.busy_timeout(Duration::from_millis(BUSY_MS)).map_err(opening)?;
-    set(&conn, "query_only", true, "1").map_err(|e| e.at(&path))?;
-    settings_of_any(&conn).map_err(|e| e.at(&path))?;
+    let conn = open_file(&path)?;
     let found = user_version(&conn).map_err(opening)?;
     if found != schema_known() {
         return Err(StoreError::SchemaNewer { found, known: schema_known() });
@@ -196,7 +207,7 @@ fn set(
 }
 
 /// Refuses a file that is not empty and not ours, before anything is written to it.
-fn identify(conn: &Connection, path: &Path) -> Result<(), StoreError> {
+pub(super) fn identify(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     let opening = |source| StoreError::Opening { path: path.to_path_buf(), source };
     let id: i32 = conn.pragma_query_value(None, "application_id", |r| r.get(0)).map_err(opening)?;
     let tables: i64 =
@@ -208,7 +219,7 @@ fn identify(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     }
 }
 
-fn user_version(conn: &Connection) -> Result<u32, rusqlite::Error> {
+pub(super) fn user_version(conn: &Connection) -> Result<u32, rusqlite::Error> {
     conn.pragma_query_value(None, "user_version", |r| r.get(0))
 }
 
