@@ -37,10 +37,6 @@ use crate::witness::Doubt;
 
 /// Connections kept open: one for a panel, one for the command line.
 const READERS_KEPT: usize = 2;
-/// Less free space than this and a person must come: a day of the fastest line takes some 400 MB.
-const FREE_MB_MIN: u64 = 500;
-/// Less than this and a person should look.
-const FREE_MB_LOW: u64 = 2_000;
 /// Commits of the windows are numbered from here, far from those of the lines.
 const TXN_FIRST: u64 = 1 << 62;
 
@@ -225,8 +221,8 @@ impl Records for StoreRecords {
             found(Level::Bad, "http.doctor_balance", &args);
         }
         match disk::free_mb(&self.data) {
-            Ok(mb) if mb < FREE_MB_MIN => found(Level::Bad, "http.doctor_disk_full", &[("mb", mb)]),
-            Ok(mb) if mb < FREE_MB_LOW => found(Level::Watch, "http.doctor_disk_low", &[("mb", mb)]),
+            Ok(mb) if mb < disk::BAD_MB => found(Level::Bad, "http.doctor_disk_full", &[("mb", mb)]),
+            Ok(mb) if mb < disk::LOW_MB => found(Level::Watch, "http.doctor_disk_low", &[("mb", mb)]),
             Ok(mb) => found(Level::Good, "http.doctor_disk", &[("mb", mb)]),
             Err(_) => found(Level::Bad, "http.doctor_disk_unknown", &[]),
         }

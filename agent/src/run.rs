@@ -22,10 +22,12 @@ use crate::clock;
 use crate::config::{self, Config};
 use crate::desk::{Agent, Asked, ConfigFile, Desk, LineDesk, Product, UpstreamStatus, Who};
 use crate::devices::{self, DeviceError};
+use crate::disk;
 use crate::health::{self, Beat, Health, Manager};
 use crate::line::{End, Wires};
 use crate::plan;
 use crate::records::StoreRecords;
+use crate::room::Room;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::read::{Reader, View};
@@ -111,6 +113,7 @@ pub struct Daemon {
 /// Starts everything that a configuration names. `manager` is told when all turns, and that it still does.
 pub async fn start(config: Config, manager: Option<Arc<Manager>>) -> Result<Daemon, StartError> {
     let data = config.agent.data.clone();
+    relieve(&data);
     let refused = |source| StartError::Store { data: data.clone(), source };
     let mut store = Store::open(&data, &new_agent_id()).map_err(refused)?;
     let doubt = stand(&mut store, &data, &config.agent.witness)?;
@@ -151,6 +154,9 @@ pub async fn start(config: Config, manager: Option<Arc<Manager>>) -> Result<Daem
         let stock_of = |view: &View<'_>| view.stock();
         windows.spawn(watch_levels(data.clone(), STOCK_EVERY, stock_of, stock, stopped.clone()));
     }
+    let room =
+        Room { data: data.clone(), ballast_mib: config.agent.ballast_mib, writer: handle.clone(), bar };
+    windows.spawn(until_stopped(room.keep(), stopped.clone()));
     windows.spawn(beat_of_writer(handle.clone(), beat, health.pulse(), stopped.clone()));
     let (assign, assigned) = mpsc::channel(ASSIGNED_MAX);
     let books = StoreBooks {
@@ -299,6 +305,16 @@ impl Wiring<'_> {
         let (name, kind) = (one.name.clone(), one.kind.key());
         self.desks.push(LineDesk { no, name, kind, ask, status: seen });
         Ok(())
+    }
+}
+
+/// Where the disk is full, the ballast goes: what starts now can be opened and looked at.
+fn relieve(data: &Path) {
+    match disk::relieve(data) {
+        Ok(true) => tracing::error!("the disk is full: the ballast was let go"),
+        Ok(false) => {}
+        // A folder that is not there yet has no ballast.
+        Err(error) => tracing::debug!(%error, "the ballast was not let go"),
     }
 }
 
@@ -482,13 +498,17 @@ async fn open_door(
 /// When the configuration has problems, something cannot be started, or a line lost what it needs.
 pub fn serve(config: &Path) -> Result<(), Box<dyn Error>> {
     let config = Config::load(config)?;
+    let data = config.agent.data.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut daemon = start(config, Manager::of_environment().map(Arc::new)).await?;
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         tokio::select! {
             biased;
-            failure = daemon.failed() => return Err(failure.into()),
+            failure = daemon.failed() => {
+                relieve(&data);
+                return Err(failure.into());
+            }
             _ = terminate.recv() => {}
             asked = tokio::signal::ctrl_c() => asked?,
         }

@@ -15,6 +15,8 @@ pub struct Agent {
     pub data: PathBuf,
     /// The folder of the witness, outside the data folder: `<data>-witness` if not said.
     pub witness: PathBuf,
+    /// A file in the data folder that is let go when the disk is full; 0 = none.
+    pub ballast_mib: u64,
     /// The language of the panel and of messages, where nobody asks for another.
     pub language: Language,
     /// The country whose rules hold.
@@ -90,6 +92,7 @@ pub fn read_agent(section: &Section<'_>) -> Agent {
     Agent {
         witness: path(section, "witness").unwrap_or_else(|| beside(&data)),
         data,
+        ballast_mib: section.number("ballast_mib", 0..=65_536, "why.agent.ballast").unwrap_or(64),
         language: section.choice("language", &languages).unwrap_or_default(),
         zone: zone(section, country.unwrap_or_else(uz)),
         country: country.unwrap_or_else(uz),

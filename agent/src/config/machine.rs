@@ -8,6 +8,7 @@ use super::Config;
 use super::raw::Notes;
 use super::reader::{ReaderDevice, ReaderLink};
 use super::upstream::Upstream;
+use crate::disk;
 
 pub fn check(config: &Config, notes: &Notes) {
     data(&config.agent.data, notes);
@@ -65,6 +66,12 @@ fn secret(path: &Path, key: &str, notes: &Notes) {
 }
 
 fn data(path: &Path, notes: &Notes) {
+    if let Ok(bytes) = disk::block_bytes(path)
+        && bytes < disk::BLOCK_BYTES_MIN
+    {
+        let problem = notes.error("agent.data", "config.small_blocks").with("path", path.display());
+        notes.add(problem.with("bytes", bytes));
+    }
     match std::fs::metadata(path) {
         Ok(facts) if !facts.is_dir() => {
             notes.add(notes.error("agent.data", "config.data_no_folder").with("path", path.display()));

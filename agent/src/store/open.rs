@@ -14,6 +14,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::error::StoreError;
 use super::limits::{BUSY_MS, CACHE_KIB, STATEMENTS_MAX, WAL_BYTES_KEPT};
+use crate::disk::BLOCK_BYTES_MIN;
 
 const DATABASE: &str = "tamga.db";
 /// Bytes written back at once.
@@ -77,7 +78,7 @@ pub(super) fn lock_folder(dir: &Path) -> Result<File, StoreError> {
     let folder = |source| StoreError::Folder { path: dir.to_path_buf(), source };
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(folder)?;
     let bytes = std::fs::metadata(dir).map_err(folder)?.blksize();
-    if bytes < 4096 {
+    if bytes < BLOCK_BYTES_MIN {
         return Err(StoreError::SmallBlocks { path: dir.to_path_buf(), bytes });
     }
     let mut open = OpenOptions::new();

@@ -85,6 +85,7 @@ pub const WORDS: super::super::Table = &[
     ("config.settle_below_timeout", "settle_min_s = {settle} is not above timeout_s = {timeout}: a request that is still on its way would be taken for lost and sent twice. Raise it."),
     ("config.severity.error", "error"),
     ("config.severity.warning", "warning"),
+    ("config.small_blocks", "{path} lies on a file system with blocks of {bytes} bytes: when the disk is full, the agent would be killed there at every start. Make the file system anew with blocks of 4096 (mkfs.ext4 -b 4096), or use a folder on another one."),
     ("config.socket_long", "The path of the socket, {path}, is longer than {max} bytes: no socket can have it, so there is none, and the command line takes loopback. Write a shorter one, such as socket = \"/run/tamga/api.sock\"."),
     ("config.stored_format", "\"{value}\" is not a name for a format in the printer. Write drive and name in capitals, such as E:TAMGA.ZPL."),
     ("config.substitutes_length", "\"{value}\" cannot stand for the separator: 1 to {length_max} characters, and at most {max} spellings. Take it out."),

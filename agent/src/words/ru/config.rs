@@ -85,6 +85,7 @@ pub const WORDS: super::super::Table = &[
     ("config.settle_below_timeout", "settle_min_s = {settle} не больше timeout_s = {timeout}: запрос, который ещё в пути, сочли бы потерянным и отправили дважды. Увеличьте его."),
     ("config.severity.error", "ошибка"),
     ("config.severity.warning", "предупреждение"),
+    ("config.small_blocks", "{path} лежит на файловой системе с блоками по {bytes} байт: когда диск полон, агента убивало бы при каждом запуске. Создайте её заново с блоками 4096 (mkfs.ext4 -b 4096) или возьмите папку на другой."),
     ("config.socket_long", "Путь сокета {path} длиннее {max} байт: такого сокета не бывает, поэтому его нет, и командная строка идёт через loopback. Напишите короче, например socket = \"/run/tamga/api.sock\"."),
     ("config.stored_format", "«{value}» не имя формата в принтере. Напишите диск и имя заглавными буквами, например E:TAMGA.ZPL."),
     ("config.substitutes_length", "«{value}» не может заменять разделитель: от 1 до {length_max} знаков, не больше {max} написаний. Уберите его."),
