@@ -274,6 +274,43 @@ fn a_backup_is_made_beside_the_daemon_put_back_without_it_and_damage_ends_it_for
 }
 
 #[test]
+fn after_a_kill_in_a_run_a_person_finds_the_way_on_with_two_commands() {
+    let desk = Desk::new("service-look");
+    let at = desk.world.dir.join("notify.sock");
+    let manager = UnixDatagram::bind(&at).unwrap();
+    let ready = || while !next(&manager, THERE_MAX).expect("a message").starts_with("READY=1") {};
+    let until = |what: &str, args: &[&str]| {
+        let wanted = async || desk.tamga(args).status.success().then_some(());
+        desk.runtime.block_on(world::until(what, THERE_MAX, wanted));
+    };
+    let agent = desk.serve(at.to_str().unwrap());
+    ready();
+    until("a run", &["run", "start", "l1", "--gtin", world::GTIN, "--batch", "B", "--expiry", "2030-01-01"]);
+    desk.runtime.block_on(desk.world.plant.wait(THERE_MAX, |s| s.passed >= 3)).unwrap();
+    drop(agent);
+    let agent = desk.serve(at.to_str().unwrap());
+    ready();
+    let status = String::from_utf8(desk.tamga(&["status"]).stdout).unwrap();
+    assert!(status.contains("tamga run look"), "{status}");
+    let look = |args: &[&str]| -> serde_json::Value {
+        let output = desk.tamga(&[&["--json", "run", "look", "l1"], args].concat());
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
+    };
+    let seen = look(&[]);
+    let left = seen["left"].as_array().unwrap().len();
+    assert!(left > 0, "labels were on their way: {seen}");
+    assert_eq!(look(&["--scrap-rest"])["scrapped"].as_array().unwrap().len(), left);
+    let again = look(&["--scrap-rest"]);
+    assert_eq!(
+        (again["scrapped"].as_array().unwrap().len(), again["left"].as_array().unwrap().len()),
+        (0, 0)
+    );
+    until("the line to run again", &["run", "resume", "l1"]);
+    drop(agent);
+    desk.end();
+}
+
+#[test]
 fn a_database_in_doubt_issues_nothing_says_why_and_goes_on_once_a_person_has_settled_it() {
     let desk = Desk::new("service-doubt");
     let at = desk.world.dir.join("notify.sock");

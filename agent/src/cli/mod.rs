@@ -16,6 +16,7 @@ mod db;
 mod doctor;
 pub mod exit;
 mod import;
+mod look;
 mod orders;
 mod out;
 mod print;
@@ -151,6 +152,11 @@ impl Failed {
 
     fn quietly(exit: Exit) -> Failed {
         Failed { exit, said: Said::Nothing }
+    }
+
+    /// Whether the daemon refused it with this key.
+    fn is_told(&self, key: &str) -> bool {
+        matches!(&self.said, Said::Daemon(failure) if failure.error == key)
     }
 
     fn print(self, globals: &Globals) -> Exit {

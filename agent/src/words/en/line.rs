@@ -169,7 +169,7 @@ pub const WORDS: super::super::Table = &[
     ("stop.quantity_reached", "All items of the run are made. Close the run."),
     ("stop.reader_lost", "Stopped: no connection to a reader."),
     ("stop.repeat", "Stopped: the same label came twice."),
-    ("stop.restart", "The agent was restarted. Look at the codes in doubt, clear the web, then resume."),
+    ("stop.restart", "The agent was restarted. Look at belt and web and at the codes in doubt (tamga run look LINE), then resume."),
     ("stop.results_missing", "Stopped: the reader gave no result for an item."),
     ("stop.results_surplus", "Stopped: the reader gives more results than there are items."),
     ("stop.room", "Stopped: the disk is nearly full."),
