@@ -521,3 +521,18 @@ fn orders_of_before_a_restore_are_taken_up_as_such_and_later_ones_are_not() {
     let World { store, folder, .. } = w;
     assert!(!restored(store, folder.path()));
 }
+
+#[test]
+fn a_folder_that_an_earlier_version_bound_stays_bound() {
+    let own = "0123456789abcdef0123456789abcdef";
+    let bound = tamga::witness::machine_hash(own).unwrap();
+    let mut w = World::new();
+    let dir = w.folder.path().to_owned();
+    w.store.set_meta("machine_id", own).unwrap();
+    let memory = Memory::default();
+    assert!(w.store.stand(Box::new(memory.clone()), &here(&dir, "m2", "e1")).is_err());
+    let standing = w.store.stand(Box::new(memory), &here(&dir, &bound, "e2")).unwrap();
+    assert!(matches!(standing, Standing::Proven));
+    assert_eq!(w.store.meta("machine_id").unwrap(), None, "the id itself is not kept any more");
+    assert_eq!(w.store.meta("machine").unwrap(), Some(bound));
+}

@@ -12,12 +12,14 @@ use super::Store;
 use super::error::{Fault, StoreError};
 use super::tx::Tx;
 use crate::witness::shelf::{Shelf, file_id};
-use crate::witness::{Claim, Doubt, FileId, Found, LEASE, Pulse, Witness, judge};
+use crate::witness::{Claim, Doubt, FileId, Found, LEASE, Pulse, Witness, judge, machine_hash};
 
 /// Keys of `meta`. Those of `MARKS` say that the database is not simply its own continuation.
 pub(super) const EPOCH: &str = "epoch";
 pub(super) const ISSUED: &str = "issued_total";
 pub(super) const MACHINE: &str = "machine";
+/// The machine's own id, which schemas before 5 kept.
+const MACHINE_BEFORE: &str = "machine_id";
 pub(super) const COPY: &str = "copy";
 pub(super) const REPLACED: &str = "replaced";
 pub(super) const SETTLING: &str = "settling";
@@ -42,7 +44,7 @@ impl Here {
     /// This computer, and the database of a data folder on it.
     pub fn of(dir: &Path) -> std::io::Result<Here> {
         let text = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
-        let machine = crate::witness::machine_hash(&text);
+        let machine = machine_hash(&text);
         let database = file_id(&super::open::database_path(dir))?;
         let epoch = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
         Ok(Here { machine, database, epoch })
@@ -105,7 +107,10 @@ impl Store {
 
     /// Whether the data folder is bound to another machine. Where one of the two has no id, nobody can say so.
     pub fn is_of_other_machine(&self, here: &Here) -> Result<bool, StoreError> {
-        let bound = self.meta(MACHINE)?;
+        let bound = match self.meta(MACHINE)? {
+            Some(bound) => Some(bound),
+            None => self.meta(MACHINE_BEFORE)?.and_then(|id| machine_hash(&id)),
+        };
         Ok(bound.zip(here.machine.as_ref()).is_some_and(|(bound, machine)| bound != *machine))
     }
 
@@ -169,8 +174,7 @@ impl Store {
                 if let Some(machine) = &here.machine {
                     tx.set_meta(MACHINE, machine)?;
                 }
-                // Schemas before 5 kept the machine's own id.
-                tx.forget_meta("machine_id")?;
+                tx.forget_meta(MACHINE_BEFORE)?;
                 work(tx)
             };
             done().map_err(super::of_housework)
