@@ -219,3 +219,132 @@ fn a_socket_that_a_kill_left_over_is_replaced_and_the_audit_names_the_peer() {
     drop(agent);
     desk.end();
 }
+
+#[test]
+fn a_backup_is_made_beside_the_daemon_put_back_without_it_and_damage_ends_it_for_good() {
+    let desk = Desk::new("service-backup");
+    let at = desk.world.dir.join("notify.sock");
+    let manager = UnixDatagram::bind(&at).unwrap();
+    let ready = || while !next(&manager, THERE_MAX).expect("a message").starts_with("READY=1") {};
+    let json = |args: &[&str]| {
+        let output = desk.tamga(&[&["--json"], args].concat());
+        let shape: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        (output.status.code(), shape)
+    };
+    let file = desk.world.dir.join("backup.db");
+    let file = file.to_str().unwrap();
+    assert_eq!(json(&["db", "verify"]).0, Some(6), "there is none yet");
+    let mut agent = desk.serve(at.to_str().unwrap());
+    ready();
+    let (code, made) = json(&["db", "backup", file]);
+    assert_eq!((code, &made["good"]), (Some(0), &true.into()), "{made}");
+    for args in [&["db", "verify"][..], &["db", "verify", file]] {
+        assert_eq!(json(args).0, Some(0), "{args:?}");
+    }
+    assert_eq!(json(&["db", "backup", desk.world.dir.join("data/b.db").to_str().unwrap()]).0, Some(2));
+    assert_eq!(json(&["db", "restore", file]).0, Some(1), "the agent has the folder");
+    assert_eq!(agent.terminate().code(), Some(0));
+    let (code, restored) = json(&["db", "restore", file]);
+    assert_eq!(code, Some(0), "{restored}");
+    assert!(Path::new(restored["aside"].as_str().unwrap()).join("tamga.db").exists());
+    let mut agent = desk.serve(at.to_str().unwrap());
+    ready();
+    let doctor = String::from_utf8(desk.tamga(&["doctor"]).stdout).unwrap();
+    assert!(doctor.contains("A backup was put in the place of the database"), "{doctor}");
+    assert_eq!(agent.terminate().code(), Some(0));
+    // Nothing was issued since, and the end was clean: the witness proves it.
+    let (code, settled) = json(&["db", "settle"]);
+    assert_eq!((code, &settled["proof"]), (Some(0), &"witness".into()), "{settled}");
+    let database = desk.world.dir.join("data/tamga.db");
+    let pages = std::fs::metadata(&database).unwrap().len() / 4096;
+    std::fs::write(&database, vec![0xA5; usize::try_from(pages * 4096).unwrap()]).unwrap();
+    assert_eq!(json(&["db", "verify"]).0, Some(9));
+    let mut agent = desk.serve(at.to_str().unwrap());
+    assert_eq!(agent.0.wait().unwrap().code(), Some(9), "systemd leaves it so");
+    let log = std::fs::read_to_string(desk.world.dir.join("agent.log")).unwrap();
+    assert!(log.contains("tamga db restore FILE"), "{log}");
+    let (code, restored) = json(&["db", "restore", file]);
+    assert_eq!(code, Some(0), "{restored}");
+    let (_, settled) = json(&["db", "settle"]);
+    assert_eq!(settled["proof"], "none", "the damaged database may have issued more: {settled}");
+    let agent = desk.serve(at.to_str().unwrap());
+    ready();
+    drop(agent);
+    desk.end();
+}
+
+#[test]
+fn after_a_kill_in_a_run_a_person_finds_the_way_on_with_two_commands() {
+    let desk = Desk::new("service-look");
+    let at = desk.world.dir.join("notify.sock");
+    let manager = UnixDatagram::bind(&at).unwrap();
+    let ready = || while !next(&manager, THERE_MAX).expect("a message").starts_with("READY=1") {};
+    let until = |what: &str, args: &[&str]| {
+        let wanted = async || desk.tamga(args).status.success().then_some(());
+        desk.runtime.block_on(world::until(what, THERE_MAX, wanted));
+    };
+    let agent = desk.serve(at.to_str().unwrap());
+    ready();
+    until("a run", &["run", "start", "l1", "--gtin", world::GTIN, "--batch", "B", "--expiry", "2030-01-01"]);
+    desk.runtime.block_on(desk.world.plant.wait(THERE_MAX, |s| s.passed >= 3)).unwrap();
+    drop(agent);
+    let agent = desk.serve(at.to_str().unwrap());
+    ready();
+    let status = String::from_utf8(desk.tamga(&["status"]).stdout).unwrap();
+    assert!(status.contains("tamga run look"), "{status}");
+    let look = |args: &[&str]| -> serde_json::Value {
+        let output = desk.tamga(&[&["--json", "run", "look", "l1"], args].concat());
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
+    };
+    let seen = look(&[]);
+    let left = seen["left"].as_array().unwrap().len();
+    assert!(left > 0, "labels were on their way: {seen}");
+    assert_eq!(look(&["--scrap-rest"])["scrapped"].as_array().unwrap().len(), left);
+    let again = look(&["--scrap-rest"]);
+    assert_eq!(
+        (again["scrapped"].as_array().unwrap().len(), again["left"].as_array().unwrap().len()),
+        (0, 0)
+    );
+    until("the line to run again", &["run", "resume", "l1"]);
+    drop(agent);
+    desk.end();
+}
+
+#[test]
+fn a_database_in_doubt_issues_nothing_says_why_and_goes_on_once_a_person_has_settled_it() {
+    let desk = Desk::new("service-doubt");
+    let at = desk.world.dir.join("notify.sock");
+    let manager = UnixDatagram::bind(&at).unwrap();
+    let ready = || while !next(&manager, THERE_MAX).expect("a message").starts_with("READY=1") {};
+    let text = |output: &Output| {
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    };
+    let mut agent = desk.serve(at.to_str().unwrap());
+    ready();
+    // A daemon has the folder: nothing is settled under it.
+    assert_eq!(desk.tamga(&["db", "settle"]).status.code(), Some(1));
+    assert_eq!(agent.terminate().code(), Some(0));
+    let nothing = desk.tamga(&["db", "settle"]);
+    assert!(text(&nothing).contains("Nothing is in doubt"), "{nothing:?}");
+    std::fs::remove_dir_all(desk.world.dir.join("data-witness")).unwrap();
+    let mut agent = desk.serve(at.to_str().unwrap());
+    ready();
+    let doctor = desk.tamga(&["doctor"]);
+    assert!(text(&doctor).contains("tamga db settle --nothing-restored"), "{doctor:?}");
+    let start = ["run", "start", "l1", "--gtin", world::GTIN, "--batch", "B", "--expiry", "2030-01-01"];
+    let refused = desk.tamga(&start);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused).contains("No code is issued"), "{refused:?}");
+    assert!(text(&desk.tamga(&["status"])).contains("[stop.unsettled]"));
+    assert_eq!(agent.terminate().code(), Some(0));
+    let settled = desk.tamga(&["--json", "db", "settle", "--nothing-restored"]);
+    let shape: serde_json::Value = serde_json::from_slice(&settled.stdout).unwrap();
+    assert_eq!((&shape["proof"], &shape["doubts"][0]), (&"person".into(), &"doubt.no_witness".into()));
+    let agent = desk.serve(at.to_str().unwrap());
+    ready();
+    let status = text(&desk.tamga(&["status"]));
+    assert!(!status.contains("unsettled"), "{status}");
+    assert!(text(&desk.tamga(&["audit"])).contains("db settle"));
+    drop(agent);
+    desk.end();
+}

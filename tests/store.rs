@@ -12,6 +12,8 @@ mod bodies;
 mod checks;
 #[path = "store/closing.rs"]
 mod closing;
+#[path = "store/copies.rs"]
+mod copies;
 #[path = "store/days.rs"]
 mod days;
 #[path = "store/ends.rs"]
@@ -26,5 +28,7 @@ mod opening;
 mod random;
 #[path = "store/reports.rs"]
 mod reports;
+#[path = "store/witness.rs"]
+mod witness;
 #[path = "store/writer.rs"]
 mod writer;

@@ -98,14 +98,17 @@ pub fn codes_of_passes(
 
 /// What a start finds, for the agent with this id.
 pub fn snapshot(view: &View<'_>, agent: &str) -> Result<Snapshot, BooksError> {
+    let orders = orders(view).map_err(failed)?;
+    let before = view.restored_order().map_err(failed)?;
+    let restored = before.is_some_and(|last| orders.iter().any(|order| order.order <= last));
     Ok(Snapshot {
-        orders: orders(view).map_err(failed)?,
+        orders,
         blocks: blocks(view)?,
         reports: reports(view).map_err(failed)?,
         accepted: view.reports_accepted().map_err(failed)?,
         told: told(view).map_err(failed)?,
         last_po: view.last_po(agent).map_err(failed)?,
-        restored: false,
+        restored,
     })
 }
 

@@ -4,7 +4,8 @@
 //! - [`clock`]: the only place that reads clocks
 //! - [`health`]: heartbeats, and what the service manager is told of them
 //! - [`words`]: every text a person sees, by key
-//! - [`disk`]: how much room there is
+//! - [`disk`]: how much room there is, and the ballast
+//! - [`witness`]: what stands outside the data folder and knows how far the database had come
 //! - [`config`]: raw shapes, all problems at once, then values that are valid
 //! - [`store`]: the one database and its one writer
 //! - [`desk`]: what the windows may see and ask
@@ -14,6 +15,7 @@
 //! - [`devices`]: from configuration to running devices
 //! - [`records`]: what the windows ask of the store, over the store
 //! - [`web`]: the HTTP API
+//! - [`room`]: keeps room on the disk, and stops the lines before there is none
 //! - [`plan`]: from the configuration to what the cores are told
 //! - [`run`]: the wiring
 //! - [`cli`]: the command line
@@ -29,8 +31,10 @@ pub mod health;
 pub mod line;
 pub mod plan;
 pub mod records;
+pub mod room;
 pub mod run;
 pub mod store;
 pub mod upstream;
 pub mod web;
+pub mod witness;
 pub mod words;

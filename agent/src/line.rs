@@ -12,6 +12,7 @@ use tamga_domain::gs1::Gtin;
 use tamga_domain::ids::{PrinterNo, Tag};
 use tamga_domain::line::ask::{Refusal, Reply, Status};
 use tamga_domain::line::{AskId, Effect, GateOrder, Input, Job, Line, PrinterEvent, ReadId};
+use tamga_domain::record::Bar;
 use tamga_domain::time::Time;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -57,6 +58,8 @@ pub struct Wires {
     pub stop: watch::Receiver<bool>,
     /// Bumped each turn, of which there are ten a second at least.
     pub beat: Beat,
+    /// Why no codes are issued, if none are.
+    pub bar: watch::Receiver<Option<Bar>>,
 }
 
 /// Why a line's task ended.
@@ -66,6 +69,8 @@ pub enum End {
     Asked,
     /// A commit failed: the process must be started anew.
     NotDurable(String),
+    /// The same, since the database is damaged: a new start does not mend it.
+    Damaged(String),
 }
 
 /// Runs a line until the daemon ends it.
@@ -74,6 +79,8 @@ pub async fn run(mut line: Line, mut wires: Wires) -> End {
     let mut picture = tokio::time::interval(STATUS_EVERY);
     picture.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut out = Vec::new();
+    let bar = *wires.bar.borrow_and_update();
+    line.step(clock::now(), clock::wall(), Input::Bar(bar), &mut out);
     line.flush(clock::now(), &mut out);
     shell.carry_out(&mut out, &mut line, &mut wires).await;
     loop {
@@ -81,6 +88,7 @@ pub async fn run(mut line: Line, mut wires: Wires) -> End {
         let first = tokio::select! {
             biased;
             Some(told) = wires.answers.next() => shell.told(told),
+            Ok(()) = wires.bar.changed() => Some(Input::Bar(*wires.bar.borrow_and_update())),
             event = wires.events.recv() => match event {
                 Some(event) => Some(event),
                 None => return End::Asked,
@@ -116,7 +124,7 @@ pub async fn run(mut line: Line, mut wires: Wires) -> End {
         shell.carry_out(&mut out, &mut line, &mut wires).await;
         if let Some(why) = shell.failed.take() {
             wires.status.send_replace(Arc::new(line.status()));
-            return End::NotDurable(why);
+            return why;
         }
     }
 }
@@ -132,7 +140,7 @@ struct Shell {
     asks: BTreeMap<AskId, oneshot::Sender<Result<Reply, Refusal>>>,
     next_ask: u64,
     wake: Option<Time>,
-    failed: Option<String>,
+    failed: Option<End>,
 }
 
 impl Shell {
@@ -141,16 +149,22 @@ impl Shell {
         match told {
             Told::Committed { txn, answers } => Some(Input::Committed(txn, answers)),
             Told::Failed { txn, why } => {
-                let why = words(&why);
-                self.failed.get_or_insert_with(|| why.clone());
-                Some(Input::CommitFailed(txn, why))
+                self.fail(&why);
+                Some(Input::CommitFailed(txn, words(&why)))
             }
             Told::Found { key, result: Ok(known) } => Some(Input::Found(key, known)),
             Told::Found { result: Err(why), .. } => {
-                self.failed.get_or_insert_with(|| words(&why));
+                self.fail(&why);
                 None
             }
         }
+    }
+
+    /// The first failure says why the line ends.
+    fn fail(&mut self, why: &WriterError) {
+        let damage = matches!(why, WriterError::Store(error) if error.is_damage());
+        let end = if damage { End::Damaged } else { End::NotDurable };
+        self.failed.get_or_insert_with(|| end(words(why)));
     }
 
     fn ask(&mut self, asked: Asked) -> Input {
@@ -230,7 +244,7 @@ impl Shell {
 
     fn asked(&mut self, sent: Result<(), WriterError>) {
         if let Err(why) = sent {
-            self.failed.get_or_insert_with(|| words(&why));
+            self.fail(&why);
         }
     }
 }

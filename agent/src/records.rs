@@ -33,13 +33,10 @@ use crate::store::read::pools::PoolLevel;
 use crate::store::read::sheet::{RunLine, RunSheet};
 use crate::store::read::{Reader, View};
 use crate::store::writer::{Handle, WriterError};
+use crate::witness::Doubt;
 
 /// Connections kept open: one for a panel, one for the command line.
 const READERS_KEPT: usize = 2;
-/// Less free space than this and a person must come: a day of the fastest line takes some 400 MB.
-const FREE_MB_MIN: u64 = 500;
-/// Less than this and a person should look.
-const FREE_MB_LOW: u64 = 2_000;
 /// Commits of the windows are numbered from here, far from those of the lines.
 const TXN_FIRST: u64 = 1 << 62;
 
@@ -52,11 +49,18 @@ pub struct StoreRecords {
     writer: Handle,
     runtime: runtime::Handle,
     txns: AtomicU64,
+    /// Why the database cannot be trusted, as the start found it.
+    doubt: Option<Doubt>,
 }
 
 impl StoreRecords {
     /// `runtime` carries the waiting for the writer; the records are never asked on its own threads.
-    pub fn new(config: &Config, writer: Handle, runtime: runtime::Handle) -> StoreRecords {
+    pub fn new(
+        config: &Config,
+        writer: Handle,
+        runtime: runtime::Handle,
+        doubt: Option<Doubt>,
+    ) -> StoreRecords {
         StoreRecords {
             data: config.agent.data.clone(),
             country: config.agent.country,
@@ -66,6 +70,7 @@ impl StoreRecords {
             writer,
             runtime,
             txns: AtomicU64::new(TXN_FIRST),
+            doubt,
         }
     }
 
@@ -201,6 +206,10 @@ impl Records for StoreRecords {
         let (totals, outbox) = self.look(|view| Ok((view.block_totals()?, view.outbox()?)))?;
         let too_early = self.look(|view| view.runs_before_order(self.zone))?;
         let mut findings = Vec::new();
+        if let Some(doubt) = self.doubt {
+            let key = format!("doubt.{}", doubt.key());
+            findings.push(Finding { level: Level::Bad, key, args: Vec::new() });
+        }
         let mut found = |level, key: &str, args: &[(&str, u64)]| {
             let args = args.iter().map(|(name, n)| ((*name).to_owned(), n.to_string())).collect();
             findings.push(Finding { level, key: key.to_owned(), args });
@@ -212,8 +221,8 @@ impl Records for StoreRecords {
             found(Level::Bad, "http.doctor_balance", &args);
         }
         match disk::free_mb(&self.data) {
-            Ok(mb) if mb < FREE_MB_MIN => found(Level::Bad, "http.doctor_disk_full", &[("mb", mb)]),
-            Ok(mb) if mb < FREE_MB_LOW => found(Level::Watch, "http.doctor_disk_low", &[("mb", mb)]),
+            Ok(mb) if mb < disk::BAD_MB => found(Level::Bad, "http.doctor_disk_full", &[("mb", mb)]),
+            Ok(mb) if mb < disk::LOW_MB => found(Level::Watch, "http.doctor_disk_low", &[("mb", mb)]),
             Ok(mb) => found(Level::Good, "http.doctor_disk", &[("mb", mb)]),
             Err(_) => found(Level::Bad, "http.doctor_disk_unknown", &[]),
         }

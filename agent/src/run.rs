@@ -12,7 +12,7 @@ use tamga_domain::ids::LineNo;
 use tamga_domain::layout::Layout;
 use tamga_domain::line::ask::Ask;
 use tamga_domain::line::{self, LineConfig};
-use tamga_domain::record::OrderPlan;
+use tamga_domain::record::{Bar, OrderPlan};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -22,18 +22,24 @@ use crate::clock;
 use crate::config::{self, Config};
 use crate::desk::{Agent, Asked, ConfigFile, Desk, LineDesk, Product, UpstreamStatus, Who};
 use crate::devices::{self, DeviceError};
+use crate::disk;
 use crate::health::{self, Beat, Health, Manager};
 use crate::line::{End, Wires};
 use crate::plan;
 use crate::records::StoreRecords;
+use crate::room::Room;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::read::{Reader, View};
+use crate::store::standing::{Here, Standing};
 use crate::store::writer::{self, Handle, WriterError};
 use crate::upstream::{self, UpstreamError};
 use crate::web::socket::{Socket, SocketError};
 use crate::web::token::{Token, TokenError};
 use crate::web::{self, Door};
+use crate::witness::Doubt;
+use crate::witness::shelf::{Folder, ShelfError};
+use crate::words;
 
 /// Inputs of a line that may wait: a few milliseconds of the fastest line.
 const INPUTS_MAX: usize = 1024;
@@ -64,10 +70,8 @@ pub enum StartError {
     Writer(#[source] std::io::Error),
     #[error("line {line} cannot be recovered")]
     Recover { line: String, source: WriterError },
-    #[error(
-        "the data folder {data} belongs to another machine (it was copied, or the disk was moved): codes could be printed twice. Take the original folder, or begin with an empty one"
-    )]
-    OtherMachine { data: PathBuf },
+    #[error("the witness of the data folder {data} cannot be used")]
+    Witness { data: PathBuf, source: ShelfError },
     #[error("a device cannot be set up")]
     Device(#[from] DeviceError),
     #[error("the token of the API cannot be made or read")]
@@ -87,6 +91,8 @@ pub enum Failure {
         "line {line}: a write to disk failed: {why}. Nothing is printed or passed; start again when the disk is well"
     )]
     NotDurable { line: String, why: String },
+    #[error("line {line}: the database is damaged: {why}")]
+    Damaged { line: String, why: String },
     #[error("{0} ended, and a line cannot do without it")]
     TaskEnded(String),
 }
@@ -107,13 +113,16 @@ pub struct Daemon {
 /// Starts everything that a configuration names. `manager` is told when all turns, and that it still does.
 pub async fn start(config: Config, manager: Option<Arc<Manager>>) -> Result<Daemon, StartError> {
     let data = config.agent.data.clone();
+    relieve(&data);
     let refused = |source| StartError::Store { data: data.clone(), source };
     let mut store = Store::open(&data, &new_agent_id()).map_err(refused)?;
-    bind_to_machine(&mut store, &data)?;
+    let doubt = stand(&mut store, &data, &config.agent.witness)?;
+    let (bar, barred) = watch::channel(store.barred());
     let numbers = line_numbers(&mut store, &config).map_err(refused)?;
     let agent = store.agent_id().to_owned();
     let (handle, thread) = writer::spawn(store).map_err(StartError::Writer)?;
     let (stop, stopped) = watch::channel(false);
+    let settled = !matches!(*bar.borrow(), Some(Bar::Unsettled));
     let layouts = plan::layouts(&config);
     let (levels, pooled) = watch::channel(BTreeMap::new());
     let (stock, stocked) = watch::channel(BTreeMap::new());
@@ -121,6 +130,7 @@ pub async fn start(config: Config, manager: Option<Arc<Manager>>) -> Result<Daem
         config: &config,
         writer: handle.clone(),
         stopped: stopped.clone(),
+        barred,
         pooled,
         stocked,
         lines: JoinSet::new(),
@@ -144,6 +154,9 @@ pub async fn start(config: Config, manager: Option<Arc<Manager>>) -> Result<Daem
         let stock_of = |view: &View<'_>| view.stock();
         windows.spawn(watch_levels(data.clone(), STOCK_EVERY, stock_of, stock, stopped.clone()));
     }
+    let room =
+        Room { data: data.clone(), ballast_mib: config.agent.ballast_mib, writer: handle.clone(), bar };
+    windows.spawn(until_stopped(room.keep(), stopped.clone()));
     windows.spawn(beat_of_writer(handle.clone(), beat, health.pulse(), stopped.clone()));
     let (assign, assigned) = mpsc::channel(ASSIGNED_MAX);
     let books = StoreBooks {
@@ -153,9 +166,15 @@ pub async fn start(config: Config, manager: Option<Arc<Manager>>) -> Result<Daem
         products: config.products.iter().map(|p| (p.gtin, 0)).collect(),
         life_left_min_ms,
     };
-    let upstream = start_upstream(&config, books, &layouts, assigned, &stopped, &mut windows);
+    let upstream = if settled {
+        start_upstream(&config, books, &layouts, assigned, &stopped, &mut windows)
+    } else {
+        // Orders and reports of a copy are another agent's, as far as anybody knows.
+        let trouble = words::say(config.agent.language, "http.upstream_unsettled", &[]);
+        watch::channel(UpstreamStatus { trouble, ..UpstreamStatus::default() }).1
+    };
     let runtime = tokio::runtime::Handle::current();
-    let records = StoreRecords::new(&config, handle, runtime);
+    let records = StoreRecords::new(&config, handle, runtime, doubt);
     let desk = Desk {
         agent: Agent { id: agent, started: clock::wall() },
         health: health.clone(),
@@ -168,7 +187,7 @@ pub async fn start(config: Config, manager: Option<Arc<Manager>>) -> Result<Daem
         products: products(&config),
         devices: traces,
         zone: config.agent.zone,
-        assign: config.upstream.as_ref().map(|_| assign),
+        assign: config.upstream.as_ref().filter(|_| settled).map(|_| assign),
         upstream,
         records: Arc::new(records),
     };
@@ -186,6 +205,7 @@ impl Daemon {
             biased;
             ended = self.lines.join_next() => match ended {
                 Some(Ok((line, End::NotDurable(why)))) => Failure::NotDurable { line, why },
+                Some(Ok((line, End::Damaged(why)))) => Failure::Damaged { line, why },
                 Some(Ok((line, End::Asked))) => Failure::TaskEnded(format!("the task of line {line}")),
                 Some(Err(e)) => Failure::TaskEnded(e.to_string()),
                 None => std::future::pending().await,
@@ -238,6 +258,7 @@ struct Wiring<'a> {
     config: &'a Config,
     writer: Handle,
     stopped: watch::Receiver<bool>,
+    barred: watch::Receiver<Option<Bar>>,
     pooled: watch::Receiver<BTreeMap<Gtin, u64>>,
     stocked: watch::Receiver<BTreeMap<Gtin, u64>>,
     lines: JoinSet<(String, End)>,
@@ -276,6 +297,7 @@ impl Wiring<'_> {
             pooled: if one.kind.prints() { self.pooled.clone() } else { self.stocked.clone() },
             stop: self.stopped.clone(),
             beat: beat.clone(),
+            bar: self.barred.clone(),
         };
         self.watched.push((format!("line {}", one.name), beat));
         let name = one.name.clone();
@@ -286,23 +308,52 @@ impl Wiring<'_> {
     }
 }
 
+/// Where the disk is full, the ballast goes: what starts now can be opened and looked at.
+fn relieve(data: &Path) {
+    match disk::relieve(data) {
+        Ok(true) => tracing::error!("the disk is full: the ballast was let go"),
+        Ok(false) => {}
+        // A folder that is not there yet has no ballast.
+        Err(error) => tracing::debug!(%error, "the ballast was not let go"),
+    }
+}
+
 /// Eight hexadecimal digits that no other agent has: taken once, at the first opening of a data folder.
-fn new_agent_id() -> String {
+pub fn new_agent_id() -> String {
     format!("{:08x}", fastrand::u32(..))
 }
 
-/// A data folder belongs to the machine that made it: a copy elsewhere would print its pool a second time.
-fn bind_to_machine(store: &mut Store, data: &Path) -> Result<(), StartError> {
+/// Puts the database beside its witness. What is in doubt is told, and bars issuing; only another agent that has the
+/// witness, or another machine's data folder, keeps the daemon from starting.
+fn stand(store: &mut Store, data: &Path, witness: &Path) -> Result<Option<Doubt>, StartError> {
     let refused = |source| StartError::Store { data: data.to_owned(), source };
-    let Ok(machine) = std::fs::read_to_string("/etc/machine-id") else {
-        tracing::warn!("this machine has no /etc/machine-id: a copied data folder cannot be told");
-        return Ok(());
+    let here = Here::of(data);
+    let here = here.map_err(|source| refused(StoreError::Folder { path: data.to_owned(), source }))?;
+    if here.machine.is_none() {
+        tracing::warn!("this machine has no /etc/machine-id: a copied data folder cannot be told by it");
+    }
+    let standing = match Folder::open(witness, store.agent_id()) {
+        Ok(folder) => store.stand(Box::new(folder), &here).map_err(refused)?,
+        Err(source @ ShelfError::InUse { .. }) => {
+            return Err(StartError::Witness { data: data.to_owned(), source });
+        }
+        Err(ShelfError::Folder { source, .. }) => {
+            store.bar(Bar::Witness);
+            Standing::Away(source)
+        }
     };
-    let machine = machine.trim();
-    match store.meta("machine_id").map_err(refused)? {
-        None => store.set_meta("machine_id", machine).map_err(refused),
-        Some(known) if known == machine => Ok(()),
-        Some(_) => Err(StartError::OtherMachine { data: data.to_owned() }),
+    match standing {
+        Standing::Proven => Ok(None),
+        Standing::Away(error) => {
+            let folder = witness.display();
+            tracing::error!(%folder, %error, "the witness cannot be used: no code is issued until a start that can");
+            Ok(None)
+        }
+        Standing::Doubted(doubt) => {
+            let doubt_key = doubt.key();
+            tracing::error!(doubt = doubt_key, "no code is issued until this is settled: tamga db settle");
+            Ok(Some(doubt))
+        }
     }
 }
 
@@ -447,13 +498,17 @@ async fn open_door(
 /// When the configuration has problems, something cannot be started, or a line lost what it needs.
 pub fn serve(config: &Path) -> Result<(), Box<dyn Error>> {
     let config = Config::load(config)?;
+    let data = config.agent.data.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut daemon = start(config, Manager::of_environment().map(Arc::new)).await?;
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         tokio::select! {
             biased;
-            failure = daemon.failed() => return Err(failure.into()),
+            failure = daemon.failed() => {
+                relieve(&data);
+                return Err(failure.into());
+            }
             _ = terminate.recv() => {}
             asked = tokio::signal::ctrl_c() => asked?,
         }

@@ -95,6 +95,51 @@ fn codes_that_a_person_must_look_at_are_named_where_the_line_stands() {
 }
 
 #[test]
+fn what_is_not_found_on_the_belt_is_scrapped_when_asked_for_and_asking_again_changes_nothing() {
+    use tamga_domain::ids::{IssueNo, PrinterNo, Tag};
+    use tamga_domain::line::ask::InDoubt;
+    use tamga_domain::record::{JobOutcome, RunState};
+    let world = World::new();
+    check(&world.tamga(&["run", "look", "line1"], b""), 1, &[]);
+    check(&world.tamga(&["run", "look", "line9"], b""), 6, &[]);
+    world.start();
+    check(&world.tamga(&["run", "look", "line1"], b""), 1, &[]);
+    let mut now = tamga_domain::line::ask::Status::clone(&world.status.borrow());
+    let run = now.run.as_mut().unwrap();
+    run.state = RunState::Stopped;
+    let doubt = |n: u32, serial: &[u8]| InDoubt {
+        issue: IssueNo(n),
+        code: crate::world::identity(serial),
+        printer: PrinterNo(0),
+        outcome: JobOutcome::Doubtful,
+    };
+    run.in_doubt = vec![doubt(1, b"A7bQ-1"), doubt(2, b"A7bQ-2"), doubt(3, b"A7bQ-3")];
+    run.pass_unknown = vec![(crate::world::identity(b"lost1"), Tag { boot: 1, number: 9 })];
+    world.status.send_replace(std::sync::Arc::new(now));
+    let declared = || world.asked.lock().unwrap().iter().filter(|a| a.contains("Declare")).count();
+    // Looking changes nothing.
+    let found = b"010460000000001521A7bQ-2\r\n010460000000001521A7bQ<GS>93CANARY\nno code\n";
+    let look = ["run", "look", "line1", "--scans", "-"];
+    let said = [
+        "In doubt and not scanned: 2",
+        "(21)A7bQ-3",
+        "(21)lost1",
+        "not in doubt on this line: 1",
+        "--scrap-rest",
+    ];
+    check(&world.tamga(&look, found), 0, &said);
+    assert_eq!(declared(), 0);
+    let scrap = ["--json", "run", "look", "line1", "--scans", "-", "--scrap-rest"];
+    let looked = json(&world.tamga(&scrap, found));
+    assert_eq!(looked["found"], serde_json::json!(["(01)04600000000015(21)A7bQ-2"]));
+    assert_eq!(looked["scrapped"].as_array().unwrap().len(), 2, "{looked}");
+    assert_eq!((&looked["unknown"], looked["left"].as_array().unwrap().len()), (&1.into(), 0));
+    assert_eq!(declared(), 2);
+    let again = json(&world.tamga(&scrap, found));
+    assert_eq!((again["scrapped"].as_array().unwrap().len(), declared()), (0, 2), "{again}");
+}
+
+#[test]
 fn the_audit_is_read_newest_first() {
     let world = World::new();
     check(&world.tamga(&["audit"], b""), 0, &["Nobody has asked"]);

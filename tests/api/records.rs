@@ -27,7 +27,7 @@ fn a_list_is_taken_once_and_its_codes_are_found_by_scan() {
     let store = Store::open(&folder, "agent").unwrap();
     let (handle, thread) = writer::spawn(store).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let records = StoreRecords::new(&config, handle, runtime.handle().clone());
+    let records = StoreRecords::new(&config, handle, runtime.handle().clone(), None);
 
     let list = slice("alcohol", &[(3, CODE), (4, b"junk"), (9, CODE)]);
     let imported = records.import(&list).unwrap();

@@ -216,7 +216,11 @@ fn answer(status: &mut Status, ask: Ask) -> Result<Reply, Refusal> {
             status.alarms[0].acknowledged = true;
             Ok(Reply::Done)
         }
-        Ask::Stop | Ask::Resume | Ask::Declare { .. } | Ask::TestPrint { .. } => Ok(Reply::Done),
+        Ask::Declare { code, .. } => {
+            status.run.iter_mut().for_each(|run| run.in_doubt.retain(|doubt| doubt.code != code));
+            Ok(Reply::Done)
+        }
+        Ask::Stop | Ask::Resume | Ask::TestPrint { .. } => Ok(Reply::Done),
     }
 }
 
@@ -326,8 +330,10 @@ impl Records for Memory {
         if !scan.starts_with(b"01") {
             return Err(RecordsError::NotACode);
         }
+        // Serials of four characters, or of six with a dash.
+        let named = scan.windows(6).find(|w| w.starts_with(b"A7bQ-")).unwrap_or(b"A7bQ");
         Ok(scan.windows(4).any(|w| w == b"A7bQ").then(|| Story {
-            code: story(),
+            code: CodeStory { code: identity(named), ..story() },
             line: Some(LineNo(0)),
             run_is_closed: *self.run_is_closed.lock().unwrap(),
             tail_agrees: scan.contains(&0x1d).then(|| scan.ends_with(TAIL.as_bytes())),

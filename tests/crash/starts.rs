@@ -13,6 +13,9 @@ const THERE_MAX: Duration = Duration::from_secs(60);
 /// The exit code of a fault of the computer or of the program.
 const INTERNAL: i32 = 7;
 
+/// The exit code after which the service is not started again by itself.
+const OTHER_MACHINE: i32 = 8;
+
 struct Desk {
     world: World,
     operator: Operator,
@@ -107,14 +110,14 @@ async fn a_data_folder_of_another_machine_is_refused() {
     let database = desk.world.dir.join("data/tamga.db");
     let changed = Connection::open(&database)
         .unwrap()
-        .execute("UPDATE meta SET value = 'ffffffffffffffffffffffffffffffff' WHERE key = 'machine_id'", [])
+        .execute("UPDATE meta SET value = 'ffffffffffffffffffffffffffffffff' WHERE key = 'machine'", [])
         .unwrap();
     // A machine without an id cannot tell a copy; there is nothing to test then.
     if changed == 1 {
         agent.again();
-        assert_eq!(agent.ended().await.code(), Some(INTERNAL));
+        assert_eq!(agent.ended().await.code(), Some(OTHER_MACHINE));
         let said = agent.log_tail();
-        assert!(said.contains("belongs to another machine"), "{said}");
+        assert!(said.contains("belongs to another machine") && said.contains("tamga db settle"), "{said}");
     }
     desk.end().await;
 }

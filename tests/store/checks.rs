@@ -34,6 +34,10 @@ const DAMAGES: &[(&str, &str)] = &[
         "UPDATE runs SET state = 3",
         "runs: a closed run has no code issued, of unknown pass or of a rejected item",
     ),
+    (
+        "UPDATE meta SET value = '0' WHERE key = 'issued_total'",
+        "codes: all that were ever issued are counted",
+    ),
     ("UPDATE runs SET applied = applied + 1", "runs: applied is what reports in effect carry"),
     ("DELETE FROM passes WHERE pass_no = 1", "runs: passed items are passed codes"),
     ("DELETE FROM open_tags", "runs: open items"),

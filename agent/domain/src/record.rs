@@ -45,7 +45,7 @@ pub enum Record {
     // ---- codes on their way to an item ----
     /// Takes the next `count` pooled codes of the run's GTIN, soonest expiry first, and makes them `Issued` for
     /// this run and printer. Codes with less life left than `life_left_min_ms` after `at` are passed over.
-    /// Answered with [`Answer::Issued`], with fewer codes when the pool has fewer. Not idempotent by key: a lost
+    /// Answered with [`Answer::Issued`], with fewer codes when the pool has fewer, or with [`Answer::Barred`]. Not idempotent by key: a lost
     /// outcome is settled by reading the codes in doubt of the run.
     Issue {
         run: RunId,
@@ -247,6 +247,8 @@ pub enum Answer {
     /// The key of a run that was asked for belongs to this other run, or to one that is closed.
     KeyTaken(RunId),
     Issued(Vec<Issued>),
+    /// Nothing was issued, and nothing will be until a person has acted.
+    Barred(Bar),
     /// `Refused` came after a read: nothing moved.
     Contradicted(Identity),
     Passed(PassNo),
@@ -273,6 +275,28 @@ pub enum Answer {
     Returned {
         left: u64,
     },
+}
+
+/// Why this agent issues no codes, whatever its pools hold.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Bar {
+    /// The database was restored or copied, or stands behind its witness: what is pooled may have been printed.
+    Unsettled,
+    /// The witness cannot be written.
+    Witness,
+    /// The disk is nearly full: what is printed could not be written down.
+    Room,
+}
+
+impl Bar {
+    /// The stable key, for catalogues: `stop.<key>`, `refuse.<key>`, `alarm.stop.<key>`.
+    pub fn key(self) -> &'static str {
+        match self {
+            Bar::Unsettled => "unsettled",
+            Bar::Witness => "witness",
+            Bar::Room => "room",
+        }
+    }
 }
 
 /// A code that was issued: what a printer needs and what a tracker remembers.

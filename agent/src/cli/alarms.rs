@@ -48,7 +48,9 @@ pub async fn run(daemon: &Daemon, show: Show, command: Alarms) -> Result<(), Fai
         }
         for alarm in &alarms {
             let mark = if alarm.acknowledged { " " } else { "!" };
-            let of = alarm.line.clone().unwrap_or_else(|| text.word("cli.upstream"));
+            // Without a line: of the way upstream, but for the disk.
+            let of_agent = if name(&alarm.key) == "disk_low" { "cli.agent" } else { "cli.upstream" };
+            let of = alarm.line.clone().unwrap_or_else(|| text.word(of_agent));
             text.line(&format!(
                 "{mark} {}  {of}  {}  [{}]",
                 short(&alarm.since),

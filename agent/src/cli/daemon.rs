@@ -203,7 +203,7 @@ pub fn segment(name: &str) -> String {
 }
 
 /// `cli:` and the name of the user who runs this process, by the system and not by the environment.
-fn unix_user() -> String {
+pub fn unix_user() -> String {
     use std::os::unix::fs::MetadataExt as _;
     match std::fs::metadata("/proc/self").map(|found| found.uid()) {
         Ok(uid) => format!("cli:{}", user_name(uid)),

@@ -21,6 +21,10 @@ pub enum Exit {
     NotFound = 6,
     /// A fault of this computer or of the program.
     Internal = 7,
+    /// The data folder belongs to another machine: nothing starts until a person has settled it.
+    OtherMachine = 8,
+    /// The database is damaged: nothing starts until a person has looked.
+    Damaged = 9,
 }
 
 impl Exit {
@@ -54,6 +58,8 @@ Exit codes:
   5  not authorised
   6  no such line, run, code, device or alarm
   7  a fault of this computer or of the program
+  8  the data folder belongs to another machine
+  9  the database is damaged
 
 Example:
   tamga --lang ru status";

@@ -1,4 +1,4 @@
-//! The command line. One file a subcommand; all but `serve`, `check` and `completions` speak to the daemon over its
+//! The command line. One file a subcommand; all but `serve`, `check`, `db` and `completions` speak to the daemon over its
 //! HTTP API and touch no file of its own but the token.
 //!
 //! Output for people goes to stdout aligned and short, in the language of `--lang`; `--json` prints the shape of the
@@ -12,9 +12,11 @@ mod check;
 mod codes;
 mod completions;
 mod daemon;
+mod db;
 mod doctor;
 pub mod exit;
 mod import;
+mod look;
 mod orders;
 mod out;
 mod print;
@@ -89,6 +91,7 @@ enum Command {
     Alarms(alarms::Alarms),
     Trace(trace::Trace),
     Audit(audit::Audit),
+    Db(db::Db),
     Completions(completions::Completions),
 }
 
@@ -151,6 +154,11 @@ impl Failed {
         Failed { exit, said: Said::Nothing }
     }
 
+    /// Whether the daemon refused it with this key.
+    fn is_told(&self, key: &str) -> bool {
+        matches!(&self.said, Said::Daemon(failure) if failure.error == key)
+    }
+
     fn print(self, globals: &Globals) -> Exit {
         let (error, args, text) = match self.said {
             Said::Nothing => return self.exit,
@@ -199,6 +207,7 @@ fn done(command: Command, globals: &Globals) -> Result<(), Failed> {
         Command::Serve(_) => return serve::run(globals),
         Command::Check(_) => return check::run(globals),
         Command::Completions(command) => return completions::run(&command),
+        Command::Db(command) => return db::run(globals, command),
         other => other,
     };
     out::log("warn", false);
@@ -218,7 +227,7 @@ fn done(command: Command, globals: &Globals) -> Result<(), Failed> {
             Command::Doctor(_) => doctor::run(&daemon, show).await,
             Command::Alarms(command) => alarms::run(&daemon, show, command).await,
             Command::Trace(command) => trace::run(&daemon, show, command).await,
-            Command::Serve(_) | Command::Check(_) | Command::Completions(_) => Ok(()),
+            Command::Serve(_) | Command::Check(_) | Command::Completions(_) | Command::Db(_) => Ok(()),
         }
     })
 }

@@ -8,7 +8,7 @@ use super::daemon::{Daemon, segment};
 use super::exit::Exit;
 use super::out::{Progress, Show, or_dash, short};
 use super::status::state_key;
-use super::{Failed, sheet, start};
+use super::{Failed, look, sheet, start};
 use crate::web::{asks, dto};
 use crate::words;
 
@@ -31,8 +31,9 @@ enum Command {
     /// Set a stopped run running again
     #[command(after_help = "Example:\n  tamga run resume line1
 
-After a restart, look at what is in doubt first: tamga status")]
+After a restart, look at what is in doubt first: tamga run look line1")]
     Resume(OneLine),
+    Look(look::Look),
     Close(Close),
     List(List),
     Sheet(sheet::Sheet),
@@ -86,6 +87,7 @@ pub async fn run(daemon: &Daemon, show: Show, command: Run) -> Result<(), Failed
             show.print(&done, |text| text.say("cli.resumed", &[("line", &line)]));
             Ok(())
         }
+        Command::Look(command) => look::run(daemon, show, command).await,
         Command::Close(command) => close(daemon, show, &command).await,
         Command::List(command) => list(daemon, show, &command).await,
         Command::Sheet(command) => sheet::run(daemon, show, &command).await,

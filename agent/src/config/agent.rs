@@ -1,7 +1,7 @@
 //! `[agent]`, `[api]`, `[log]`: the daemon itself.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tamga_domain::day::Zone;
 use tamga_domain::rules::Country;
@@ -13,6 +13,10 @@ use crate::words::Language;
 pub struct Agent {
     /// The folder of the database and of everything else that the agent writes.
     pub data: PathBuf,
+    /// The folder of the witness, outside the data folder: `<data>-witness` if not said.
+    pub witness: PathBuf,
+    /// A file in the data folder that is let go when the disk is full; 0 = none.
+    pub ballast_mib: u64,
     /// The language of the panel and of messages, where nobody asks for another.
     pub language: Language,
     /// The country whose rules hold.
@@ -84,13 +88,23 @@ pub fn read_agent(section: &Section<'_>) -> Agent {
         }
         country
     });
+    let data = path(section, "data").unwrap_or_else(|| PathBuf::from("/var/lib/tamga"));
     Agent {
-        data: path(section, "data").unwrap_or_else(|| PathBuf::from("/var/lib/tamga")),
+        witness: path(section, "witness").unwrap_or_else(|| beside(&data)),
+        data,
+        ballast_mib: section.number("ballast_mib", 0..=65_536, "why.agent.ballast").unwrap_or(64),
         language: section.choice("language", &languages).unwrap_or_default(),
         zone: zone(section, country.unwrap_or_else(uz)),
         country: country.unwrap_or_else(uz),
         rules: path(section, "rules"),
     }
+}
+
+/// The default folder of the witness: beside the data folder, with its name.
+fn beside(data: &Path) -> PathBuf {
+    let mut name = data.file_name().unwrap_or_default().to_owned();
+    name.push("-witness");
+    data.with_file_name(name)
 }
 
 /// The offset in the file. All of Uzbekistan, and of Kazakhstan since 2024-03-01, keeps UTC+5; elsewhere it must be

@@ -37,6 +37,7 @@ pub fn check(draft: &Draft<'_>, notes: &Notes) {
     if draft.products.is_empty() && !notes.has("products") {
         notes.add(notes.error("", "config.no_products"));
     }
+    witness(draft, notes);
     upstream(draft, notes);
     groups(draft, notes);
     addresses(draft, notes);
@@ -51,6 +52,14 @@ pub fn check(draft: &Draft<'_>, notes: &Notes) {
             label(draft, zpl, &key, notes);
             window(line, zpl, &key, notes);
         }
+    }
+}
+
+/// What is restored or copied with the data folder proves nothing of it.
+fn witness(draft: &Draft<'_>, notes: &Notes) {
+    let (witness, data) = (&draft.agent.witness, &draft.agent.data);
+    if witness.starts_with(data) || data.starts_with(witness) {
+        notes.add(notes.error("agent.witness", "config.witness_in_data").with("path", witness.display()));
     }
 }
 

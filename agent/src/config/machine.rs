@@ -8,9 +8,15 @@ use super::Config;
 use super::raw::Notes;
 use super::reader::{ReaderDevice, ReaderLink};
 use super::upstream::Upstream;
+use crate::disk;
 
 pub fn check(config: &Config, notes: &Notes) {
     data(&config.agent.data, notes);
+    witness(&config.agent.witness, &config.agent.data, notes);
+    let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    if crate::witness::machine_hash(&machine).is_none() {
+        notes.add(notes.warning("agent.data", "config.no_machine_id"));
+    }
     if let Some(Upstream::Xtrace(xtrace)) = &config.upstream
         && !xtrace.api_key_file.as_os_str().is_empty()
     {
@@ -60,6 +66,12 @@ fn secret(path: &Path, key: &str, notes: &Notes) {
 }
 
 fn data(path: &Path, notes: &Notes) {
+    if let Ok(bytes) = disk::block_bytes(path)
+        && bytes < disk::BLOCK_BYTES_MIN
+    {
+        let problem = notes.error("agent.data", "config.small_blocks").with("path", path.display());
+        notes.add(problem.with("bytes", bytes));
+    }
     match std::fs::metadata(path) {
         Ok(facts) if !facts.is_dir() => {
             notes.add(notes.error("agent.data", "config.data_no_folder").with("path", path.display()));
@@ -69,6 +81,25 @@ fn data(path: &Path, notes: &Notes) {
         }
         Ok(_) => {}
         Err(_) => notes.add(notes.warning("agent.data", "config.data_missing").with("path", path.display())),
+    }
+}
+
+/// The folder itself is made by the agent; a link may lead into the data folder all the same.
+fn witness(path: &Path, data: &Path, notes: &Notes) {
+    match std::fs::metadata(path) {
+        Ok(facts) if !facts.is_dir() => {
+            notes.add(notes.error("agent.witness", "config.data_no_folder").with("path", path.display()));
+        }
+        Ok(_) if in_memory(path) => {
+            notes
+                .add(notes.warning("agent.witness", "config.witness_in_memory").with("path", path.display()));
+        }
+        Ok(_) | Err(_) => {}
+    }
+    if let (Ok(path), Ok(data)) = (path.canonicalize(), data.canonicalize())
+        && path.starts_with(&data)
+    {
+        notes.add(notes.error("agent.witness", "config.witness_in_data").with("path", path.display()));
     }
 }
 

@@ -48,6 +48,7 @@ impl Tx<'_> {
             }
             self.issue_from(&mut row, order, printer, want, at, &mut issued)?;
         }
+        self.add_issued(issued.len())?;
         Ok(Answer::Issued(issued))
     }
 
@@ -268,7 +269,7 @@ impl Tx<'_> {
     }
 
     /// Spoils a code of the pool or the stock: it gets its row in `codes`, of no run.
-    fn spoil_unissued(&self, key: &Key<'_>, reason: SpoilReason) -> Result<(), Fault> {
+    pub(super) fn spoil_unissued(&self, key: &Key<'_>, reason: SpoilReason) -> Result<(), Fault> {
         let happening = Happening::Spoil(reason);
         let (to, tail, block) = if let Some((order, tail, block)) = self.pooled(key)? {
             let to = step(key.identity, State::Pooled, happening)?;

@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use rusqlite::ErrorCode;
 use tamga_domain::code::Identity;
 use tamga_domain::ids::{BlockNo, LineNo, OrderNo, PassNo, ReportNo, RunId, Tag, TxnId};
 use tamga_domain::lifecycle::NoSuchStep;
@@ -41,6 +42,12 @@ pub enum StoreError {
         #[source]
         source: rusqlite::Error,
     },
+    #[error(
+        "the data folder belongs to another machine: it was copied, or the disk was moved. Codes could be printed \
+         twice. If the other machine will never run this agent again: tamga db settle; otherwise begin with an empty \
+         folder"
+    )]
+    OtherMachine,
     #[error("SQLite {found} is older than {wanted}: this build can damage the database")]
     SqliteTooOld { found: i32, wanted: i32 },
     #[error("SQLite's setting {name} is {found}, not {wanted}")]
@@ -60,7 +67,35 @@ pub enum StoreError {
     #[error("the database holds {what}, which this version cannot have written: restore a backup")]
     Damaged { what: String },
     #[error("an earlier write failed ({why}): nothing more is written until the agent is started again")]
-    Broken { why: String },
+    Broken { why: String, damage: bool },
+    /// An error of the disk makes SQLite see damage where there is none: nobody may say so before a new start.
+    #[error(
+        "the disk failed before in this session, so what looks like damage may be none: look at the disk first"
+    )]
+    Suspect(#[source] Box<StoreError>),
+}
+
+impl StoreError {
+    /// Whether what was read was never written so, by SQLite's word or by the store's.
+    pub fn is_damage(&self) -> bool {
+        let code = match self {
+            StoreError::Opening { source, .. } | StoreError::Migrating { source, .. } => {
+                source.sqlite_error_code()
+            }
+            StoreError::Reading(source) | StoreError::Writing(source) => source.sqlite_error_code(),
+            StoreError::Damaged { .. } => return true,
+            StoreError::Broken { damage, .. } => return *damage,
+            _ => None,
+        };
+        matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+    }
+
+    /// Whether the disk, and not the database, failed.
+    pub fn is_of_disk(&self) -> bool {
+        let (StoreError::Reading(source) | StoreError::Writing(source)) = self else { return false };
+        let of_disk = [ErrorCode::SystemIoFailure, ErrorCode::CannotOpen, ErrorCode::ReadOnly];
+        source.sqlite_error_code().is_some_and(|code| of_disk.contains(&code))
+    }
 }
 
 /// Why a record is not allowed.
@@ -132,6 +167,17 @@ pub enum Rule {
     NotCarried { report: ReportNo, pass: PassNo },
     #[error("the database refused it")]
     Constraint(#[source] rusqlite::Error),
+}
+
+/// An error with its sources, in one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(one) = source {
+        text = format!("{text}: {one}");
+        source = one.source();
+    }
+    text
 }
 
 /// The failure of one record, inside the store.

@@ -5,6 +5,9 @@ pub const ISSUE_MAX: u32 = 100;
 /// Codes in one record that unpacks a block or imports a list: about a millisecond of the processor.
 pub const SLICE_MAX: usize = 100;
 
+/// Codes spoiled in one transaction while a stopped agent is settled: nobody waits for the writer then.
+pub const SETTLE_SLICE: u32 = 5_000;
+
 /// Bytes of a block's body that one transaction writes: 16 pages, under a millisecond. A body of a block of 150,000
 /// codes has some 120 pieces.
 pub const PIECE_BYTES: usize = 64 * 1024;

@@ -8,6 +8,8 @@
 //! - [`writer`]: the thread, its queue, its group commit
 //! - `journal`: what of it stands in the log
 //! - [`read`]: queries, on connections that cannot write
+//! - [`copy`]: the database as a file: looked through, copied, put back
+//! - [`standing`], [`settle`]: the database beside its witness, and what a person makes of it
 //! - [`verify`]: everything counted anew and compared with the counts kept
 //! - the records, by subject: runs, codes, items, orders (with blocks and stock), bodies of blocks, reports, people
 //!
@@ -15,10 +17,13 @@
 //! blocks and runs balance after every commit, which the schema's CHECKs enforce; nothing here decides whether a code
 //! may go from one state to another (`tamga_domain::lifecycle` does); nothing here reads a clock.
 
+pub mod copy;
 pub mod error;
 pub mod limits;
 pub mod open;
 pub mod read;
+pub mod settle;
+pub mod standing;
 pub mod verify;
 pub mod writer;
 
@@ -35,6 +40,7 @@ mod rows;
 mod runs;
 mod tx;
 
+use std::cell::Cell;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -44,11 +50,12 @@ use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, DEFAULT_NAME, OptionalExtension};
 use tamga_domain::code::Identity;
 use tamga_domain::ids::LineNo;
-use tamga_domain::record::{Answer, Known, Record, Recovered, Txn};
+use tamga_domain::record::{Answer, Bar, Known, Record, Recovered, Txn};
 
 use self::error::{Fault, StoreError};
 use self::limits::{PIECE_BYTES, WAL_PAGES_IDLE, WAL_PAGES_MAX};
 use self::read::View;
+use self::standing::Issuing;
 use self::tx::{GtinIds, Tx};
 
 /// The database, with the lock of its folder.
@@ -60,8 +67,13 @@ pub struct Store {
     wal_pages: Arc<AtomicU32>,
     /// Of these, pages that are in the database already; a reader keeps the WAL from beginning anew.
     wal_moved: u32,
-    /// Why nothing is written any more, once a write failed.
-    broken: Option<String>,
+    /// All codes ever issued, by the commits that are durable.
+    issued: u64,
+    issuing: Issuing,
+    /// Why nothing is written any more, once a write failed, and whether the database was found damaged.
+    broken: Option<(String, bool)>,
+    /// The disk failed in this session: what looks like damage from here on may be none.
+    disk_failed: Cell<bool>,
     /// Dropped last, so that the folder is free only when the database is closed.
     _lock: File,
 }
@@ -95,8 +107,21 @@ impl Store {
         let agent_id = conn
             .query_row("SELECT value FROM meta WHERE key = 'agent_id'", [], |r| r.get(0))
             .map_err(StoreError::Reading)?;
-        let gtins = GtinIds::default();
-        let mut store = Store { conn, gtins, agent_id, wal_pages, wal_moved: 0, broken: None, _lock: lock };
+        let issued = standing::issued_in(&conn)?;
+        let mut store = Store {
+            conn,
+            gtins: GtinIds::default(),
+            agent_id,
+            wal_pages,
+            wal_moved: 0,
+            issued,
+            issuing: Issuing::Unwatched,
+            broken: None,
+            disk_failed: Cell::new(false),
+            _lock: lock,
+        };
+        let (epoch, copy) = (store.meta(standing::EPOCH)?, store.meta(standing::COPY)?);
+        store.issuing = Issuing::at_opening(epoch.as_deref(), copy.is_some());
         // What a killed process left in the WAL is moved into the database, so that the WAL does not grow from start
         // to start.
         store.checkpoint()?;
@@ -111,11 +136,16 @@ impl Store {
 
     /// Makes the records of all the transactions durable, in one commit, and answers each.
     ///
+    /// Where nothing may be issued, [`Record::Issue`] is answered with [`Answer::Barred`] and the rest is done.
+    ///
     /// On [`StoreError::Rule`] nothing was changed: one record is a bug of ours, and the caller ends the process.
     /// (That is why there is no savepoint for each: nothing would be done with the others.) After any other error the
     /// outcome is unknown, and this store writes no more.
     pub fn apply(&mut self, txns: &[Txn]) -> Result<Vec<Vec<Answer>>, StoreError> {
-        self.transact(|tx| apply_all(tx, txns))
+        let bar = self.lease(txns);
+        let answers = self.transact(|tx| apply_all(tx, txns, bar))?;
+        self.count_issued(&answers);
+        Ok(answers)
     }
 
     /// Keeps a piece of the body of a large block ahead of its own commit, in a transaction of its own. True when
@@ -135,27 +165,19 @@ impl Store {
 
     /// One transaction. Nothing is written any more after one that failed in another way than by a rule.
     fn transact<T>(&mut self, work: impl FnOnce(Tx<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        if let Some(why) = &self.broken {
-            return Err(StoreError::Broken { why: why.clone() });
-        }
+        self.unbroken()?;
         let go = || {
             self.conn.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::Writing)?;
             let done = work(self.tx())?;
             self.conn.execute_batch("COMMIT").map_err(StoreError::Writing)?;
             Ok(done)
         };
-        let result = go();
+        let result = go().map_err(|error| self.judged(error));
         if let Err(error) = &result {
             self.gtins.forget();
             let rolled_back = self.conn.is_autocommit() || self.conn.execute_batch("ROLLBACK").is_ok();
             if !rolled_back || !matches!(error, StoreError::Rule { .. }) {
-                let mut why = error.to_string();
-                let mut source = std::error::Error::source(error);
-                while let Some(s) = source {
-                    why = format!("{why}: {s}");
-                    source = s.source();
-                }
-                self.broken = Some(why);
+                self.broken = Some((error::chain(error), error.is_damage()));
             }
         }
         result
@@ -163,12 +185,12 @@ impl Store {
 
     /// What is known of a code, after all commits that were answered.
     pub fn find(&self, identity: &Identity) -> Result<Known, StoreError> {
-        self.tx().find(identity).map_err(Fault::reading)
+        self.tx().find(identity).map_err(|fault| self.judged(fault.reading()))
     }
 
     /// What a line needs to go on after a start.
     pub fn recover(&self, line: LineNo) -> Result<Recovered, StoreError> {
-        self.view().recover(line)
+        self.view().recover(line).map_err(|error| self.judged(error))
     }
 
     /// All the queries of [`read`], on this connection.
@@ -216,9 +238,7 @@ impl Store {
     }
 
     fn checkpoint(&mut self) -> Result<(), StoreError> {
-        if let Some(why) = &self.broken {
-            return Err(StoreError::Broken { why: why.clone() });
-        }
+        self.unbroken()?;
         let done = self.conn.wal_checkpoint_v2(DEFAULT_NAME, CheckpointMode::PASSIVE);
         match done {
             Ok((pages, moved)) => {
@@ -229,10 +249,26 @@ impl Store {
                 Ok(())
             }
             Err(e) => {
-                self.broken = Some(format!("checkpoint: {e}"));
-                Err(StoreError::Writing(e))
+                let error = self.judged(StoreError::Writing(e));
+                self.broken = Some((format!("checkpoint: {}", error::chain(&error)), error.is_damage()));
+                Err(error)
             }
         }
+    }
+
+    fn unbroken(&self) -> Result<(), StoreError> {
+        match &self.broken {
+            Some((why, damage)) => Err(StoreError::Broken { why: why.clone(), damage: *damage }),
+            None => Ok(()),
+        }
+    }
+
+    /// An error as it is to be told: damage is not believed of a session in which the disk has failed.
+    fn judged(&self, error: StoreError) -> StoreError {
+        if error.is_of_disk() {
+            self.disk_failed.set(true);
+        }
+        if self.disk_failed.get() && error.is_damage() { StoreError::Suspect(Box::new(error)) } else { error }
     }
 
     fn tx(&self) -> Tx<'_> {
@@ -240,11 +276,15 @@ impl Store {
     }
 }
 
-fn apply_all(tx: Tx<'_>, txns: &[Txn]) -> Result<Vec<Vec<Answer>>, StoreError> {
+fn apply_all(tx: Tx<'_>, txns: &[Txn], bar: Option<Bar>) -> Result<Vec<Vec<Answer>>, StoreError> {
     let mut answers = Vec::with_capacity(txns.len());
     for txn in txns {
         let mut of_txn = Vec::new();
         for (place, record) in txn.records.iter().enumerate() {
+            if let (Record::Issue { .. }, Some(bar)) = (record, bar) {
+                of_txn.push(Answer::Barred(bar));
+                continue;
+            }
             of_txn.extend(tx.apply(record).map_err(|fault| of_record(txn, place, fault))?);
         }
         answers.push(of_txn);
@@ -266,5 +306,32 @@ fn of_housework(fault: Fault) -> StoreError {
         Fault::Rule(rule) => StoreError::Damaged { what: rule.to_string() },
         Fault::Sql(e) => StoreError::Writing(e),
         Fault::Damaged(what) => StoreError::Damaged { what },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sqlite(code: i32) -> StoreError {
+        StoreError::Writing(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None))
+    }
+
+    #[test]
+    fn damage_is_believed_unless_the_disk_failed_before_in_this_session() {
+        let dir = std::env::temp_dir().join(format!("tamga-judged-{}", std::process::id()));
+        let store = Store::open(&dir, "0a1b2c3d").unwrap();
+        assert!(store.judged(sqlite(rusqlite::ffi::SQLITE_CORRUPT)).is_damage());
+        assert!(store.judged(sqlite(rusqlite::ffi::SQLITE_NOTADB)).is_damage());
+        assert!(!store.judged(sqlite(rusqlite::ffi::SQLITE_FULL)).is_damage());
+        assert!(
+            store.judged(sqlite(rusqlite::ffi::SQLITE_CORRUPT)).is_damage(),
+            "a full disk is no broken one"
+        );
+        assert!(store.judged(sqlite(rusqlite::ffi::SQLITE_IOERR_FSYNC)).is_of_disk());
+        let suspect = store.judged(sqlite(rusqlite::ffi::SQLITE_CORRUPT));
+        assert!(!suspect.is_damage() && matches!(suspect, StoreError::Suspect(_)), "{suspect}");
+        drop(store);
+        std::fs::remove_dir_all(dir).unwrap();
     }
 }

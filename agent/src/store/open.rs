@@ -14,6 +14,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::error::StoreError;
 use super::limits::{BUSY_MS, CACHE_KIB, STATEMENTS_MAX, WAL_BYTES_KEPT};
+use crate::disk::BLOCK_BYTES_MIN;
 
 const DATABASE: &str = "tamga.db";
 /// Bytes written back at once.
@@ -29,6 +30,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
     include_str!("migrations/0004.sql"),
+    include_str!("migrations/0005.sql"),
 ];
 
 /// The schema that this version writes.
@@ -76,7 +78,7 @@ pub(super) fn lock_folder(dir: &Path) -> Result<File, StoreError> {
     let folder = |source| StoreError::Folder { path: dir.to_path_buf(), source };
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(folder)?;
     let bytes = std::fs::metadata(dir).map_err(folder)?.blksize();
-    if bytes < 4096 {
+    if bytes < BLOCK_BYTES_MIN {
         return Err(StoreError::SmallBlocks { path: dir.to_path_buf(), bytes });
     }
     let mut open = OpenOptions::new();
@@ -94,6 +96,9 @@ pub(super) fn lock_folder(dir: &Path) -> Result<File, StoreError> {
     lock.set_len(0).map_err(folder)?;
     lock.seek(SeekFrom::Start(0)).map_err(folder)?;
     writeln!(lock, "{}", std::process::id()).map_err(folder)?;
+    if let Some(aside) = super::copy::finish(dir).map_err(folder)? {
+        tracing::warn!(aside = %aside.display(), "a restore that was cut short is finished; the old database is aside");
+    }
     // The database file is made here, so that it and its WAL are readable by this user only.
     open.open(database_path(dir)).map_err(folder)?;
     Ok(lock)
@@ -123,15 +128,23 @@ pub(super) fn open_writer(dir: &Path) -> Result<Connection, StoreError> {
     Ok(conn)
 }
 
+/// A connection that cannot write, to a database of ours of any schema.
+pub(super) fn open_file(path: &Path) -> Result<Connection, StoreError> {
+    let opening = |source| StoreError::Opening { path: path.to_path_buf(), source };
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags).map_err(opening)?;
+    conn.busy_timeout(Duration::from_millis(BUSY_MS)).map_err(opening)?;
+    set(&conn, "query_only", true, "1").map_err(|e| e.at(path))?;
+    identify(&conn, path)?;
+    settings_of_any(&conn).map_err(|e| e.at(path))?;
+    Ok(conn)
+}
+
 /// A connection that cannot write, for queries beside the writer.
 pub(super) fn open_reader(dir: &Path) -> Result<Connection, StoreError> {
     let path = database_path(dir);
     let opening = |source| StoreError::Opening { path: path.clone(), source };
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(&path, flags).map_err(opening)?;
-    conn.busy_timeout(Duration::from_millis(BUSY_MS)).map_err(opening)?;
-    set(&conn, "query_only", true, "1").map_err(|e| e.at(&path))?;
-    settings_of_any(&conn).map_err(|e| e.at(&path))?;
+    let conn = open_file(&path)?;
     let found = user_version(&conn).map_err(opening)?;
     if found != schema_known() {
         return Err(StoreError::SchemaNewer { found, known: schema_known() });
@@ -195,7 +208,7 @@ fn set(
 }
 
 /// Refuses a file that is not empty and not ours, before anything is written to it.
-fn identify(conn: &Connection, path: &Path) -> Result<(), StoreError> {
+pub(super) fn identify(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     let opening = |source| StoreError::Opening { path: path.to_path_buf(), source };
     let id: i32 = conn.pragma_query_value(None, "application_id", |r| r.get(0)).map_err(opening)?;
     let tables: i64 =
@@ -207,7 +220,7 @@ fn identify(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     }
 }
 
-fn user_version(conn: &Connection) -> Result<u32, rusqlite::Error> {
+pub(super) fn user_version(conn: &Connection) -> Result<u32, rusqlite::Error> {
     conn.pragma_query_value(None, "user_version", |r| r.get(0))
 }
 

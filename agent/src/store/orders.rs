@@ -1,20 +1,18 @@
 //! Orders of codes, the blocks that answer them, and stock: everything that comes in.
 
-use std::collections::BTreeMap;
-
 use rusqlite::params;
 use tamga_domain::code::{Code, Identity};
 use tamga_domain::gs1::Gtin;
 use tamga_domain::ids::{BlockNo, OrderNo};
-use tamga_domain::lifecycle::{Happening, State};
+use tamga_domain::lifecycle::Happening;
 use tamga_domain::record::{Answer, OrderPlan, OrderState, OrderTerms, Unpacked};
 use tamga_domain::time::Wall;
 
 use super::error::{Fault, Rule};
 use super::limits::SLICE_MAX;
 use super::people::{Change, Incident};
-use super::rows::{Key, gtin_of, kind_number, kind_of, state_number, step};
-use super::tx::{Heap, Tx};
+use super::rows::{Key, gtin_of, kind_number, kind_of};
+use super::tx::Tx;
 
 const GIVEN_TWICE: &str = "given_twice";
 const OTHER_GTIN: &str = "other_gtin";
@@ -184,30 +182,10 @@ impl Tx<'_> {
             Ok((r.get::<_, i64>(0)?, r.get::<_, u32>(1)?, r.get::<_, String>(2)?))
         })?;
         let (gtin_id, left, po_number) = found.ok_or(Rule::NoSuchOrder(order))?;
-        let gtin = self.gtin_of_id(gtin_id)?;
-        let sql = "SELECT serial, tail, block_no FROM pool WHERE order_no = ?1 ORDER BY serial LIMIT ?2";
-        let codes: Vec<(Vec<u8>, Vec<u8>, u32)> =
-            self.all(sql, (order.0, limit), |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
-        let Some((last, _, _)) = codes.last() else {
+        let n = self.leave_pool((order, gtin_id), limit, Happening::Return, Some(at.0))?;
+        if n == 0 {
             return Ok(Answer::Returned { left: left.into() });
-        };
-        let sql = "DELETE FROM pool WHERE order_no = ?1 AND serial <= ?2";
-        self.must("codes given back from the pool", codes.len(), sql, (order.0, last))?;
-        let mut by_block: BTreeMap<BlockNo, u32> = BTreeMap::new();
-        for (serial, tail, block) in &codes {
-            let code = super::rows::code_of(gtin, serial, tail)?;
-            let to = state_number(step(&code.identity, State::Pooled, Happening::Return)?);
-            let sql = "INSERT INTO codes(gtin_id, serial, tail, block_no, state, ended_after) \
-                       VALUES(?1, ?2, ?3, ?4, ?5, ?6)";
-            self.run(sql, params![gtin_id, serial, tail, block, to, at.0])?;
-            *by_block.entry(BlockNo(*block)).or_default() += 1;
         }
-        for (block, n) in by_block {
-            self.move_in_block(block, Heap::Pooled, Heap::Returned, n)?;
-        }
-        let n = u32::try_from(codes.len()).unwrap_or(u32::MAX);
-        let sql = "UPDATE orders SET left_n = left_n - ?2 WHERE order_no = ?1";
-        self.must("an order", 1, sql, (order.0, n))?;
         let detail = format!("{n}, {po_number}");
         self.incident(Incident { run: None, code: None, tag: None, key: "returned", detail: &detail, at })?;
         Ok(Answer::Returned { left: left.saturating_sub(n).into() })
@@ -286,14 +264,14 @@ impl Tx<'_> {
         // within its first slice.
         let sql = "UPDATE orders SET left_n = left_n + ?2 WHERE order_no = ?1";
         self.must("an order", 1, sql, (order.0, u32::try_from(len).unwrap_or(u32::MAX)))?;
-        let (mut pooled, mut set_aside) = (0_u32, 0_u32);
+        let mut good = Vec::with_capacity(len);
         for (place, item) in (from..).zip(slice) {
             if self.unpack_one(block, order, &gtin, place, item, at)? {
-                pooled += 1;
-            } else {
-                set_aside += 1;
+                good.push(item);
             }
         }
+        let pooled = u32::try_from(good.len()).unwrap_or(u32::MAX);
+        let set_aside = u32::try_from(len).unwrap_or(u32::MAX) - pooled;
         let sql = "UPDATE blocks SET unpacked = unpacked + ?2 + ?3, pooled = pooled + ?2, \
                    set_aside = set_aside + ?3 WHERE block_no = ?1 AND unpacked = ?4";
         self.must("the count of a block", 1, sql, (block.0, pooled, set_aside, from))?;
@@ -302,6 +280,7 @@ impl Tx<'_> {
         if end == u64::from(row.received) {
             self.spend_body(block)?;
         }
+        let pooled = if self.spoil_unpacked(block, &good)? { 0 } else { pooled };
         Ok(Answer::Unpacked { pooled, set_aside })
     }
 

@@ -169,6 +169,13 @@ const CHECKS: &[(&str, &str)] = &[
          SELECT hex(serial), 1, 2 FROM stock JOIN codes USING(gtin_id, serial)",
     ),
     (
+        "codes: all that were ever issued are counted",
+        "WITH c AS (SELECT count(*) n FROM codes WHERE issued_after IS NOT NULL), \
+         m AS (SELECT CAST(value AS INTEGER) kept FROM meta WHERE key = 'issued_total') \
+         SELECT 'issued_total', ifnull((SELECT kept FROM m), 0), n FROM c \
+         WHERE ifnull((SELECT kept FROM m), 0) < n",
+    ),
+    (
         "codes: in one order's pool only",
         "SELECT hex(serial), 1, count(*) FROM pool JOIN orders USING(order_no) GROUP BY gtin_id, serial \
          HAVING count(*) > 1",

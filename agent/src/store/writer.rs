@@ -186,7 +186,7 @@ fn serve(mut store: Store, mut queue: mpsc::Receiver<Request>) {
         let first = if large.is_empty() && !housework {
             match queue.blocking_recv() {
                 Some(first) => Some(first),
-                None => return,
+                None => return end(store),
             }
         } else {
             queue.try_recv().ok()
@@ -205,6 +205,13 @@ fn serve(mut store: Store, mut queue: mpsc::Receiver<Request>) {
             tracing::error!(error = &error as &dyn std::error::Error, "housework failed");
             false
         });
+    }
+}
+
+/// Nobody asks any more: the end that was wanted, of which the witness is told.
+fn end(store: Store) {
+    if let Err(error) = store.close() {
+        tracing::warn!(%error, "the witness was not told of the end: the next start goes by the lease");
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use tamga_domain::record::Bar;
 use tamga_domain::verdict::Reason;
 
 use super::{Language, has, placeholder, say};
@@ -15,6 +16,8 @@ const SECTIONS: &[&str] = &[
     "cli.",
     "code.",
     "config.",
+    "db.",
+    "doubt.",
     "fault.",
     "http.",
     "incident.",
@@ -96,6 +99,15 @@ fn every_reason_has_its_text() {
     for key in Reason::KEYS.into_iter().chain(["lost", "escaped"]) {
         assert!(has(&format!("reason.{key}")), "reason.{key}");
         assert!(has(&format!("bad.{key}")), "bad.{key}");
+    }
+}
+
+#[test]
+fn every_bar_has_its_text() {
+    for bar in [Bar::Unsettled, Bar::Witness, Bar::Room] {
+        for section in ["alarm.stop", "refuse", "stop"] {
+            assert!(has(&format!("{section}.{}", bar.key())), "{section}.{}", bar.key());
+        }
     }
 }
 

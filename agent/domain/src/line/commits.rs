@@ -91,6 +91,7 @@ impl Line {
         let after = self.in_flight.remove(&txn).unwrap_or_default();
         let mut issued = answers.iter().filter_map(|a| match a {
             Answer::Issued(codes) => Some(codes.clone()),
+            Answer::Barred(_) => Some(Vec::new()),
             _ => None,
         });
         let left = answers.iter().find_map(|a| match a {
@@ -102,6 +103,11 @@ impl Line {
             Answer::KeyTaken(run) => Some(Err(*run)),
             _ => None,
         });
+        for answer in &answers {
+            if let Answer::Barred(bar) = answer {
+                self.stop(bar.key(), "", wall, out);
+            }
+        }
         for act in after {
             match act {
                 After::Pass { tag, code, read_at } => self.may_pass(tag, &code, read_at, now, wall, out),

@@ -29,7 +29,7 @@ use crate::gs1::Gtin;
 use crate::ids::{IssueNo, LineNo, PrinterNo, ReaderNo, RunId, Tag, TxnId};
 use crate::layout::Layout;
 use crate::layout::reader::Substitutes;
-use crate::record::{Answer, Known, Record, Recovered, RunPlan, RunState, Txn};
+use crate::record::{Answer, Bar, Known, Record, Recovered, RunPlan, RunState, Txn};
 use crate::time::{Time, Wall};
 use crate::verdict::Reason;
 use ask::{Ask, Refusal, Reply};
@@ -203,6 +203,8 @@ pub enum Input {
     Ask(AskId, Ask, String),
     /// How many codes of the run's product are pooled; on a pre-printed line, how many the stock has.
     Pool(u64),
+    /// Codes may not be issued, and why; or they may again.
+    Bar(Option<Bar>),
     /// The end of a turn: all that had arrived was given. What is overdue is judged now and not before, since its
     /// result may stand behind it in the same turn.
     Tick,
@@ -327,6 +329,8 @@ pub struct Line {
     pooled: u64,
     /// Set while the store had fewer codes than asked for: when it is asked again.
     pool_empty: Option<Time>,
+    /// Why no codes are issued, as the agent knows it; the line does not run meanwhile.
+    bar: Option<Bar>,
     broken: bool,
     meter: status::Meter,
 }
@@ -370,6 +374,7 @@ impl Line {
             recent_gaps: VecDeque::new(),
             pooled: 0,
             pool_empty: None,
+            bar: None,
             broken: false,
             meter: status::Meter::default(),
         };
@@ -393,6 +398,7 @@ impl Line {
             Input::CommitFailed(txn, why) => self.on_commit_failed(txn, &why, wall, out),
             Input::Ask(id, ask, who) => self.on_ask(id, ask, &who, now, wall, out),
             Input::Pool(pooled) => self.on_pool(pooled, wall),
+            Input::Bar(bar) => self.on_bar(bar, wall, out),
             Input::Tick => turn_ends = true,
         }
         self.settle_waiting(now, wall, out);
@@ -427,7 +433,7 @@ impl Line {
             let grave = matches!(
                 why,
                 "escape" | "not_rejected" | "count_reset" | "items_unseen" | "items_stuck" | "disk"
-            );
+            ) || [Bar::Unsettled, Bar::Witness, Bar::Room].iter().any(|bar| bar.key() == why);
             if grave || (self.starting.is_some() && why != "asked") {
                 self.raise(&format!("alarm.stop.{why}"), detail, wall);
             }

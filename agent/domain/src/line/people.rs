@@ -9,7 +9,7 @@ use crate::lifecycle::SpoilReason;
 use crate::limits::SPOIL_SLICE;
 use crate::line::ask::{Ask, Declared, Refusal, Reply};
 use crate::line::commits::After;
-use crate::record::{ItemEnd, JobOutcome, OpenRun, Record, Recovered, RunPlan};
+use crate::record::{Bar, ItemEnd, JobOutcome, OpenRun, Record, Recovered, RunPlan};
 use crate::time::{Time, Wall};
 use crate::verdict::Reason;
 use std::time::Duration;
@@ -52,6 +52,7 @@ impl Line {
             return Err(Refusal::new("refuse.run_open").with("run", run.id));
         }
         self.not_starting()?;
+        self.not_barred()?;
         if !self.config.products.contains_key(&plan.gtin) {
             return Err(Refusal::new("refuse.unknown_product").with("gtin", plan.gtin));
         }
@@ -65,6 +66,27 @@ impl Line {
         self.opening = Some(plan);
         self.starting = Some(self.stops);
         Ok(None)
+    }
+
+    /// Whether codes may be issued is the agent's to know. While they may not, the line stands: what has leave to pass
+    /// passes, and runs can be closed.
+    pub(super) fn on_bar(&mut self, bar: Option<Bar>, wall: Wall, out: &mut Vec<Effect>) {
+        if let Some(over) = self.bar.filter(|was| Some(*was) != bar) {
+            self.clear(&format!("alarm.stop.{}", over.key()), wall);
+        }
+        self.bar = bar;
+        if let Some(bar) = bar {
+            self.stop(bar.key(), "", wall, out);
+        }
+    }
+
+    fn not_barred(&self) -> Result<(), Refusal> {
+        match self.bar {
+            Some(Bar::Unsettled) => Err(Refusal::new("refuse.unsettled")),
+            Some(Bar::Witness) => Err(Refusal::new("refuse.witness")),
+            Some(Bar::Room) => Err(Refusal::new("refuse.room")),
+            None => Ok(()),
+        }
     }
 
     fn not_starting(&self) -> Result<(), Refusal> {
@@ -192,6 +214,7 @@ impl Line {
             RunState::Running | RunState::Stopped => {}
         }
         self.not_starting()?;
+        self.not_barred()?;
         if self.gate_reset {
             return Err(Refusal::new("refuse.gate_reset"));
         }

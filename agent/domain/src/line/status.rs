@@ -7,7 +7,7 @@ use super::ask::{Alarm, DeviceStatus, InDoubt, OddResults, RunStatus, Status};
 use super::{JobId, Line};
 use crate::code::Identity;
 use crate::ids::PrinterNo;
-use crate::record::{JobOutcome, Record};
+use crate::record::{Bar, JobOutcome, Record};
 use crate::time::{Time, Wall};
 
 /// Verdicts remembered for the latency shown to people.
@@ -68,7 +68,7 @@ impl Line {
             items_per_min: u32::try_from(self.meter.recent.len()).unwrap_or(u32::MAX),
             verdict_us: self.meter.quantiles(),
             odd_results: self.meter.odd,
-            stopped_by: self.stopped_by.map(|why| format!("stop.{why}")),
+            stopped_by: self.bar.map(Bar::key).or(self.stopped_by).map(|why| format!("stop.{why}")),
         }
     }
 
@@ -155,7 +155,9 @@ impl Line {
 
     /// The line runs again, or its run is over: the reasons why it stood are history.
     pub(super) fn clear_stops(&mut self, wall: Wall) {
-        let stops: Vec<String> = self.alarms.keys().filter(|k| k.contains(".stop.")).cloned().collect();
+        let barred = self.bar.map(|bar| format!("alarm.stop.{}", bar.key()));
+        let over = |k: &&String| k.contains(".stop.") && Some(*k) != barred.as_ref();
+        let stops: Vec<String> = self.alarms.keys().filter(over).cloned().collect();
         stops.iter().for_each(|key| self.clear(key, wall));
     }
 

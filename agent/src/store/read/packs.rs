@@ -3,7 +3,8 @@
 use tamga_domain::ids::OrderNo;
 
 use super::View;
-use crate::store::error::StoreError;
+use crate::store::error::{Fault, StoreError};
+use crate::store::standing::{PO_FLOOR, RESTORED_ORDER};
 
 /// One block of an order, by upstream's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,11 +24,19 @@ impl View<'_> {
         })
     }
 
-    /// The highest `n` of all order numbers `<agent>-<n>`; 0 when there is none.
+    /// The highest `n` of all order numbers `<agent>-<n>` that are or may have been used; 0 when there is none.
     pub fn last_po(&self, agent: &str) -> Result<u32, StoreError> {
         let sql = "SELECT po_number FROM orders WHERE po_number LIKE ?1 || '-%'";
         let prefix = format!("{agent}-");
         let numbers = self.all(sql, [agent], |r| Ok(r.get::<_, String>(0)?))?;
-        Ok(numbers.iter().filter_map(|n| n.strip_prefix(&prefix)?.parse().ok()).max().unwrap_or(0))
+        let used = numbers.iter().filter_map(|n| n.strip_prefix(&prefix)?.parse().ok()).max().unwrap_or(0);
+        let passed = self.tx().meta_number(PO_FLOOR).map_err(Fault::reading)?;
+        Ok(used.max(u32::try_from(passed).unwrap_or(u32::MAX)))
+    }
+
+    /// The last order of before a restore, if there was one: blocks of those up to it may be missing here.
+    pub fn restored_order(&self) -> Result<Option<OrderNo>, StoreError> {
+        let order = self.tx().meta_number(RESTORED_ORDER).map_err(Fault::reading)?;
+        Ok(u32::try_from(order).ok().filter(|order| *order > 0).map(OrderNo))
     }
 }

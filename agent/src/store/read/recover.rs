@@ -18,6 +18,12 @@ impl View<'_> {
         Ok(Recovered { run: run.flatten() })
     }
 
+    /// Runs that are not closed, oldest first.
+    pub fn runs_open(&self) -> Result<Vec<(RunId, LineNo)>, StoreError> {
+        let sql = "SELECT run, line FROM runs WHERE state <> 3 ORDER BY run";
+        self.all(sql, [], |r| Ok((RunId(r.get(0)?), LineNo(r.get(1)?))))
+    }
+
     /// The line that made a run.
     pub fn line_of(&self, run: RunId) -> Result<Option<LineNo>, StoreError> {
         self.one("SELECT line FROM runs WHERE run = ?1", [run.0], |r| Ok(LineNo(r.get(0)?)))

@@ -41,9 +41,12 @@ pub const WORDS: super::super::Table = &[
     ("alarm.stop.printer_lost", "The line stopped: there is no connection to a printer. {detail} Check its power and cable, clear the web; then resume."),
     ("alarm.stop.reader_lost", "The line stopped: there is no connection to a reader. {detail} Check its power and cable; then resume."),
     ("alarm.stop.repeat", "The line stopped: the same label came twice. {detail} The printer reprints, or a label was copied: clear the web, check the printer; then resume."),
-    ("alarm.stop.restart", "The agent was restarted while the line ran; codes in doubt: {detail}. Look at them, clear the web; then resume."),
+    ("alarm.stop.restart", "The agent was restarted while the line ran; codes in doubt: {detail}. Look at belt and web (tamga run look LINE); then resume."),
     ("alarm.stop.results_missing", "The line stopped: the reader gave no result for an item, and the items after it could have been taken for one another; they were rejected. {detail} Check that the reader answers every trigger, also when it sees no mark; then resume."),
     ("alarm.stop.results_surplus", "The line stopped: the reader gives more results than there are items. {detail} Check trigger and reader, and that nobody triggers the reader by hand; scan the last items behind the gate; then resume."),
+    ("alarm.stop.room", "The line stopped: the disk is nearly full, and what is printed could not be written down. {detail} Free space on the disk of the data folder; then resume."),
+    ("alarm.stop.unsettled", "No code is issued: this database may be an older copy, and what is in its pool may have been printed. {detail} Why and what to do: tamga doctor"),
+    ("alarm.stop.witness", "The line stopped: the witness of the database cannot be written. {detail} See that its folder is there, has room and belongs to the user of the agent; then resume, or restart the agent."),
     ("alarm.upstream_away", "The state system cannot be reached: {detail}. The line goes on while codes last; reports wait. Check the internet and the proxy."),
     ("alarm.upstream_key", "The state system refuses the API key: {detail}. Make a new one in the cabinet and put it into the key file."),
 ];

@@ -92,6 +92,7 @@ pub const WORDS: super::super::Table = &[
     ("http.token", "The token is missing or wrong. Send Authorization: Bearer with the text of <data>/api.token."),
     ("http.too_large", "The request is too large. Send the list in parts."),
     ("http.unknown_group", "There are no rules for the product group {group}. Check its name."),
+    ("http.upstream_unsettled", "Nothing is asked of the state system: the database may be an older copy (tamga doctor)"),
     ("http.which_line", "The code belongs to no run: name the line."),
     ("http.who", "Say who asks: send a name of at most 64 characters in X-Tamga-Who."),
 ];

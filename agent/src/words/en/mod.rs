@@ -3,9 +3,10 @@
 mod alarm;
 mod cli;
 mod config;
+mod db;
 mod http;
 mod line;
 mod why;
 
 pub const TABLES: &[super::Table] =
-    &[alarm::WORDS, cli::WORDS, config::WORDS, http::WORDS, line::WORDS, why::WORDS];
+    &[alarm::WORDS, cli::WORDS, config::WORDS, db::WORDS, http::WORDS, line::WORDS, why::WORDS];

@@ -2,6 +2,7 @@
 
 #[rustfmt::skip]
 pub const WORDS: super::super::Table = &[
+    ("why.agent.ballast", "MiB that are let go when the disk is full; 0 means none."),
     ("why.agent.zone", "A declared day of production is a day of the plant; this country has several zones. Write the offset, such as \"+03:00\"."),
     ("why.gate.address", "It is the address of the gate's PLC, such as 10.0.0.7:502."),
     ("why.gate.kind", "The agent must know how to speak to the gate."),

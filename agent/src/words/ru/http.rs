@@ -92,6 +92,7 @@ pub const WORDS: super::super::Table = &[
     ("http.token", "Токен не указан или неверен. Отправьте Authorization: Bearer с текстом из <data>/api.token."),
     ("http.too_large", "Запрос слишком велик. Отправьте список частями."),
     ("http.unknown_group", "Нет правил для товарной группы {group}. Проверьте имя."),
+    ("http.upstream_unsettled", "К системе маркировки нет запросов: база может быть старой копией (tamga doctor)"),
     ("http.which_line", "Код не относится ни к одному заданию: укажите линию."),
     ("http.who", "Укажите, кто даёт команду: имя до 64 знаков в X-Tamga-Who."),
 ];

@@ -463,3 +463,37 @@ fn an_order_that_slipped_stops_the_line_within_three_reads() {
     assert_eq!(d.line.status().stopped_by.as_deref(), Some("stop.jump"));
     assert_eq!(passes(&d.out), vec![tag(1)]);
 }
+
+#[test]
+fn a_line_whose_codes_are_barred_stands_says_so_and_goes_on_when_a_person_resumes() {
+    let mut d = Desk::started(LineKind::PrintAndApply, 0);
+    let raised = |d: &Desk| d.line.status().alarms.iter().any(|a| a.key == "alarm.stop.unsettled");
+    d.input(Input::Bar(Some(Bar::Unsettled)));
+    d.settle();
+    assert!(d.out.contains(&Effect::Gate(GateOrder::StopLine)) && raised(&d));
+    assert_eq!(d.line.status().stopped_by.as_deref(), Some("stop.unsettled"));
+    let acts = d.input(Input::Ask(AskId(9), Ask::Resume, "op".into()));
+    assert!(matches!(&acts[..], [Effect::Reply(AskId(9), Err(r))] if r.key == "refuse.unsettled"));
+    d.input(Input::Bar(None));
+    d.settle();
+    assert!(!raised(&d));
+    d.input(Input::Ask(AskId(10), Ask::Resume, "op".into()));
+    d.settle();
+    assert_eq!(d.line.status().stopped_by, None);
+}
+
+#[test]
+fn codes_that_the_store_bars_are_not_waited_for_as_an_empty_pool_is() {
+    let mut d = Desk::started(LineKind::PrintAndApply, 0);
+    let job = |n| JobId { run: RunId(1), issue: IssueNo(n) };
+    d.input(Input::Printer(PrinterNo(0), PrinterEvent::Printed(job(1))));
+    let txn = d.unanswered.pop_back().expect("the line asks for another code");
+    d.input(Input::Committed(txn.id, vec![Answer::Barred(Bar::Witness)]));
+    assert_eq!(d.line.status().stopped_by.as_deref(), Some("stop.witness"));
+    assert!(!d.line.status().alarms.iter().any(|a| a.key == "alarm.pool_empty"));
+    // The agent does not know of it: the next code asks the witness again.
+    d.settle();
+    d.input(Input::Ask(AskId(9), Ask::Resume, "op".into()));
+    d.settle();
+    assert_eq!(d.line.status().stopped_by, None);
+}

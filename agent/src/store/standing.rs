@@ -1,0 +1,316 @@
+//! Where the database stands beside its witness, and what follows for issuing.
+//!
+//! A store that never had a witness issues freely (tests, benchmarks, a folder made by hand). Once it had one, it issues
+//! nothing until [`Store::stand`] has found the two to agree, or a person has settled it ([`super::settle`]).
+
+use std::path::Path;
+
+use rusqlite::OptionalExtension as _;
+use tamga_domain::record::{Answer, Bar, Record, Txn};
+
+use super::Store;
+use super::error::{Fault, StoreError};
+use super::tx::Tx;
+use crate::witness::shelf::{Shelf, file_id};
+use crate::witness::{Claim, Doubt, FileId, Found, LEASE, Pulse, Witness, judge, machine_hash};
+
+/// Keys of `meta`. Those of `MARKS` say that the database is not simply its own continuation.
+pub(super) const EPOCH: &str = "epoch";
+pub(super) const ISSUED: &str = "issued_total";
+pub(super) const MACHINE: &str = "machine";
+/// The machine's own id, which schemas before 5 kept.
+const MACHINE_BEFORE: &str = "machine_id";
+pub(super) const COPY: &str = "copy";
+pub(super) const REPLACED: &str = "replaced";
+pub(super) const SETTLING: &str = "settling";
+pub(super) const MARKS: [&str; 3] = [COPY, REPLACED, SETTLING];
+/// The last block of before a restore: what is still unpacked of it and of those before it is spoiled at once.
+pub(super) const RESTORED_BLOCK: &str = "restored_block";
+pub(super) const RESTORED_ORDER: &str = "restored_order";
+/// Order numbers up to this one may have been used by what was lost in a restore.
+pub(super) const PO_FLOOR: &str = "po_floor";
+
+/// What a store is told of the computer that it is on.
+#[derive(Clone, Debug)]
+pub struct Here {
+    /// The machine's id, hashed ([`crate::witness::machine_hash`]); `None` where it has none.
+    pub machine: Option<String>,
+    pub database: FileId,
+    /// The epoch to begin: one that was never used.
+    pub epoch: String,
+}
+
+impl Here {
+    /// This computer, and the database of a data folder on it.
+    pub fn of(dir: &Path) -> std::io::Result<Here> {
+        let text = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+        let machine = machine_hash(&text);
+        let database = file_id(&super::open::database_path(dir))?;
+        let epoch = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
+        Ok(Here { machine, database, epoch })
+    }
+}
+
+/// What a start found.
+#[derive(Debug)]
+pub enum Standing {
+    /// The database knows of all that was issued: a new epoch has begun.
+    Proven,
+    /// It may not. Nothing is issued until a person has settled it.
+    Doubted(Doubt),
+    /// The witness can be neither read nor written: nothing is issued until a start that can.
+    Away(std::io::Error),
+}
+
+/// Who lets codes be issued.
+pub(super) enum Issuing {
+    Unwatched,
+    Watched { shelf: Box<dyn Shelf>, witness: Witness },
+    Barred(Bar),
+}
+
+impl Issuing {
+    /// Before anybody has looked at a witness.
+    pub(super) fn at_opening(epoch: Option<&str>, copy: bool) -> Issuing {
+        if epoch.is_some() || copy { Issuing::Barred(Bar::Unsettled) } else { Issuing::Unwatched }
+    }
+}
+
+/// The two files of an agent in the folder of witnesses.
+pub(super) fn names(agent: &str) -> (String, String) {
+    (format!("{agent}.witness"), format!("{agent}.issued"))
+}
+
+/// What the shelf holds of an agent.
+pub(super) fn look(shelf: &mut dyn Shelf, agent: &str) -> std::io::Result<(Found<Witness>, Option<Pulse>)> {
+    let (witness, pulse) = names(agent);
+    let found = match shelf.read(&witness)? {
+        None => Found::Missing,
+        Some(bytes) => Witness::parse(&bytes).map_or(Found::Damaged, Found::Whole),
+    };
+    Ok((found, shelf.read(&pulse)?.and_then(|bytes| Pulse::parse(&bytes))))
+}
+
+impl Store {
+    /// What the database says of itself.
+    pub fn claim(&self, database: FileId) -> Result<Claim, StoreError> {
+        Ok(Claim {
+            agent: self.agent_id().to_owned(),
+            database,
+            epoch: self.meta(EPOCH)?,
+            issued: self.issued,
+            copy: self.meta(COPY)?.is_some(),
+            replaced: self.meta(REPLACED)?.as_deref().and_then(FileId::parse),
+            settling: self.meta(SETTLING)?.is_some(),
+        })
+    }
+
+    /// Whether the data folder is bound to another machine. Where one of the two has no id, nobody can say so.
+    pub fn is_of_other_machine(&self, here: &Here) -> Result<bool, StoreError> {
+        let bound = match self.meta(MACHINE)? {
+            Some(bound) => Some(bound),
+            None => self.meta(MACHINE_BEFORE)?.and_then(|id| machine_hash(&id)),
+        };
+        Ok(bound.zip(here.machine.as_ref()).is_some_and(|(bound, machine)| bound != *machine))
+    }
+
+    /// Compares the database with its witness, and begins a new epoch if they agree.
+    ///
+    /// # Errors
+    /// [`StoreError::OtherMachine`]: the data folder came from another machine; nothing was changed.
+    pub fn stand(&mut self, mut shelf: Box<dyn Shelf>, here: &Here) -> Result<Standing, StoreError> {
+        if self.is_of_other_machine(here)? {
+            return Err(StoreError::OtherMachine);
+        }
+        let claim = self.claim(here.database)?;
+        let (found, pulse) = match look(shelf.as_mut(), self.agent_id()) {
+            Ok(seen) => seen,
+            Err(why) => {
+                self.issuing = Issuing::Barred(Bar::Witness);
+                return Ok(Standing::Away(why));
+            }
+        };
+        if let Err(doubt) = judge(&claim, &found, pulse.as_ref()) {
+            self.issuing = Issuing::Barred(Bar::Unsettled);
+            return Ok(Standing::Doubted(doubt));
+        }
+        let ended = match found {
+            Found::Whole(witness) => witness.ended,
+            Found::Missing | Found::Damaged => None,
+        };
+        match self.begin_epoch(shelf, here, ended, |_| Ok(()))? {
+            Ok(()) => Ok(Standing::Proven),
+            Err(why) => Ok(Standing::Away(why)),
+        }
+    }
+
+    /// The witness says which epoch comes next, the database has it, the witness has it. `work` is done in the same
+    /// commit of the database. Cut short between any two, the next start finds one of two epochs that it knows.
+    pub(super) fn begin_epoch(
+        &mut self,
+        mut shelf: Box<dyn Shelf>,
+        here: &Here,
+        ended: Option<u64>,
+        work: impl FnOnce(Tx<'_>) -> Result<(), Fault>,
+    ) -> Result<std::io::Result<()>, StoreError> {
+        self.issuing = Issuing::Barred(Bar::Witness);
+        let (name, _) = names(self.agent_id());
+        let begun = Witness {
+            agent: self.agent_id().to_owned(),
+            machine: here.machine.clone(),
+            database: here.database,
+            epoch: self.meta(EPOCH)?,
+            next: Some(here.epoch.clone()),
+            floor: self.issued,
+            lease: self.issued + LEASE,
+            ended,
+        };
+        if let Err(why) = shelf.replace(&name, begun.render().as_bytes()) {
+            return Ok(Err(why));
+        }
+        self.transact(|tx| {
+            let done = || {
+                tx.set_meta(EPOCH, &here.epoch)?;
+                if let Some(machine) = &here.machine {
+                    tx.set_meta(MACHINE, machine)?;
+                }
+                tx.forget_meta(MACHINE_BEFORE)?;
+                work(tx)
+            };
+            done().map_err(super::of_housework)
+        })?;
+        let witness = Witness { epoch: Some(here.epoch.clone()), next: None, ended: None, ..begun };
+        if let Err(why) = shelf.replace(&name, witness.render().as_bytes()) {
+            return Ok(Err(why));
+        }
+        self.issuing = Issuing::Watched { shelf, witness };
+        Ok(Ok(()))
+    }
+
+    /// Sees to it that the witness covers what these transactions may issue, before they are begun. `Some`: they may
+    /// issue nothing.
+    pub(super) fn lease(&mut self, txns: &[Txn]) -> Option<Bar> {
+        let count = |record: &Record| match record {
+            Record::Issue { count, .. } => u64::from(*count),
+            _ => 0,
+        };
+        let wanted: u64 = txns.iter().flat_map(|txn| &txn.records).map(count).sum();
+        let beyond = self.issued + wanted;
+        let (name, _) = names(&self.agent_id);
+        let (shelf, witness) = match &mut self.issuing {
+            _ if wanted == 0 => return None,
+            Issuing::Unwatched => return None,
+            Issuing::Barred(bar) => return Some(*bar),
+            Issuing::Watched { shelf, witness } => (shelf, witness),
+        };
+        if beyond <= witness.lease {
+            return None;
+        }
+        let ours = match shelf.read(&name) {
+            Ok(None) => true,
+            Ok(Some(bytes)) => Witness::parse(&bytes).is_none_or(|there| there.epoch == witness.epoch),
+            Err(_) => return Some(Bar::Witness),
+        };
+        if !ours {
+            // Another agent has begun an epoch with this witness: one of the two is a copy.
+            self.issuing = Issuing::Barred(Bar::Unsettled);
+            return Some(Bar::Unsettled);
+        }
+        let renewed = Witness { floor: self.issued, lease: beyond + LEASE, ..witness.clone() };
+        match shelf.replace(&name, renewed.render().as_bytes()) {
+            Ok(()) => {
+                *witness = renewed;
+                None
+            }
+            Err(_) => Some(Bar::Witness),
+        }
+    }
+
+    /// Counts what a durable commit issued, and notes it beside the witness.
+    pub(super) fn count_issued(&mut self, answers: &[Vec<Answer>]) {
+        let count = |answer: &Answer| match answer {
+            Answer::Issued(codes) => codes.len() as u64,
+            _ => 0,
+        };
+        let issued: u64 = answers.iter().flatten().map(count).sum();
+        self.issued += issued;
+        let (_, name) = names(&self.agent_id);
+        if let Issuing::Watched { shelf, witness } = &mut self.issuing
+            && let (true, Some(epoch)) = (issued > 0, witness.epoch.clone())
+        {
+            let pulse = Pulse { epoch, issued: self.issued };
+            // It proves more where it is there, and nothing rests on it: the lease does.
+            drop(shelf.note(&name, pulse.render().as_bytes()));
+        }
+    }
+
+    /// The end that was asked for: the witness is told the exact count, so that the next start knows that no commit is
+    /// missing. (Any other end leaves the lease, which is enough.)
+    pub fn close(mut self) -> std::io::Result<()> {
+        let (name, _) = names(&self.agent_id);
+        match &mut self.issuing {
+            Issuing::Watched { shelf, witness } if self.broken.is_none() => {
+                let ended = Witness { floor: self.issued, ended: Some(self.issued), ..witness.clone() };
+                shelf.replace(&name, ended.render().as_bytes())
+            }
+            Issuing::Watched { .. } | Issuing::Unwatched | Issuing::Barred(_) => Ok(()),
+        }
+    }
+
+    /// Issues nothing from here on: there is no witness to stand beside.
+    pub fn bar(&mut self, bar: Bar) {
+        self.issuing = Issuing::Barred(bar);
+    }
+
+    /// All codes that this agent ever issued out of its pools.
+    pub fn issued_total(&self) -> u64 {
+        self.issued
+    }
+
+    /// Why nothing is issued, if nothing is.
+    pub fn barred(&self) -> Option<Bar> {
+        match &self.issuing {
+            Issuing::Barred(bar) => Some(*bar),
+            Issuing::Unwatched | Issuing::Watched { .. } => None,
+        }
+    }
+}
+
+/// The count of issued codes as the database has it.
+pub(super) fn issued_in(conn: &rusqlite::Connection) -> Result<u64, StoreError> {
+    let sql = "SELECT value FROM meta WHERE key = ?1";
+    let text: Option<String> =
+        conn.query_row(sql, [ISSUED], |r| r.get(0)).optional().map_err(StoreError::Reading)?;
+    let text = text.unwrap_or_default();
+    text.parse().map_err(|_| StoreError::Damaged { what: format!("{text:?} as the count of issued codes") })
+}
+
+impl Tx<'_> {
+    pub(super) fn set_meta(&self, key: &str, value: &str) -> Result<(), Fault> {
+        let sql =
+            "INSERT INTO meta(key, value) VALUES(?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value";
+        self.run(sql, (key, value)).map(drop)
+    }
+
+    pub(super) fn forget_meta(&self, key: &str) -> Result<(), Fault> {
+        self.run("DELETE FROM meta WHERE key = ?1", [key]).map(drop)
+    }
+
+    /// A number kept in `meta`; 0 where there is none.
+    pub(super) fn meta_number(&self, key: &str) -> Result<u64, Fault> {
+        let text: Option<String> = self.one("SELECT value FROM meta WHERE key = ?1", [key], |r| r.get(0))?;
+        match text {
+            None => Ok(0),
+            Some(text) => text.parse().map_err(|_| Fault::Damaged(format!("{text:?} as {key}"))),
+        }
+    }
+
+    /// Adds to the count of all codes ever issued.
+    pub(super) fn add_issued(&self, n: usize) -> Result<(), Fault> {
+        if n == 0 {
+            return Ok(());
+        }
+        let sql = "UPDATE meta SET value = CAST(value AS INTEGER) + ?2 WHERE key = ?1";
+        self.must("the count of issued codes", 1, sql, (ISSUED, u32::try_from(n).unwrap_or(u32::MAX)))
+    }
+}
