@@ -27,6 +27,10 @@ mod scene;
 mod tally;
 #[path = "crash/upgrade.rs"]
 mod upgrade;
+#[path = "crash/wal.rs"]
+mod wal;
+#[path = "crash/wal_file.rs"]
+mod wal_file;
 #[path = "world/mod.rs"]
 mod world;
 
@@ -45,6 +49,7 @@ use tally::Tally;
 Examples:
   cargo build --release --bin tamga
   cargo run --release --example campaign -- kills --kills 1000 --seed 7
+  cargo run --release --example campaign -- wal --cuts 1000
 
 Exit codes: 0 no rule broken, 1 a rule broken, 2 not understood, 3 it cannot run here, 130 interrupted")]
 struct Args {
@@ -70,6 +75,17 @@ enum What {
         scene: Option<kills::Scene>,
         /// Worlds side by side: each mostly waits
         #[arg(long, default_value_t = 4)]
+        at_once: usize,
+    },
+    /// The WAL of a killed agent cut at random bytes, its tail gone, torn or garbage; exactly the whole commits stay
+    #[command(after_help = "Example: campaign wal --cuts 1000 --seed 7")]
+    Wal {
+        #[arg(long, default_value_t = 1000)]
+        cuts: u64,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Worlds side by side
+        #[arg(long, default_value_t = 2)]
         at_once: usize,
     },
 }
@@ -109,6 +125,10 @@ fn main() -> ExitCode {
         What::Kills { kills, seed, scene, at_once } => {
             let rounds = kills::rounds(kills, seed, scene);
             rounds::side_by_side(rounds, at_once, &tally, async |round| kills::play(round, &tally).await)
+        }
+        What::Wal { cuts, seed, at_once } => {
+            let rounds = wal::rounds(cuts, seed);
+            rounds::side_by_side(rounds, at_once, &tally, async |round| wal::play(round, &tally).await)
         }
     };
     println!("{}", tally.table(began.elapsed()));

@@ -42,6 +42,10 @@ mod starts;
 mod tally;
 #[path = "crash/upgrade.rs"]
 mod upgrade;
+#[path = "crash/wal.rs"]
+mod wal;
+#[path = "crash/wal_file.rs"]
+mod wal_file;
 #[path = "world/mod.rs"]
 mod world;
 
@@ -82,4 +86,10 @@ fn killed_while_it_starts_and_migrates_the_next_start_goes_on() {
     slice(kills::rounds(40, 1, Some(kills::Scene::Starts)), &tally, async |round| {
         kills::play(round, &tally).await;
     });
+}
+
+#[test]
+fn a_wal_cut_at_any_byte_loses_whole_commits_from_its_end_and_nothing_acknowledged_before() {
+    let tally = Tally::default();
+    slice(wal::rounds(40, 1), &tally, async |round| wal::play(round, &tally).await);
 }

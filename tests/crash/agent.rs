@@ -112,6 +112,10 @@ impl Agent {
     pub fn log_tail(&self) -> String {
         tail(&self.log)
     }
+
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
 }
 
 impl Drop for Agent {
