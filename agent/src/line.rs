@@ -68,14 +68,15 @@ pub enum End {
     NotDurable(String),
 }
 
-/// Runs a line until the daemon ends it.
-pub async fn run(mut line: Line, mut wires: Wires) -> End {
+/// Runs a line until the daemon ends it. The wires stay with the caller: what waits at their other ends sees them closed
+/// only when the line's end is known, and is not taken for its cause.
+pub async fn run(mut line: Line, wires: &mut Wires) -> End {
     let mut shell = Shell { asks: BTreeMap::new(), next_ask: 0, wake: None, failed: None };
     let mut picture = tokio::time::interval(STATUS_EVERY);
     picture.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut out = Vec::new();
     line.flush(clock::now(), &mut out);
-    shell.carry_out(&mut out, &mut line, &mut wires).await;
+    shell.carry_out(&mut out, &mut line, wires).await;
     loop {
         wires.beat.bump();
         let first = tokio::select! {
@@ -96,7 +97,7 @@ pub async fn run(mut line: Line, mut wires: Wires) -> End {
         match first {
             Some(input) => {
                 let mut inputs = vec![input];
-                shell.drain(&mut inputs, &mut wires);
+                shell.drain(&mut inputs, wires);
                 // The turn ends with a tick, whatever it began with.
                 inputs.retain(|input| !matches!(input, Input::Tick));
                 for input in inputs {
@@ -113,7 +114,7 @@ pub async fn run(mut line: Line, mut wires: Wires) -> End {
             }
         }
         line.flush(clock::now(), &mut out);
-        shell.carry_out(&mut out, &mut line, &mut wires).await;
+        shell.carry_out(&mut out, &mut line, wires).await;
         if let Some(why) = shell.failed.take() {
             wires.status.send_replace(Arc::new(line.status()));
             return End::NotDurable(why);

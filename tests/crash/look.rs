@@ -8,6 +8,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 use tamga::store::Store;
+use tamga::store::error::StoreError;
 use tamga::store::open::database_path;
 use tamga::store::read::View;
 use tamga::store::verify;
@@ -51,11 +52,11 @@ impl Acks {
     }
 
     /// What was told and is not in the books.
-    pub fn missing(&self, view: &View<'_>) -> Vec<String> {
-        let state = |code: &String| view.story(&identity(code)).unwrap().map(|story| story.state);
+    fn missing(&self, view: &View<'_>) -> Result<Vec<String>, StoreError> {
+        let state = |code: &String| Ok(view.story(&identity(code))?.map(|story| story.state));
         let mut missing = Vec::new();
         for code in &self.printed {
-            let told = state(code);
+            let told = state(code)?;
             let out = matches!(
                 told,
                 Some(
@@ -71,18 +72,18 @@ impl Acks {
             }
         }
         for code in &self.passed {
-            let told = state(code);
+            let told = state(code)?;
             if !matches!(told, Some(State::Verified(_) | State::Applied | State::WrittenOff)) {
                 missing.push(format!("{code} is behind the gate and is {told:?} in the books"));
             }
         }
         for run in &self.runs {
             let no = RunId(u32::try_from(*run).unwrap());
-            if view.run_plan(no).unwrap().is_none() {
+            if view.run_plan(no)?.is_none() {
                 missing.push(format!("run {run} was answered and is not in the books"));
             }
         }
-        missing
+        Ok(missing)
     }
 }
 
@@ -109,16 +110,19 @@ pub fn into(data: &Path, acks: &Acks) -> Vec<String> {
         Err(e) => return vec![format!("the store does not open: {}", tamga::run::chain(&e))],
     };
     let mut wrong = Vec::new();
-    let conn = Connection::open(database_path(data)).unwrap();
-    let whole: String = conn.query_row("PRAGMA integrity_check", [], |r| r.get(0)).unwrap();
-    if whole != "ok" {
-        wrong.push(format!("integrity_check: {whole}"));
+    let whole = Connection::open(database_path(data))
+        .and_then(|conn| conn.query_row("PRAGMA integrity_check", [], |r| r.get::<_, String>(0)));
+    if whole.as_deref() != Ok("ok") {
+        wrong.push(format!("integrity_check: {whole:?}"));
     }
     match verify::verify(&store.view()) {
         Ok(findings) => wrong.extend(findings.iter().map(|f| format!("verify finds {f:?}"))),
         Err(e) => wrong.push(format!("verify fails: {}", tamga::run::chain(&e))),
     }
-    wrong.extend(acks.missing(&store.view()));
+    match acks.missing(&store.view()) {
+        Ok(missing) => wrong.extend(missing),
+        Err(e) => wrong.push(format!("what was told cannot be looked up: {}", tamga::run::chain(&e))),
+    }
     wrong
 }
 

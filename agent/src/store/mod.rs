@@ -215,6 +215,11 @@ impl Store {
         self.wal_pages.load(Ordering::Relaxed)
     }
 
+    /// Why nothing is written any more, once a write failed.
+    pub fn broken(&self) -> Option<&str> {
+        self.broken.as_deref()
+    }
+
     fn checkpoint(&mut self) -> Result<(), StoreError> {
         if let Some(why) = &self.broken {
             return Err(StoreError::Broken { why: why.clone() });
