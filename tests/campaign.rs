@@ -9,8 +9,12 @@
 mod agent;
 #[path = "crash/books.rs"]
 mod books;
+#[path = "crash/disk.rs"]
+mod disk;
 #[path = "crash/floor.rs"]
 mod floor;
+#[path = "crash/io.rs"]
+mod io;
 #[path = "crash/kills.rs"]
 mod kills;
 #[path = "crash/ledgers.rs"]
@@ -23,6 +27,8 @@ mod moments;
 mod rounds;
 #[path = "crash/scene.rs"]
 mod scene;
+#[path = "crash/shim.rs"]
+mod shim;
 #[path = "crash/tally.rs"]
 mod tally;
 #[path = "crash/upgrade.rs"]
@@ -50,6 +56,7 @@ Examples:
   cargo build --release --bin tamga
   cargo run --release --example campaign -- kills --kills 1000 --seed 7
   cargo run --release --example campaign -- wal --cuts 1000
+  cargo run --release --example campaign -- io --faults 200
 
 Exit codes: 0 no rule broken, 1 a rule broken, 2 not understood, 3 it cannot run here, 130 interrupted")]
 struct Args {
@@ -88,6 +95,20 @@ enum What {
         #[arg(long, default_value_t = 2)]
         at_once: usize,
     },
+    /// Writes and fsyncs that fail in the real process (by strace), and as root a real disk that is full
+    #[command(after_help = "Example: campaign io --faults 200 --seed 7")]
+    Io {
+        #[arg(long, default_value_t = 200)]
+        faults: u64,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Only full disks, no injected errors
+        #[arg(long)]
+        only_full: bool,
+        /// Worlds side by side
+        #[arg(long, default_value_t = 3)]
+        at_once: usize,
+    },
 }
 
 static BINARY: OnceLock<PathBuf> = OnceLock::new();
@@ -111,6 +132,14 @@ fn find(given: Option<PathBuf>) -> Result<PathBuf, String> {
     ))
 }
 
+/// Why no file system of our own can be had, tried out on a thread that ends with its mounts.
+fn no_disk() -> Option<String> {
+    let dir = world::scratch("no-disk");
+    let tried = std::thread::scope(|scope| scope.spawn(|| disk::impossible(&dir)).join().unwrap());
+    drop(std::fs::remove_dir_all(&dir));
+    tried
+}
+
 fn main() -> ExitCode {
     let args = Args::parse();
     match find(args.tamga) {
@@ -129,6 +158,19 @@ fn main() -> ExitCode {
         What::Wal { cuts, seed, at_once } => {
             let rounds = wal::rounds(cuts, seed);
             rounds::side_by_side(rounds, at_once, &tally, async |round| wal::play(round, &tally).await)
+        }
+        What::Io { faults, seed, only_full, at_once } => {
+            let disk = no_disk();
+            if let Some(why) = disk.as_ref().filter(|_| only_full).cloned().or_else(io::impossible) {
+                eprintln!("{why}");
+                return ExitCode::from(3);
+            }
+            if let Some(why) = &disk {
+                eprintln!("no real disk is filled: {why}");
+            }
+            let rounds = io::rounds(faults, seed, disk.is_none(), only_full);
+            rounds::side_by_side(rounds, at_once, &tally, async |round| io::play(round, &tally).await)
+                && rounds::side_by_side(vec![()], 1, &tally, async |()| io::planted(&tally).await)
         }
     };
     println!("{}", tally.table(began.elapsed()));

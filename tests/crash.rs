@@ -18,8 +18,12 @@
 mod agent;
 #[path = "crash/books.rs"]
 mod books;
+#[path = "crash/disk.rs"]
+mod disk;
 #[path = "crash/floor.rs"]
 mod floor;
+#[path = "crash/io.rs"]
+mod io;
 #[path = "crash/kills.rs"]
 mod kills;
 #[path = "crash/ledgers.rs"]
@@ -36,6 +40,8 @@ mod planted;
 mod rounds;
 #[path = "crash/scene.rs"]
 mod scene;
+#[path = "crash/shim.rs"]
+mod shim;
 #[path = "crash/starts.rs"]
 mod starts;
 #[path = "crash/tally.rs"]
@@ -92,4 +98,45 @@ fn killed_while_it_starts_and_migrates_the_next_start_goes_on() {
 fn a_wal_cut_at_any_byte_loses_whole_commits_from_its_end_and_nothing_acknowledged_before() {
     let tally = Tally::default();
     slice(wal::rounds(40, 1), &tally, async |round| wal::play(round, &tally).await);
+}
+
+/// One fault of each kind.
+#[test]
+fn writes_and_syncs_that_fail_end_the_agent_in_words_and_lose_nothing() {
+    if let Some(why) = io::impossible() {
+        eprintln!("skipped: {why}");
+        return;
+    }
+    let tally = Tally::default();
+    slice(io::rounds(9, 1, false, false), &tally, async |round| io::play(round, &tally).await);
+}
+
+#[test]
+fn a_write_that_lies_is_noticed() {
+    if let Some(why) = io::impossible() {
+        eprintln!("skipped: {why}");
+        return;
+    }
+    let tally = Tally::default();
+    slice(vec![()], &tally, async |()| io::planted(&tally).await);
+}
+
+/// Why what needs a disk of our own is skipped; said on a thread that ends with its mounts.
+fn no_disk(name: &str) -> bool {
+    let dir = world::scratch(name);
+    let why = std::thread::scope(|scope| scope.spawn(|| disk::impossible(&dir)).join().unwrap());
+    drop(std::fs::remove_dir_all(&dir));
+    if let Some(why) = &why {
+        eprintln!("skipped: {why}");
+    }
+    why.is_some()
+}
+
+#[test]
+fn a_full_disk_ends_the_agent_in_words_and_loses_nothing() {
+    if no_disk("no-disk-full") {
+        return;
+    }
+    let tally = Tally::default();
+    slice(io::rounds(2, 1, true, true), &tally, async |round| io::play(round, &tally).await);
 }
