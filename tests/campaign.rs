@@ -23,6 +23,8 @@ mod ledgers;
 mod look;
 #[path = "crash/moments.rs"]
 mod moments;
+#[path = "crash/power.rs"]
+mod power;
 #[path = "crash/rounds.rs"]
 mod rounds;
 #[path = "crash/scene.rs"]
@@ -57,6 +59,7 @@ Examples:
   cargo run --release --example campaign -- kills --kills 1000 --seed 7
   cargo run --release --example campaign -- wal --cuts 1000
   cargo run --release --example campaign -- io --faults 200
+  sudo target/release/examples/campaign power --cuts 200
 
 Exit codes: 0 no rule broken, 1 a rule broken, 2 not understood, 3 it cannot run here, 130 interrupted")]
 struct Args {
@@ -107,6 +110,17 @@ enum What {
         only_full: bool,
         /// Worlds side by side
         #[arg(long, default_value_t = 3)]
+        at_once: usize,
+    },
+    /// Power cuts of a real ext4 on a loop device, as root; all that was acknowledged counts
+    #[command(after_help = "Example, as root: campaign power --cuts 200 --seed 7")]
+    Power {
+        #[arg(long, default_value_t = 200)]
+        cuts: u64,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Worlds side by side
+        #[arg(long, default_value_t = 2)]
         at_once: usize,
     },
 }
@@ -171,6 +185,15 @@ fn main() -> ExitCode {
             let rounds = io::rounds(faults, seed, disk.is_none(), only_full);
             rounds::side_by_side(rounds, at_once, &tally, async |round| io::play(round, &tally).await)
                 && rounds::side_by_side(vec![()], 1, &tally, async |()| io::planted(&tally).await)
+        }
+        What::Power { cuts, seed, at_once } => {
+            if let Some(why) = no_disk() {
+                eprintln!("{why}");
+                return ExitCode::from(3);
+            }
+            let rounds = power::rounds(cuts, seed);
+            rounds::side_by_side(rounds, at_once, &tally, async |round| power::play(round, &tally).await)
+                && rounds::side_by_side(vec![()], 1, &tally, async |()| power::planted(&tally).await)
         }
     };
     println!("{}", tally.table(began.elapsed()));

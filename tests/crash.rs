@@ -36,6 +36,8 @@ mod look;
 mod moments;
 #[path = "crash/planted.rs"]
 mod planted;
+#[path = "crash/power.rs"]
+mod power;
 #[path = "crash/rounds.rs"]
 mod rounds;
 #[path = "crash/scene.rs"]
@@ -139,4 +141,22 @@ fn a_full_disk_ends_the_agent_in_words_and_loses_nothing() {
     }
     let tally = Tally::default();
     slice(io::rounds(2, 1, true, true), &tally, async |round| io::play(round, &tally).await);
+}
+
+#[test]
+fn a_power_cut_loses_nothing_that_was_acknowledged() {
+    if no_disk("no-disk-power") {
+        return;
+    }
+    let tally = Tally::default();
+    slice(power::rounds(6, 1), &tally, async |round| power::play(round, &tally).await);
+}
+
+#[test]
+fn a_power_cut_after_an_fsync_that_does_nothing_is_noticed() {
+    if no_disk("no-disk-planted") {
+        return;
+    }
+    let tally = Tally::default();
+    slice(vec![()], &tally, async |()| power::planted(&tally).await);
 }

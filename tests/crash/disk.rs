@@ -1,12 +1,17 @@
-//! A small real ext4 on a loop device: filled to the last block. For root only.
+//! A small real ext4 on a loop device: filled to the last block, or its power cut. For root only.
 //!
 //! It is mounted in a mount namespace of the thread's own, with a loop device that frees itself: when the round ends, or
 //! the process dies in whatever way, no mount and no device is left behind.
 
 use std::fs::File;
 use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// `FS_IOC_SHUTDOWN`, and to drop what is not on disk without writing the journal: what a power cut does.
+const SHUTDOWN: u64 = 0x8004_587D;
+const NO_LOG_FLUSH: u32 = 2;
 
 /// Dropping it unmounts it.
 pub struct Disk {
@@ -33,6 +38,21 @@ impl Disk {
 
     fn mount(&self) -> Result<(), String> {
         run(Command::new("mount").args(["-o", "loop"]).arg(&self.image).arg(&self.at))
+    }
+
+    /// What is not synced is gone, and nothing is written any more.
+    #[allow(unsafe_code)] // an ioctl has no safe face in std
+    pub fn cut(&self) {
+        let folder = File::open(&self.at).unwrap();
+        // SAFETY: the ioctl reads one u32, which outlives the call; the descriptor is open.
+        let done = unsafe { libc::ioctl(folder.as_raw_fd(), SHUTDOWN as libc::c_ulong as _, &NO_LOG_FLUSH) };
+        assert_eq!(done, 0, "FS_IOC_SHUTDOWN: {}", std::io::Error::last_os_error());
+    }
+
+    /// The power comes back: the file system is mounted anew and replays its journal.
+    pub fn again(&self) {
+        run(Command::new("umount").arg(&self.at)).unwrap();
+        self.mount().unwrap();
     }
 
     /// Takes all room that is left.

@@ -1,9 +1,14 @@
-//! Libraries put before libc, from a few lines of C: SIGKILL at the n-th write or fsync of the whole
-//! process. No shipped program has a switch for it.
+//! Libraries put before libc, from a few lines of C: a disk whose fsync does nothing, and SIGKILL at the n-th write or
+//! fsync of the whole process. No shipped program has a switch for either.
 
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
+
+/// fsync does nothing and says that all is well.
+pub fn no_sync(dir: &Path) -> (OsString, OsString) {
+    preload(dir, "no-sync", "int fsync(int fd) { return 0; }\nint fdatasync(int fd) { return 0; }\n")
+}
 
 /// The process ends before its n-th call of `pwrite64` or `fsync`.
 pub fn kill_at(dir: &Path, call: &str, n: u64) -> (OsString, OsString) {
