@@ -146,6 +146,14 @@ impl Tracker {
         Step::Unexpected
     }
 
+    /// The code that was just read is not used, since its item was rejected meanwhile: it may be fed again.
+    pub fn unused(&mut self, issue: IssueNo, code: Identity) {
+        self.behind.insert(issue, code);
+        while self.behind.len() > crate::limits::LEFT_BEHIND_MAX {
+            self.behind.pop_first();
+        }
+    }
+
     fn read_ahead(&mut self, at: usize, limits: OrderLimits) -> Step {
         let skipped = self.ahead.iter().take(at).filter(|a| !a.doubtful);
         let window: Vec<Identity> = skipped.map(|a| a.code).collect();
