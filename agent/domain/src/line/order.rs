@@ -124,9 +124,13 @@ impl Tracker {
         self.behind.extend(gone.into_iter().map(|a| (a.issue, a.code)));
     }
 
-    /// The last issue number that was read, or that is known from before a restart.
+    /// The last issue number that was read, known from before a restart. Reads have gone past the labels before it.
     pub fn set_last(&mut self, last: IssueNo) {
         self.last = Some(last);
+        let (passed, ahead): (VecDeque<Ahead>, VecDeque<Ahead>) =
+            std::mem::take(&mut self.ahead).into_iter().partition(|a| a.issue < last);
+        self.ahead = ahead;
+        self.behind.extend(passed.into_iter().map(|a| (a.issue, a.code)));
     }
 
     /// What a read of the code with this issue number means. Only a step that is good for the item moves the

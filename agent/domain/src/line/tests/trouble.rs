@@ -131,6 +131,25 @@ fn doubtful_labels_take_room_until_a_person_has_looked() {
     assert_eq!(d.issued, 10);
 }
 
+/// Codes that several crashes of one run left printed and unread are behind, since later ones were read. Held ahead they
+/// took all room for labels: the run was resumed, and nothing was printed. Found by the campaign of failing writes.
+#[test]
+fn labels_left_unread_by_earlier_crashes_take_no_room_after_the_next() {
+    let mut left = recovered(12, None);
+    if let Some(run) = &mut left.run {
+        run.in_doubt.iter_mut().for_each(|(_, outcome)| *outcome = JobOutcome::Printed);
+        run.last_read = vec![(PrinterNo(0), IssueNo(13))];
+    }
+    let mut d = Desk::new(LineKind::PrintAndApply, left);
+    d.issued = 13;
+    d.devices_at(12);
+    d.settle();
+    d.input(Input::Ask(AskId(1), Ask::Resume, "op".into()));
+    d.settle();
+    let prints = d.out.iter().filter(|e| matches!(e, Effect::Print(..))).count();
+    assert_eq!(prints, 4, "the printer's window");
+}
+
 /// A disk that stalls for half a second makes several items late, one after another; the campaign of power cuts found
 /// that the next read in time was taken for a jump.
 #[test]
