@@ -1,16 +1,16 @@
-//! The real binary, killed with SIGKILL at random moments, between simulators that keep the truth; then three ledgers
+//! The real binary, struck in every way that a plant knows, between simulators that keep the truth; then three ledgers
 //! compared: what the plant made, what the state system holds, what the agent wrote down.
 //!
-//! A handful of kills runs with `cargo test`. A long campaign is the same test with larger numbers:
+//! These are short slices. The long campaigns are the same code, as commands of their own:
 //!
 //! ```sh
-//! TAMGA_CRASH_KILLS=300 TAMGA_CRASH_SEED=7 cargo test --test crash killed_at_random -- --nocapture
+//! cargo build --release --bin tamga
+//! cargo run --release --example campaign -- kills --kills 1000 --seed 7
 //! ```
 //!
-//! `TAMGA_CRASH_LINE=print` takes a line that prints in place, and `TAMGA_CRASH_FAULTS=1` a state system that loses
-//! answers too. The seed decides which moments are struck and in which order; what the machine does at that microsecond
-//! it cannot decide. A failure prints the command that plays the same moments again, and keeps its folder with the
-//! database and the agent's log.
+//! The seed decides which moments are struck and in which order; what the machine does at that microsecond it cannot
+//! decide. A failure prints the command that plays the same moments again, and keeps its folder with the database and
+//! the agent's log.
 
 #![allow(clippy::unwrap_used)] // helpers of tests stand outside of #[test]
 
@@ -18,123 +18,145 @@
 mod agent;
 #[path = "crash/books.rs"]
 mod books;
+#[path = "crash/disk.rs"]
+mod disk;
 #[path = "crash/floor.rs"]
 mod floor;
+#[path = "crash/io.rs"]
+mod io;
+#[path = "crash/kills.rs"]
+mod kills;
 #[path = "crash/ledgers.rs"]
 mod ledgers;
 #[path = "crash/log.rs"]
 mod log;
+#[path = "crash/look.rs"]
+mod look;
 #[path = "crash/moments.rs"]
 mod moments;
 #[path = "crash/planted.rs"]
 mod planted;
+#[path = "crash/power.rs"]
+mod power;
+#[path = "crash/rounds.rs"]
+mod rounds;
+#[path = "crash/scene.rs"]
+mod scene;
+#[path = "crash/shim.rs"]
+mod shim;
 #[path = "crash/starts.rs"]
 mod starts;
+#[path = "crash/tally.rs"]
+mod tally;
+#[path = "crash/upgrade.rs"]
+mod upgrade;
+#[path = "crash/wal.rs"]
+mod wal;
+#[path = "crash/wal_file.rs"]
+mod wal_file;
 #[path = "world/mod.rs"]
 mod world;
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::Instant;
 
-use tamga_simulators::model::plant::Kind;
-use tamga_simulators::model::xtrace::fault::{Fault, FaultPlan, Rule};
+use tally::Tally;
 
-use agent::Agent;
-use floor::Floor;
-use world::operator::Operator;
-use world::{Wanted, World, until};
+/// The agent under test.
+fn binary() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_tamga"))
+}
+
+/// Plays a slice of a campaign; any violation fails the test.
+fn slice<R: Send + std::fmt::Debug, F: Future<Output = ()>>(
+    rounds: Vec<R>,
+    tally: &Tally,
+    play: impl Fn(R) -> F + Sync,
+) {
+    let began = Instant::now();
+    rounds::side_by_side(rounds, 1, tally, play);
+    let table = tally.table(began.elapsed());
+    eprintln!("{table}");
+    assert!(tally.violations().is_empty(), "{table}");
+}
 
 /// One kill of each kind of moment.
-const KILLS: u64 = moments::KINDS as u64;
+#[test]
+fn killed_at_random_moments_the_agent_prints_passes_and_applies_each_code_once() {
+    let tally = Tally::default();
+    let rounds = kills::rounds(moments::TURN as u64, 1, Some(kills::Scene::PrintAndApply));
+    slice(rounds, &tally, async |round| kills::play(round, &tally).await);
+}
 
-/// Good items in one run: some four seconds of the belt. Runs follow one another until all kills are done.
-const QUANTITY: u32 = 40;
+#[test]
+fn killed_while_it_starts_and_migrates_the_next_start_goes_on() {
+    let tally = Tally::default();
+    slice(kills::rounds(40, 1, Some(kills::Scene::Starts)), &tally, async |round| {
+        kills::play(round, &tally).await;
+    });
+}
 
-/// Reports are drafted every five seconds and an unknown one is looked for during twelve; a loaded machine is slower.
-const SETTLE_MAX: Duration = Duration::from_secs(180);
+#[test]
+fn a_wal_cut_at_any_byte_loses_whole_commits_from_its_end_and_nothing_acknowledged_before() {
+    let tally = Tally::default();
+    slice(wal::rounds(40, 1), &tally, async |round| wal::play(round, &tally).await);
+}
 
-fn number(name: &str, otherwise: u64) -> u64 {
-    match std::env::var(name) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text}")),
-        Err(_) => otherwise,
+/// One fault of each kind.
+#[test]
+fn writes_and_syncs_that_fail_end_the_agent_in_words_and_lose_nothing() {
+    if let Some(why) = io::impossible() {
+        eprintln!("skipped: {why}");
+        return;
     }
+    let tally = Tally::default();
+    slice(io::rounds(9, 1, false, false), &tally, async |round| io::play(round, &tally).await);
 }
 
-/// Says how to play a failure again, and where it can be looked at.
-struct Replay {
-    command: String,
-    dir: PathBuf,
-}
-
-impl Drop for Replay {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("kept in {}; again with:\n  {}", self.dir.display(), self.command);
-        } else {
-            drop(std::fs::remove_dir_all(&self.dir));
-        }
+#[test]
+fn a_write_that_lies_is_noticed() {
+    if let Some(why) = io::impossible() {
+        eprintln!("skipped: {why}");
+        return;
     }
+    let tally = Tally::default();
+    slice(vec![()], &tally, async |()| io::planted(&tally).await);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_at_random_moments_the_agent_prints_passes_and_applies_each_code_once() {
-    let (kills, seed) = (number("TAMGA_CRASH_KILLS", KILLS), number("TAMGA_CRASH_SEED", 1));
-    let line = std::env::var("TAMGA_CRASH_LINE").unwrap_or_else(|_| "print-and-apply".to_owned());
-    let faults = number("TAMGA_CRASH_FAULTS", 0);
-    let kind = if line == "print" { Kind::Print } else { Kind::PrintAndApply };
-    let dir = world::scratch(&format!("crash-{seed}"));
-    let replay = Replay {
-        command: format!(
-            "TAMGA_CRASH_KILLS={kills} TAMGA_CRASH_SEED={seed} TAMGA_CRASH_LINE={line} TAMGA_CRASH_FAULTS={faults} \
-             cargo test --test crash killed_at_random -- --nocapture"
-        ),
-        dir: dir.clone(),
-    };
-    // Small orders and pulls, so that codes are ordered, pulled and unpacked all the time.
-    let wanted = Wanted { kind, seed, order: 60, low_water: floor::POOL_MIN, pull: 25, ..Wanted::default() };
-    let world = World::build(&wanted, &dir).await;
-    if faults > 0 {
-        world.upstream.faults(lost_answers());
+/// Why what needs a disk of our own is skipped; said on a thread that ends with its mounts.
+fn no_disk(name: &str) -> bool {
+    let dir = world::scratch(name);
+    let why = std::thread::scope(|scope| scope.spawn(|| disk::impossible(&dir)).join().unwrap());
+    drop(std::fs::remove_dir_all(&dir));
+    if let Some(why) = &why {
+        eprintln!("skipped: {why}");
     }
-    let operator = Operator::new(world.api, &world.dir.join("data"));
-    let floor = Floor::new(&world, &operator, QUANTITY);
-    let mut agent = Agent::start(&world);
-    let plan = moments::plan(seed, kills);
-    let deeds = tokio::join!(floor.work(), floor.strike(&plan, &mut agent)).0;
-    settled(&operator, &agent, &deeds.runs).await;
-    assert_eq!(agent.terminate().await, Some(0), "SIGTERM ends it well\n{}", agent.log_tail());
-    let (plant, state) = (world.plant.truth(), world.upstream.truth());
-    let books = books::read(&dir.join("data"), ledgers::printed(&plant));
-    let differences = ledgers::compare(&plant, &state, &books);
-    let counts = ledgers::counts(&plant, &state, &books);
-    eprintln!("{} kills, {} runs, {deeds:?}\n{counts}", plan.len(), deeds.runs.len());
-    assert!(differences.is_empty(), "the ledgers differ:\n  {}", differences.join("\n  "));
-    world.plant.shutdown().await;
-    drop(replay);
+    why.is_some()
 }
 
-/// Waits until every passed item of every run is applied, no report is open, and nothing is under way upstream.
-async fn settled(operator: &Operator, agent: &Agent, runs: &[u64]) {
-    until("the reports to be settled", SETTLE_MAX, async || {
-        agent.must_live();
-        for run in runs {
-            let sheet = operator.sheet(*run).await.ok()?;
-            if sheet["codes"]["applied"] != sheet["items"]["codes_passed"] {
-                return None;
-            }
-        }
-        let full = operator.upstream().await?;
-        let (upstream, pool) = (&full["upstream"], &full["pool"][0]);
-        let quiet = upstream["open_reports"] == 0 && upstream["unknown"] == 0;
-        // Over its low-water mark nothing is ordered and nothing pulled: the rest of an order waits upstream.
-        (quiet && pool["codes"].as_u64()? >= u64::from(floor::POOL_MIN)).then_some(())
-    })
-    .await;
+#[test]
+fn a_full_disk_ends_the_agent_in_words_and_loses_nothing() {
+    if no_disk("no-disk-full") {
+        return;
+    }
+    let tally = Tally::default();
+    slice(io::rounds(2, 1, true, true), &tally, async |round| io::play(round, &tally).await);
 }
 
-/// Answers lost before and after they took effect.
-fn lost_answers() -> FaultPlan {
-    let rules =
-        [Fault::DropBefore, Fault::DropAfter, Fault::ErrorBefore, Fault::ErrorAfter, Fault::Truncated];
-    FaultPlan { rules: rules.map(|fault| Rule::new(fault, 0.03)).into(), ..FaultPlan::default() }
+#[test]
+fn a_power_cut_loses_nothing_that_was_acknowledged() {
+    if no_disk("no-disk-power") {
+        return;
+    }
+    let tally = Tally::default();
+    slice(power::rounds(6, 1), &tally, async |round| power::play(round, &tally).await);
+}
+
+#[test]
+fn a_power_cut_after_an_fsync_that_does_nothing_is_noticed() {
+    if no_disk("no-disk-planted") {
+        return;
+    }
+    let tally = Tally::default();
+    slice(vec![()], &tally, async |()| power::planted(&tally).await);
 }

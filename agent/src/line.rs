@@ -73,8 +73,9 @@ pub enum End {
     Damaged(String),
 }
 
-/// Runs a line until the daemon ends it.
-pub async fn run(mut line: Line, mut wires: Wires) -> End {
+/// Runs a line until the daemon ends it. The wires stay with the caller: what waits at their other ends sees them closed
+/// only when the line's end is known, and is not taken for its cause.
+pub async fn run(mut line: Line, wires: &mut Wires) -> End {
     let mut shell = Shell { asks: BTreeMap::new(), next_ask: 0, wake: None, failed: None };
     let mut picture = tokio::time::interval(STATUS_EVERY);
     picture.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -82,7 +83,7 @@ pub async fn run(mut line: Line, mut wires: Wires) -> End {
     let bar = *wires.bar.borrow_and_update();
     line.step(clock::now(), clock::wall(), Input::Bar(bar), &mut out);
     line.flush(clock::now(), &mut out);
-    shell.carry_out(&mut out, &mut line, &mut wires).await;
+    shell.carry_out(&mut out, &mut line, wires).await;
     loop {
         wires.beat.bump();
         let first = tokio::select! {
@@ -104,7 +105,7 @@ pub async fn run(mut line: Line, mut wires: Wires) -> End {
         match first {
             Some(input) => {
                 let mut inputs = vec![input];
-                shell.drain(&mut inputs, &mut wires);
+                shell.drain(&mut inputs, wires);
                 // The turn ends with a tick, whatever it began with.
                 inputs.retain(|input| !matches!(input, Input::Tick));
                 for input in inputs {
@@ -121,7 +122,7 @@ pub async fn run(mut line: Line, mut wires: Wires) -> End {
             }
         }
         line.flush(clock::now(), &mut out);
-        shell.carry_out(&mut out, &mut line, &mut wires).await;
+        shell.carry_out(&mut out, &mut line, wires).await;
         if let Some(why) = shell.failed.take() {
             wires.status.send_replace(Arc::new(line.status()));
             return why;

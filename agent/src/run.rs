@@ -59,6 +59,9 @@ const STOCK_EVERY: Duration = Duration::from_secs(5);
 /// How long a stop waits for items that have leave to pass.
 const STOP_GRACE: Duration = Duration::from_secs(2);
 
+/// How long a failed write waits for a line that was refused by it to stop its belt: a turn, with room.
+const BROKEN_GRACE: Duration = Duration::from_millis(300);
+
 /// After which a window that failed is opened again.
 const WINDOW_PAUSE: Duration = Duration::from_secs(5);
 
@@ -93,6 +96,8 @@ pub enum Failure {
     NotDurable { line: String, why: String },
     #[error("line {line}: the database is damaged: {why}")]
     Damaged { line: String, why: String },
+    #[error("a write to disk failed: {0}. Nothing is printed or passed; start again when the disk is well")]
+    Broken(String),
     #[error("{0} ended, and a line cannot do without it")]
     TaskEnded(String),
 }
@@ -102,12 +107,13 @@ pub struct Daemon {
     /// Where the API listens.
     pub api: SocketAddr,
     stop: watch::Sender<bool>,
-    lines: JoinSet<(String, End)>,
+    lines: JoinSet<LineEnded>,
     devices: JoinSet<String>,
     windows: JoinSet<()>,
     desks: Vec<LineDesk>,
     manager: Option<Arc<Manager>>,
     writer: Option<std::thread::JoinHandle<()>>,
+    broken: writer::Broken,
 }
 
 /// Starts everything that a configuration names. `manager` is told when all turns, and that it still does.
@@ -121,6 +127,7 @@ pub async fn start(config: Config, manager: Option<Arc<Manager>>) -> Result<Daem
     let numbers = line_numbers(&mut store, &config).map_err(refused)?;
     let agent = store.agent_id().to_owned();
     let (handle, thread) = writer::spawn(store).map_err(StartError::Writer)?;
+    let broken = handle.broken();
     let (stop, stopped) = watch::channel(false);
     let settled = !matches!(*bar.borrow(), Some(Bar::Unsettled));
     let layouts = plan::layouts(&config);
@@ -195,26 +202,25 @@ pub async fn start(config: Config, manager: Option<Arc<Manager>>) -> Result<Daem
     let told = health::watch(health, manager.clone(), format!("{} lines, API on {api}", desks.len()));
     windows.spawn(until_stopped(told, stopped));
     tracing::info!(%api, lines = desks.len(), "ready");
-    Ok(Daemon { api, stop, lines, devices, windows, desks, manager, writer: Some(thread) })
+    Ok(Daemon { api, stop, lines, devices, windows, desks, manager, writer: Some(thread), broken })
 }
 
 impl Daemon {
-    /// Waits until something that a line needs has ended by itself.
+    /// Waits until something that a line needs has ended by itself, or a write of anybody has failed.
     pub async fn failed(&mut self) -> Failure {
         tokio::select! {
             biased;
-            ended = self.lines.join_next() => match ended {
-                Some(Ok((line, End::NotDurable(why)))) => Failure::NotDurable { line, why },
-                Some(Ok((line, End::Damaged(why)))) => Failure::Damaged { line, why },
-                Some(Ok((line, End::Asked))) => Failure::TaskEnded(format!("the task of line {line}")),
-                Some(Err(e)) => Failure::TaskEnded(e.to_string()),
-                None => std::future::pending().await,
-            },
+            failure = line_failed(&mut self.lines) => failure,
             ended = self.devices.join_next() => match ended {
                 Some(Ok(what)) => Failure::TaskEnded(what),
                 Some(Err(e)) => Failure::TaskEnded(e.to_string()),
                 None => std::future::pending().await,
             },
+            why = self.broken.why() => {
+                // A line that is told too stops its belt first, and says which line it is.
+                let line = tokio::time::timeout(BROKEN_GRACE, line_failed(&mut self.lines)).await;
+                line.unwrap_or(Failure::Broken(why))
+            }
         }
     }
 
@@ -239,6 +245,26 @@ impl Daemon {
     }
 }
 
+async fn line_failed(lines: &mut JoinSet<LineEnded>) -> Failure {
+    match lines.join_next().await {
+        Some(Ok(LineEnded { line, end: End::NotDurable(why), .. })) => Failure::NotDurable { line, why },
+        Some(Ok(LineEnded { line, end: End::Damaged(why), .. })) => Failure::Damaged { line, why },
+        Some(Ok(LineEnded { line, end: End::Asked, .. })) => {
+            Failure::TaskEnded(format!("the task of line {line}"))
+        }
+        Some(Err(e)) => Failure::TaskEnded(e.to_string()),
+        None => std::future::pending().await,
+    }
+}
+
+/// How a line's task ended. It holds the line's channels: the tasks of its devices end when they close, and must not
+/// be found ended before the line, or the log would name the wrong cause.
+struct LineEnded {
+    line: String,
+    end: End,
+    _wires: Wires,
+}
+
 async fn stop_line(desk: &LineDesk) {
     if desk.status.borrow().stopped_by.is_none() {
         let (reply, answer) = oneshot::channel();
@@ -261,7 +287,7 @@ struct Wiring<'a> {
     barred: watch::Receiver<Option<Bar>>,
     pooled: watch::Receiver<BTreeMap<Gtin, u64>>,
     stocked: watch::Receiver<BTreeMap<Gtin, u64>>,
-    lines: JoinSet<(String, End)>,
+    lines: JoinSet<LineEnded>,
     devices: JoinSet<String>,
     desks: Vec<LineDesk>,
     traces: Vec<(String, tamga_drivers::trace::Trace)>,
@@ -301,7 +327,11 @@ impl Wiring<'_> {
         };
         self.watched.push((format!("line {}", one.name), beat));
         let name = one.name.clone();
-        self.lines.spawn(async move { (name, crate::line::run(core, wires).await) });
+        self.lines.spawn(async move {
+            let mut wires = wires;
+            let end = crate::line::run(core, &mut wires).await;
+            LineEnded { line: name, end, _wires: wires }
+        });
         let (name, kind) = (one.name.clone(), one.kind.key());
         self.desks.push(LineDesk { no, name, kind, ask, status: seen });
         Ok(())
@@ -451,7 +481,7 @@ fn start_upstream(
             let run = upstream::run(setup(), books.clone(), &mut assigned, status.clone(), stopped.clone());
             match run.await {
                 Ok(()) => return,
-                // The lines' own commits fail too and end the process; nothing is left to do here.
+                // After a failed write the process ends; a look that failed is tried again.
                 Err(e @ UpstreamError::Books(_)) => tracing::error!(error = chain(&e), "upstream ends"),
                 Err(e @ UpstreamError::Setup(_)) => tracing::error!(error = chain(&e), "upstream waits"),
             }

@@ -7,10 +7,10 @@ use tamga::store::read::Reader;
 use tamga::store::read::pools::Counts;
 use tamga::store::read::sheet::{RunCodes, RunItems};
 use tamga::store::verify;
-use tamga_domain::code::{Identity, Serial};
-use tamga_domain::gs1::Gtin;
 use tamga_domain::lifecycle::State;
 use tamga_domain::record::{ReportState, RunState};
+
+use super::look::identity;
 
 /// Larger than any number of rows that one campaign makes.
 const ALL: u32 = u32::MAX;
@@ -68,10 +68,4 @@ pub fn read(data: &Path, codes: impl IntoIterator<Item = String>) -> Books {
         }
     }
     books
-}
-
-/// `01` GTIN `21` serial.
-fn identity(code: &str) -> Identity {
-    let bytes = code.as_bytes();
-    Identity { gtin: Gtin::parse(&bytes[2..16]).unwrap(), serial: Serial::new(&bytes[18..]).unwrap() }
 }

@@ -1,7 +1,7 @@
-//! Two people who do not know of each other: the operator makes run after run, whatever becomes of the agent; and
-//! somebody pulls the plug at planned moments.
+//! The operator, who makes run after run, whatever becomes of the agent; and what a moment to strike is told by.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::Method;
@@ -10,7 +10,8 @@ use tamga_simulators::model::xtrace::route::Endpoint;
 use tokio::time::Instant;
 
 use super::agent::Agent;
-use super::moments::{After, Moment};
+use super::look::Acks;
+use super::moments::After;
 use super::world::operator::{Deeds, Operator};
 use super::world::{self, GTIN, World, until};
 
@@ -20,14 +21,18 @@ const MOMENT_MAX: Duration = Duration::from_secs(40);
 /// A run of four seconds, a restart or two in it, on a machine that others use too.
 const RUN_MAX: Duration = Duration::from_secs(300);
 
+/// Reports are drafted every five seconds and an unknown one is looked for during twelve; a loaded machine is slower.
+const SETTLE_MAX: Duration = Duration::from_secs(180);
+
 /// The state system refuses a production date that is before the order of a code. So a run is opened over a pool that
 /// lasts to its end, every kill in it included; what is ordered meanwhile is for the next run.
 pub const POOL_MIN: u32 = 240;
 
 pub struct Floor<'w> {
-    world: &'w World,
-    operator: &'w Operator,
+    pub world: &'w World,
+    pub operator: &'w Operator,
     quantity: u32,
+    opened: Mutex<Vec<u64>>,
     asked: AtomicU64,
     closes: AtomicU64,
     struck_all: AtomicBool,
@@ -55,7 +60,8 @@ struct Seen {
 impl<'w> Floor<'w> {
     pub fn new(world: &'w World, operator: &'w Operator, quantity: u32) -> Floor<'w> {
         let (asked, closes) = (AtomicU64::new(0), AtomicU64::new(0));
-        Floor { world, operator, quantity, asked, closes, struck_all: AtomicBool::new(false) }
+        let (opened, struck_all) = (Mutex::default(), AtomicBool::new(false));
+        Floor { world, operator, quantity, opened, asked, closes, struck_all }
     }
 
     /// Makes runs until nobody will kill the agent any more.
@@ -82,12 +88,14 @@ impl<'w> Floor<'w> {
         let (production, expiry) = world::dates();
         let body = json!({ "key": format!("crash-{no}"), "gtin": GTIN, "quantity": self.quantity,
             "batch": format!("B-{no}"), "production": production, "expiry": expiry });
-        until("a run to be opened", RUN_MAX, async || {
+        let run = until("a run to be opened", RUN_MAX, async || {
             self.asked.fetch_add(1, Ordering::Relaxed);
             let opened = self.operator.call(Method::POST, "/api/v1/lines/l1/run", Some(body.clone())).await;
             opened.ok()?["opened"]["run"].as_u64()
         })
-        .await
+        .await;
+        self.lock_opened().push(run);
+        run
     }
 
     async fn produce(&self, run: u64, deeds: &mut Deeds) {
@@ -129,25 +137,22 @@ impl<'w> Floor<'w> {
         .await;
     }
 
-    /// Kills the agent at each moment of the plan, and starts it again.
-    pub async fn strike(&self, plan: &[Moment], agent: &mut Agent) {
-        let mut started = Instant::now();
-        for (no, moment) in plan.iter().enumerate() {
-            let came = self.comes(moment.after, agent).await;
-            let from = if moment.after == After::Start { started } else { Instant::now() };
-            // This is no waiting for something: the random time itself is the choice of the moment.
-            tokio::time::sleep_until(from + moment.then).await;
-            agent.kill();
-            let late = if came { "" } else { ", which did not come" };
-            eprintln!("kill {}: {:?} after {:?}{late}", no + 1, moment.then, moment.after);
-            agent.again();
-            started = Instant::now();
-        }
+    /// Nobody strikes any more: the run that is open is the last.
+    pub fn struck_all(&self) {
         self.struck_all.store(true, Ordering::Relaxed);
     }
 
+    /// What people and devices were told up to now.
+    pub fn acks(&self) -> Acks {
+        Acks::of(&self.world.plant.truth(), self.lock_opened().clone())
+    }
+
+    fn lock_opened(&self) -> MutexGuard<'_, Vec<u64>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Waits for what the moment comes after; false when it did not come in time.
-    async fn comes(&self, after: After, agent: &Agent) -> bool {
+    pub async fn comes(&self, after: After, agent: &Agent) -> bool {
         let then = self.seen();
         let give_up = Instant::now() + MOMENT_MAX;
         let mut look = tokio::time::interval(Duration::from_millis(2));
@@ -156,6 +161,8 @@ impl<'w> Floor<'w> {
             let now = self.seen();
             let is_there = match after {
                 After::Start => true,
+                // There is something to wait for once labels are printed.
+                After::AskedToEnd => now.labels >= then.labels + 3,
                 After::Asked => now.asked > then.asked,
                 After::Labels(n) => now.labels >= then.labels + n,
                 After::Passed(n) => now.passed >= then.passed + n,
@@ -187,4 +194,23 @@ impl<'w> Floor<'w> {
             report_asked: requests(Endpoint::Utilisation),
         }
     }
+}
+
+/// Waits until every passed item of every run is applied, no report is open, and nothing is under way upstream.
+pub async fn settled(operator: &Operator, agent: &Agent, runs: &[u64]) {
+    until("the reports to be settled", SETTLE_MAX, async || {
+        agent.must_live();
+        for run in runs {
+            let sheet = operator.sheet(*run).await.ok()?;
+            if sheet["codes"]["applied"] != sheet["items"]["codes_passed"] {
+                return None;
+            }
+        }
+        let full = operator.upstream().await?;
+        let (upstream, pool) = (&full["upstream"], &full["pool"][0]);
+        let quiet = upstream["open_reports"] == 0 && upstream["unknown"] == 0;
+        // Over its low-water mark nothing is ordered and nothing pulled: the rest of an order waits upstream.
+        (quiet && pool["codes"].as_u64()? >= u64::from(POOL_MIN)).then_some(())
+    })
+    .await;
 }

@@ -1,8 +1,7 @@
 //! What the real binary writes to its log: the story of a run, and no secret, at the most talkative level.
 
 use super::agent::Agent;
-use super::floor::{self, Floor};
-use super::settled;
+use super::floor::{self, Floor, settled};
 use super::world::operator::Operator;
 use super::world::{self, API_KEY, Wanted, World};
 
@@ -41,7 +40,8 @@ async fn the_log_tells_the_story_of_a_run_and_never_a_tail_the_key_or_the_token(
     let operator = Operator::new(world.api, &dir.join("data"));
     let floor = Floor::new(&world, &operator, QUANTITY);
     let mut agent = Agent::start(&world);
-    let work = tokio::join!(floor.work(), floor.strike(&[], &mut agent)).0;
+    floor.struck_all();
+    let work = floor.work().await;
     settled(&operator, &agent, &work.runs).await;
     let token = std::fs::read_to_string(dir.join("data/api.token")).unwrap();
     assert_eq!(agent.terminate().await, Some(0));

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Kinds of moments; a plan goes through all of them before it repeats one.
-pub const KINDS: usize = 9;
+/// Moments in one turn of a plan: all kinds, and starts several times, since a kill in a start costs next to nothing.
+pub const TURN: usize = 13;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum After {
@@ -25,47 +25,79 @@ pub enum After {
     ReportAsked,
     /// The operator asked to close the run.
     Closed,
+    /// SIGTERM, when labels were printed: it stops the line, waits for items, and ends.
+    AskedToEnd,
+}
+
+impl After {
+    pub fn name(self) -> &'static str {
+        match self {
+            After::Start => "kill after a start",
+            After::Asked => "kill after a start or resume of the run",
+            After::Labels(_) => "kill after a label",
+            After::Passed(_) => "kill after a pass",
+            After::Ordered => "kill after an order",
+            After::Pulled => "kill after a pull",
+            After::Reported => "kill after a report",
+            After::ReportAsked => "kill after a look at a report",
+            After::Closed => "kill after a close",
+            After::AskedToEnd => "kill after SIGTERM",
+        }
+    }
+
+    /// Within which time it is struck; a start takes `ready_in`, the rest happens within a few commits.
+    fn window(self, ready_in: Duration) -> Duration {
+        match self {
+            After::Start => ready_in * 2,
+            After::Asked => Duration::from_millis(250),
+            After::Labels(_) | After::Passed(_) => Duration::from_millis(20),
+            After::Ordered | After::Pulled | After::Reported | After::ReportAsked | After::Closed => {
+                Duration::from_millis(60)
+            }
+            After::AskedToEnd => Duration::from_millis(1_500),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
     pub after: After,
-    pub then: Duration,
+    share: f64,
 }
 
-/// So many moments, the same for the same seed.
+impl Moment {
+    pub fn then(&self, ready_in: Duration) -> Duration {
+        self.after.window(ready_in).mul_f64(self.share)
+    }
+}
+
+/// So many moments, the same for the same seed. A plan goes through all of a turn before it repeats one.
 pub fn plan(seed: u64, kills: u64) -> Vec<Moment> {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut plan = Vec::new();
     while (plan.len() as u64) < kills {
-        let mut kinds = [
+        let mut turn: [After; TURN] = [
+            After::Start,
+            After::Start,
+            After::Start,
             After::Start,
             After::Asked,
-            After::Labels(random.u64(1..30)),
-            After::Passed(random.u64(1..30)),
+            After::Labels(random.u64(1..20)),
+            After::Passed(random.u64(1..20)),
             After::Ordered,
             After::Pulled,
             After::Reported,
             After::ReportAsked,
             After::Closed,
+            After::AskedToEnd,
         ];
-        debug_assert_eq!(kinds.len(), KINDS);
-        random.shuffle(&mut kinds);
-        plan.extend(kinds.map(|after| Moment { after, then: soon(after, &mut random) }));
+        random.shuffle(&mut turn);
+        plan.extend(turn.map(|after| {
+            // Short times are the likelier ones: the square of an even choice. A start is struck anywhere.
+            let even = random.f64();
+            Moment { after, share: if after == After::Start { even } else { even * random.f64() } }
+        }));
     }
     plan.truncate(usize::try_from(kills).unwrap());
     plan
-}
-
-/// A start takes a few hundred milliseconds in a debug build; the rest happens within a few commits. Short times are
-/// the likelier ones: the square of an even choice.
-fn soon(after: After, random: &mut fastrand::Rng) -> Duration {
-    let at_most_us = match after {
-        After::Start => 600_000.0,
-        After::Asked => 250_000.0,
-        After::Labels(_) | After::Passed(_) => 20_000.0,
-        After::Ordered | After::Pulled | After::Reported | After::ReportAsked | After::Closed => 60_000.0,
-    };
-    let share = random.f64() * random.f64();
-    Duration::from_secs_f64(share * at_most_us / 1e6)
 }

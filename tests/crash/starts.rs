@@ -100,6 +100,23 @@ async fn sigterm_ends_a_running_line_within_seconds_with_exit_code_0_and_the_bel
     desk.end().await;
 }
 
+/// No line has a run, so no line's commit is refused: the daemon must not go on with books that take nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_that_fails_while_no_line_works_ends_the_agent_and_is_told() {
+    let desk = desk("crash-idle", Wanted { pull: 25, ..Wanted::default() }).await;
+    let mut agent = Agent::start(&desk.world);
+    desk.answers(&agent).await;
+    // A table is gone that every block needs: the next one that is pulled cannot be written.
+    let database = Connection::open(desk.world.dir.join("data/tamga.db")).unwrap();
+    database.busy_timeout(THERE_MAX).unwrap();
+    database.execute_batch("PRAGMA foreign_keys = OFF; DROP TABLE pieces").unwrap();
+    drop(database);
+    assert_eq!(agent.ended().await.code(), Some(INTERNAL));
+    let said = agent.log_tail();
+    assert!(said.contains("a write to disk failed") && said.contains("no such table"), "{said}");
+    desk.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_data_folder_of_another_machine_is_refused() {
     let desk = desk("crash-machine", Wanted::default()).await;

@@ -77,6 +77,8 @@ async fn after_a_failed_write_nothing_more_is_written() {
     let refused = handle.commit(Txn { id: TxnId(2), records: vec![two] }).await.unwrap_err();
     let WriterError::Store(refused) = refused else { panic!() };
     assert!(matches!(*refused, StoreError::Broken { .. }), "{refused}");
+    let why = handle.broken().why().await;
+    assert!(why.contains("run_blocks"), "who asked for nothing is told too: {why}");
     drop(handle);
     thread.join().unwrap();
 }

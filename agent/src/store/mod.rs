@@ -237,6 +237,11 @@ impl Store {
         self.wal_pages.load(Ordering::Relaxed)
     }
 
+    /// Why nothing is written any more, once a write failed.
+    pub fn broken(&self) -> Option<&str> {
+        self.broken.as_ref().map(|(why, _)| why.as_str())
+    }
+
     fn checkpoint(&mut self) -> Result<(), StoreError> {
         self.unbroken()?;
         let done = self.conn.wal_checkpoint_v2(DEFAULT_NAME, CheckpointMode::PASSIVE);

@@ -18,7 +18,7 @@ use std::thread::JoinHandle;
 use tamga_domain::code::Identity;
 use tamga_domain::ids::{LineNo, TxnId};
 use tamga_domain::record::{Answer, Known, Record, Recovered, Txn};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Store;
 use super::error::StoreError;
@@ -62,14 +62,17 @@ enum Request {
 /// Starts the thread. It ends when the last handle and port are gone; join it to get the store closed.
 pub fn spawn(store: Store) -> std::io::Result<(Handle, JoinHandle<()>)> {
     let (asks, queue) = mpsc::channel(QUEUE_MAX);
-    let thread = std::thread::Builder::new().name("writer".into()).spawn(move || serve(store, queue))?;
-    Ok((Handle { asks }, thread))
+    let (tell, broken) = watch::channel(None);
+    let thread =
+        std::thread::Builder::new().name("writer".into()).spawn(move || serve(store, queue, tell))?;
+    Ok((Handle { asks, broken }, thread))
 }
 
 /// Asks the writer and waits for the answer.
 #[derive(Clone)]
 pub struct Handle {
     asks: mpsc::Sender<Request>,
+    broken: watch::Receiver<Option<String>>,
 }
 
 impl Handle {
@@ -93,6 +96,11 @@ impl Handle {
         self.ask(Request::Turns).await
     }
 
+    /// A watch of failed writes, which does not keep the writer.
+    pub fn broken(&self) -> Broken {
+        Broken(self.broken.clone())
+    }
+
     /// A port for one line. `K` names a find, so that its answer can be told from others.
     pub fn port<K: Send + 'static>(&self) -> (Port<K>, Answers<K>) {
         let (told, hear) = mpsc::unbounded_channel();
@@ -110,6 +118,20 @@ impl Handle {
         let request = request(Box::new(move |answer| drop(tell.send(answer))));
         self.asks.send(request).await.map_err(|_| WriterError::Ended)?;
         told.await.map_err(|_| WriterError::Ended)?
+    }
+}
+
+/// Told when a write has failed: nothing is written any more, whoever asks and whether anybody does.
+pub struct Broken(watch::Receiver<Option<String>>);
+
+impl Broken {
+    /// Waits until a write has failed, and says why. Cancel safe.
+    pub async fn why(&mut self) -> String {
+        match self.0.wait_for(Option::is_some).await {
+            Ok(why) => why.clone().unwrap_or_default(),
+            // The writer has ended as it should.
+            Err(_) => std::future::pending().await,
+        }
     }
 }
 
@@ -176,7 +198,7 @@ impl<K> Answers<K> {
     }
 }
 
-fn serve(mut store: Store, mut queue: mpsc::Receiver<Request>) {
+fn serve(mut store: Store, mut queue: mpsc::Receiver<Request>, broken: watch::Sender<Option<String>>) {
     let mut journal = Journal::of(&store);
     let mut group = Vec::with_capacity(GROUP_MAX);
     // Commits with a large block: its body is kept a piece at a time between the groups, then it is a request like any.
@@ -205,6 +227,9 @@ fn serve(mut store: Store, mut queue: mpsc::Receiver<Request>) {
             tracing::error!(error = &error as &dyn std::error::Error, "housework failed");
             false
         });
+        if let Some(why) = store.broken() {
+            broken.send_if_modified(|told| told.is_none() && told.replace(why.to_owned()).is_none());
+        }
     }
 }
 

@@ -124,9 +124,13 @@ impl Tracker {
         self.behind.extend(gone.into_iter().map(|a| (a.issue, a.code)));
     }
 
-    /// The last issue number that was read, or that is known from before a restart.
+    /// The last issue number that was read, known from before a restart. Reads have gone past the labels before it.
     pub fn set_last(&mut self, last: IssueNo) {
         self.last = Some(last);
+        let (passed, ahead): (VecDeque<Ahead>, VecDeque<Ahead>) =
+            std::mem::take(&mut self.ahead).into_iter().partition(|a| a.issue < last);
+        self.ahead = ahead;
+        self.behind.extend(passed.into_iter().map(|a| (a.issue, a.code)));
     }
 
     /// What a read of the code with this issue number means. Only a step that is good for the item moves the
@@ -144,6 +148,14 @@ impl Tracker {
             return Step::Refed;
         }
         Step::Unexpected
+    }
+
+    /// The code that was just read is not used, since its item was rejected meanwhile: it may be fed again.
+    pub fn unused(&mut self, issue: IssueNo, code: Identity) {
+        self.behind.insert(issue, code);
+        while self.behind.len() > crate::limits::LEFT_BEHIND_MAX {
+            self.behind.pop_first();
+        }
     }
 
     fn read_ahead(&mut self, at: usize, limits: OrderLimits) -> Step {

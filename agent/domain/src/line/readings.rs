@@ -237,6 +237,10 @@ impl Line {
         };
         self.prune_verifying();
         let Some(run) = self.run_id() else { return };
+        let too_late = self.items.get_mut(lookup.tag).is_none_or(|i| i.rejected && !i.withdrawn);
+        if too_late {
+            self.order_of_a_late_one(&code, &judgement, wall, out);
+        }
         let Some(item) = self.items.get_mut(lookup.tag) else { return };
         if item.withdrawn {
             return self.bad(lookup.tag, Reason::Several, Some(&code), wall, out);
@@ -395,6 +399,23 @@ impl Line {
                 }
                 Some(Reason::OutOfOrder)
             }
+        }
+    }
+
+    /// The gate did not wait, the mark was read all the same. Labels of items that a slow disk made late, one after
+    /// another, are not missing: without them the next read in time would be a jump.
+    fn order_of_a_late_one(
+        &mut self,
+        code: &Identity,
+        judgement: &Judgement,
+        wall: Wall,
+        out: &mut Vec<Effect>,
+    ) {
+        let Judgement::Candidate { printed: Some((no, issue)), .. } = *judgement else { return };
+        if self.order_refuses(code, Some((no, issue)), wall, out).is_none()
+            && let Some(printer) = self.printers.get_mut(usize::from(no.0))
+        {
+            printer.tracker.unused(issue, *code);
         }
     }
 
