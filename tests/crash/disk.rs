@@ -57,18 +57,20 @@ impl Disk {
 
     /// Takes all room that is left.
     pub fn fill(&self) {
-        let mut file = File::create(self.ballast()).unwrap();
-        let block = vec![0x55; 4096];
+        let mut file = File::create(self.filling()).unwrap();
+        let mut block = vec![0x55; 1 << 20];
+        while file.write_all(&block).is_ok() {}
+        block.truncate(4096);
         while file.write_all(&block).is_ok() {}
     }
 
     /// Gives the room back.
     pub fn relieve(&self) {
-        std::fs::remove_file(self.ballast()).unwrap();
+        std::fs::remove_file(self.filling()).unwrap();
     }
 
-    fn ballast(&self) -> PathBuf {
-        self.at.join("ballast")
+    fn filling(&self) -> PathBuf {
+        self.at.join("filling")
     }
 }
 

@@ -33,8 +33,8 @@ const BELT_MAX: Duration = Duration::from_secs(10);
 /// The exit code of a fault of this computer.
 const INTERNAL: i32 = 7;
 
-/// Room for the database, its WAL and nothing else that grows.
-const DISK_MB: u64 = 24;
+/// Enough that the lines run, and soon filled.
+const DISK_MB: u64 = 384;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Round {

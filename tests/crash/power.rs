@@ -23,7 +23,7 @@ use super::{scene, shim};
 /// Cuts of one world.
 const ROUND: u64 = 50;
 
-const DISK_MB: u64 = 96;
+const DISK_MB: u64 = 384;
 
 /// Good items of a run of the planted fault.
 const QUANTITY: u32 = 100;
