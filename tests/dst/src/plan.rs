@@ -33,12 +33,10 @@ pub enum Computer {
     NoInternet,
     /// An ordered stop, as systemd does it.
     OrderlyStop,
-    /// Somebody puts an older copy of the data folder back.
-    OldCopy,
 }
 
 impl Computer {
-    pub const ALL: [Computer; 14] = [
+    pub const ALL: [Computer; 13] = [
         Computer::Kill,
         Computer::KillAtMoment,
         Computer::PowerCut,
@@ -52,7 +50,6 @@ impl Computer {
         Computer::SecondCopy,
         Computer::NoInternet,
         Computer::OrderlyStop,
-        Computer::OldCopy,
     ];
 
     pub fn name(self) -> &'static str {
@@ -70,7 +67,6 @@ impl Computer {
             Computer::SecondCopy => "second-copy",
             Computer::NoInternet => "no-internet",
             Computer::OrderlyStop => "orderly-stop",
-            Computer::OldCopy => "old-copy",
         }
     }
 
