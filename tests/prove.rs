@@ -112,11 +112,11 @@ fn one(seed: u64, args: &Args, switches: &Switches) -> ExitCode {
     }
     println!(
         "seed {seed}: {} marks, {} items passed, {} starts, {} power cuts, {} simulated s, fingerprint {:016x}",
-        ended.marks,
-        ended.passed,
-        ended.starts,
-        ended.power_cuts,
-        ended.simulated_ms / 1000,
+        ended.counts.marks,
+        ended.counts.passed,
+        ended.counts.starts,
+        ended.counts.power_cuts,
+        ended.counts.simulated_ms / 1000,
         ended.fingerprint
     );
     ExitCode::from(u8::from(!ended.violations.is_empty()))
@@ -167,8 +167,8 @@ fn many(args: &Args, switches: Switches) -> ExitCode {
                 "\r{:.0} s: {} seeds, {} marks, {} power cuts ",
                 sums.took.as_secs_f64(),
                 sums.seeds,
-                sums.marks,
-                sums.power_cuts
+                sums.counts.marks,
+                sums.counts.power_cuts
             );
             drop(std::io::stderr().flush());
         }
@@ -182,23 +182,23 @@ fn report(sums: &Sums) {
     let seconds = sums.took.as_secs_f64();
     println!("faults that struck");
     for name in names() {
-        let count = sums.strikes.get(&name).copied().unwrap_or(0);
+        let count = sums.counts.strikes.get(&name).copied().unwrap_or(0);
         let word = if count == 0 { "  NEVER: it proves nothing here" } else { "" };
         println!("  {count:>9}  {name}{word}");
     }
     println!(
         "{} seeds, {} marks printed, {} items passed, {} starts of the agent, {} kills, {} power cuts, {:.1} simulated hours",
         sums.seeds,
-        sums.marks,
-        sums.passed,
-        sums.starts,
-        sums.kills,
-        sums.power_cuts,
-        sums.simulated_ms as f64 / 3.6e6
+        sums.counts.marks,
+        sums.counts.passed,
+        sums.counts.starts,
+        sums.counts.kills,
+        sums.counts.power_cuts,
+        sums.counts.simulated_ms as f64 / 3.6e6
     );
     println!(
         "{seconds:.0} s, {:.0} marks a second, {:.1} seeds a second",
-        sums.marks as f64 / seconds,
+        sums.counts.marks as f64 / seconds,
         sums.seeds as f64 / seconds
     );
     if sums.failures.is_empty() {

@@ -1,6 +1,7 @@
 //! Tamga: an agent for factory lines that mark goods with state-issued codes.
 //!
 //! Layers, in reading order; a module uses only what stands before it here.
+//! - [`chain`]: an error told with what caused it
 //! - [`clock`]: the only place that reads clocks
 //! - [`health`]: heartbeats, and what the service manager is told of them
 //! - [`words`]: every text a person sees, by key
@@ -21,6 +22,7 @@
 //! - [`cli`]: the command line
 
 pub mod books;
+pub mod chain;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -16,6 +16,7 @@ use tamga_domain::record::Bar;
 use tamga_domain::time::Time;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::chain::chain;
 use crate::clock;
 use crate::desk::Asked;
 use crate::health::Beat;
@@ -151,7 +152,7 @@ impl Shell {
             Told::Committed { txn, answers } => Some(Input::Committed(txn, answers)),
             Told::Failed { txn, why } => {
                 self.fail(&why);
-                Some(Input::CommitFailed(txn, words(&why)))
+                Some(Input::CommitFailed(txn, chain(&why)))
             }
             Told::Found { key, result: Ok(known) } => Some(Input::Found(key, known)),
             Told::Found { result: Err(why), .. } => {
@@ -165,7 +166,7 @@ impl Shell {
     fn fail(&mut self, why: &WriterError) {
         let damage = matches!(why, WriterError::Store(error) if error.is_damage());
         let end = if damage { End::Damaged } else { End::NotDurable };
-        self.failed.get_or_insert_with(|| end(words(why)));
+        self.failed.get_or_insert_with(|| end(chain(why)));
     }
 
     fn ask(&mut self, asked: Asked) -> Input {
@@ -248,17 +249,6 @@ impl Shell {
             self.fail(&why);
         }
     }
-}
-
-/// An error with its sources, in one line.
-fn words(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(one) = source {
-        text = format!("{text}: {one}");
-        source = one.source();
-    }
-    text
 }
 
 /// The gate rests at reject: what its channel does not take is a false reject.

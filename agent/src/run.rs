@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::books::StoreBooks;
+use crate::chain::chain;
 use crate::clock;
 use crate::config::{self, Config};
 use crate::desk::{Agent, Asked, ConfigFile, Desk, LineDesk, Product, UpstreamStatus, Who};
@@ -546,15 +547,4 @@ pub fn serve(config: &Path) -> Result<(), Box<dyn Error>> {
         daemon.stop().await;
         Ok(())
     })
-}
-
-/// An error with its sources, in one line.
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(one) = source {
-        text = format!("{text}: {one}");
-        source = one.source();
-    }
-    text
 }

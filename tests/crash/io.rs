@@ -13,6 +13,7 @@ use super::agent::{Agent, Launch};
 use super::disk::Disk;
 use super::floor::Floor;
 use super::look;
+use super::rounds::parts;
 use super::tally::{Kept, Tally};
 use super::world::operator::Operator;
 use super::world::{self, World};
@@ -46,12 +47,8 @@ pub struct Round {
 
 /// One round in four fills a real disk, where that can be had; or each.
 pub fn rounds(faults: u64, seed: u64, disk: bool, only_full: bool) -> Vec<Round> {
-    let round = |no: u64| Round {
-        seed: seed + no,
-        faults: (faults - no * ROUND).min(ROUND),
-        full: disk && (only_full || no % 4 == 3),
-    };
-    (0..faults.div_ceil(ROUND)).map(round).collect()
+    let round = |(no, seed, faults)| Round { seed, faults, full: disk && (only_full || no % 4 == 3) };
+    parts(faults, ROUND, seed).map(round).collect()
 }
 
 /// By a library before libc: strace would stop the agent at every call of any kind for this, and no line runs so.

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use clap::ValueEnum;
 use tamga_simulators::model::plant::Kind;
-use tokio::time::Instant;
 
 use super::agent::Agent;
 use super::floor::Floor;
 use super::look;
 use super::moments::{self, After, Moment};
+use super::rounds::parts;
 use super::tally::{Kept, Tally};
 use super::world::{self, Wanted};
 use super::{scene, upgrade};
@@ -40,13 +40,8 @@ pub struct Round {
 /// Parts a campaign into rounds: of one scene, or of all in turn.
 pub fn rounds(kills: u64, seed: u64, scene: Option<Scene>) -> Vec<Round> {
     let in_turn = |no: usize| scene.unwrap_or(Scene::value_variants()[no % Scene::value_variants().len()]);
-    let count = kills.div_ceil(ROUND);
-    let round = |no: u64| Round {
-        scene: in_turn(usize::try_from(no).unwrap()),
-        seed: seed + no,
-        kills: (kills - no * ROUND).min(ROUND),
-    };
-    (0..count).map(round).collect()
+    let round = |(no, seed, kills)| Round { scene: in_turn(usize::try_from(no).unwrap()), seed, kills };
+    parts(kills, ROUND, seed).map(round).collect()
 }
 
 pub async fn play(round: Round, tally: &Tally) {
@@ -77,13 +72,7 @@ async fn strike(plan: &[Moment], floor: &Floor<'_>, agent: &mut Agent, dir: &Pat
     let ready_in = scene::ready_in(floor.operator, agent).await;
     let mut looks = tokio::task::JoinSet::new();
     for (no, moment) in plan.iter().enumerate() {
-        let came = floor.comes(moment.after, agent).await;
-        let from = if moment.after == After::Start { agent.started().into() } else { Instant::now() };
-        if moment.after == After::AskedToEnd {
-            agent.ask_to_end();
-        }
-        // This is no waiting for something: the random time itself is the choice of the moment.
-        tokio::time::sleep_until(from + moment.then(ready_in)).await;
+        let came = scene::reach(moment, ready_in, floor, agent).await;
         let killed = if moment.after == After::AskedToEnd {
             agent.kill_ending()
         } else {
@@ -95,18 +84,8 @@ async fn strike(plan: &[Moment], floor: &Floor<'_>, agent: &mut Agent, dir: &Pat
             (true, false) => tally.struck("kill whose moment did not come"),
             (false, _) => tally.compared("ends by SIGTERM that were faster than the kill", 1),
         }
-        let copy = dir.join(format!("look-{no}"));
-        look::copy(&dir.join("data"), &copy);
-        let acks = floor.acks();
+        look::aside(&mut looks, dir, no, floor.acks(), tally);
         agent.again();
-        let tally = tally.clone();
-        looks.spawn_blocking(move || {
-            for wrong in look::into(&copy, &acks) {
-                tally.violation(format!("{}: {wrong}", copy.display()));
-            }
-            tally.compared("acknowledgements looked up at once", acks.count());
-            drop(std::fs::remove_dir_all(&copy));
-        });
     }
     looks.join_all().await;
 }

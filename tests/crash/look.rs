@@ -19,6 +19,7 @@ use tamga_domain::lifecycle::State;
 use tamga_simulators::model::truth::Truth;
 
 use super::ledgers;
+use super::tally::Tally;
 
 /// The newest of each kind that one look asks for. Older ones were there at an earlier look, and the ledgers at the end
 /// compare all.
@@ -103,11 +104,25 @@ pub fn copy(data: &Path, to: &Path) {
     }
 }
 
+/// Copies the data folder in `dir` and looks into the copy on a thread of its own, while the campaign goes on.
+pub fn aside(looks: &mut tokio::task::JoinSet<()>, dir: &Path, no: usize, acks: Acks, tally: &Tally) {
+    let copied = dir.join(format!("look-{no}"));
+    copy(&dir.join("data"), &copied);
+    let tally = tally.clone();
+    looks.spawn_blocking(move || {
+        for wrong in into(&copied, &acks) {
+            tally.violation(format!("{}: {wrong}", copied.display()));
+        }
+        tally.compared("acknowledgements looked up at once", acks.count());
+        drop(std::fs::remove_dir_all(&copied));
+    });
+}
+
 /// Opens the folder as the agent does, which may move its WAL, and says what is wrong.
 pub fn into(data: &Path, acks: &Acks) -> Vec<String> {
     let store = match Store::open(data, "00000000") {
         Ok(store) => store,
-        Err(e) => return vec![format!("the store does not open: {}", tamga::run::chain(&e))],
+        Err(e) => return vec![format!("the store does not open: {}", tamga::chain::chain(&e))],
     };
     let mut wrong = Vec::new();
     let whole = Connection::open(database_path(data))
@@ -117,11 +132,11 @@ pub fn into(data: &Path, acks: &Acks) -> Vec<String> {
     }
     match verify::verify(&store.view()) {
         Ok(findings) => wrong.extend(findings.iter().map(|f| format!("verify finds {f:?}"))),
-        Err(e) => wrong.push(format!("verify fails: {}", tamga::run::chain(&e))),
+        Err(e) => wrong.push(format!("verify fails: {}", tamga::chain::chain(&e))),
     }
     match acks.missing(&store.view()) {
         Ok(missing) => wrong.extend(missing),
-        Err(e) => wrong.push(format!("what was told cannot be looked up: {}", tamga::run::chain(&e))),
+        Err(e) => wrong.push(format!("what was told cannot be looked up: {}", tamga::chain::chain(&e))),
     }
     wrong
 }

@@ -8,13 +8,12 @@
 
 use std::path::Path;
 
-use tokio::time::Instant;
-
 use super::agent::{Agent, Launch};
 use super::disk::Disk;
 use super::floor::Floor;
 use super::look;
 use super::moments::{self, After};
+use super::rounds::parts;
 use super::tally::{Kept, Tally};
 use super::world::operator::Operator;
 use super::world::{self, World};
@@ -35,8 +34,7 @@ pub struct Round {
 }
 
 pub fn rounds(cuts: u64, seed: u64) -> Vec<Round> {
-    let round = |no: u64| Round { seed: seed + no, cuts: (cuts - no * ROUND).min(ROUND) };
-    (0..cuts.div_ceil(ROUND)).map(round).collect()
+    parts(cuts, ROUND, seed).map(|(_, seed, cuts)| Round { seed, cuts }).collect()
 }
 
 pub async fn play(round: Round, tally: &Tally) {
@@ -51,12 +49,7 @@ pub async fn play(round: Round, tally: &Tally) {
         let ready_in = scene::ready_in(floor.operator, agent).await;
         let mut looks = tokio::task::JoinSet::new();
         for (no, moment) in moments::plan(round.seed, round.cuts).iter().enumerate() {
-            let came = floor.comes(moment.after, agent).await;
-            let from = if moment.after == After::Start { agent.started().into() } else { Instant::now() };
-            if moment.after == After::AskedToEnd {
-                agent.ask_to_end();
-            }
-            tokio::time::sleep_until(from + moment.then(ready_in)).await;
+            let came = scene::reach(moment, ready_in, floor, agent).await;
             if agent.try_ended().is_some() {
                 // It ended well, and had been asked to: a machine that is switched off then.
                 tally.compared("ends by SIGTERM that were faster than the cut", 1);
@@ -69,18 +62,8 @@ pub async fn play(round: Round, tally: &Tally) {
                 tally.compared(&format!("cuts {when}"), 1);
             }
             disk.again();
-            let copy = dir.join(format!("look-{no}"));
-            look::copy(&dir.join("data"), &copy);
-            let acks = floor.acks();
+            look::aside(&mut looks, &dir, no, floor.acks(), tally);
             agent.again();
-            let tally = tally.clone();
-            looks.spawn_blocking(move || {
-                for wrong in look::into(&copy, &acks) {
-                    tally.violation(format!("{}: {wrong}", copy.display()));
-                }
-                tally.compared("acknowledgements looked up at once", acks.count());
-                drop(std::fs::remove_dir_all(&copy));
-            });
         }
         looks.join_all().await;
     };

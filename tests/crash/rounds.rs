@@ -11,6 +11,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::tally::Tally;
 
+/// Parts `count` strikes into rounds of at most `most`: the number of each round, its seed, and its strikes.
+pub fn parts(count: u64, most: u64, seed: u64) -> impl Iterator<Item = (u64, u64, u64)> {
+    (0..count.div_ceil(most)).map(move |no| (no, seed + no, (count - no * most).min(most)))
+}
+
 /// Plays all rounds, at most `at_once` at a time. False when it was interrupted.
 pub fn side_by_side<R, F>(rounds: Vec<R>, at_once: usize, tally: &Tally, play: impl Fn(R) -> F + Sync) -> bool
 where

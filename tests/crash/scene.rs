@@ -4,9 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use tamga_simulators::model::xtrace::fault::{Fault, FaultPlan, Rule};
+use tokio::time::Instant;
 
 use super::agent::Agent;
 use super::floor::{self, Floor, settled};
+use super::moments::{After, Moment};
 use super::tally::Tally;
 use super::world::operator::Operator;
 use super::world::{Wanted, World, until};
@@ -71,6 +73,18 @@ pub async fn ready_in(operator: &Operator, agent: &Agent) -> Duration {
     })
     .await;
     agent.started().elapsed()
+}
+
+/// Waits for a moment, up to its very time. False when what it comes after did not happen.
+pub async fn reach(moment: &Moment, ready_in: Duration, floor: &Floor<'_>, agent: &mut Agent) -> bool {
+    let came = floor.comes(moment.after, agent).await;
+    let from = if moment.after == After::Start { agent.started().into() } else { Instant::now() };
+    if moment.after == After::AskedToEnd {
+        agent.ask_to_end();
+    }
+    // This is no waiting for something: the random time itself is the choice of the moment.
+    tokio::time::sleep_until(from + moment.then(ready_in)).await;
+    came
 }
 
 /// Answers lost before and after they took effect.

@@ -16,6 +16,7 @@ use tamga::store::open::database_path;
 use super::agent::{Agent, Launch};
 use super::floor::Floor;
 use super::look::{self, Acks};
+use super::rounds::parts;
 use super::scene;
 use super::tally::{Kept, Tally};
 use super::wal_file::{self, Wal};
@@ -52,8 +53,7 @@ pub struct Round {
 }
 
 pub fn rounds(cuts: u64, seed: u64) -> Vec<Round> {
-    let round = |no: u64| Round { seed: seed + no, cuts: (cuts - no * ROUND).min(ROUND) };
-    (0..cuts.div_ceil(ROUND)).map(round).collect()
+    parts(cuts, ROUND, seed).map(|(_, seed, cuts)| Round { seed, cuts }).collect()
 }
 
 /// What everybody had been told, and how far the WAL reached then.

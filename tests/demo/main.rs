@@ -99,7 +99,7 @@ async fn run(args: &Args, faults: FaultPlan) -> Result<bool, String> {
         world.upstream.faults(state_faults());
     }
     let config = tamga::config::Config::load(&world.config).map_err(|p| format!("{p:?}"))?;
-    let agent = tamga::run::start(config, None).await.map_err(|e| tamga::run::chain(&e))?;
+    let agent = tamga::run::start(config, None).await.map_err(|e| tamga::chain::chain(&e))?;
     let operator = Operator::new(world.api, &dir.join("data"));
     let outcome = produce(args, &wanted, &world, &operator).await;
     agent.stop().await;

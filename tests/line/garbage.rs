@@ -35,7 +35,8 @@ async fn a_reader_that_sends_garbage_passes_nothing_and_the_agent_lives() {
     let text = text.replace(&format!("connect = \"{reader}\""), &format!("listen = \"{port}\""));
     std::fs::write(&world.config, text).unwrap();
     let config = tamga::config::Config::load(&world.config).unwrap_or_else(|p| panic!("{p}"));
-    let agent = tamga::run::start(config, None).await.unwrap_or_else(|e| panic!("{}", tamga::run::chain(&e)));
+    let agent =
+        tamga::run::start(config, None).await.unwrap_or_else(|e| panic!("{}", tamga::chain::chain(&e)));
     let operator = Operator::new(world.api, &dir.join("data"));
     until("the agent's API", Duration::from_secs(20), async || operator.status().await).await;
     operator.import("roll-1", "water", &world.roll).await.unwrap();

@@ -21,7 +21,8 @@ async fn codes_ordered_during_the_run_are_reported_and_accepted_and_used_up_orde
     let dir = scratch("line-orders-during-the-run");
     let world = World::build(&shift.wanted, &dir).await;
     let config = tamga::config::Config::load(&world.config).unwrap_or_else(|p| panic!("{p}"));
-    let agent = tamga::run::start(config, None).await.unwrap_or_else(|e| panic!("{}", tamga::run::chain(&e)));
+    let agent =
+        tamga::run::start(config, None).await.unwrap_or_else(|e| panic!("{}", tamga::chain::chain(&e)));
     let operator = Operator::new(world.api, &dir.join("data"));
     let problems = produce(&shift, &world, &operator).await;
     assert!(problems.is_empty(), "{problems:?}");
@@ -92,7 +93,8 @@ async fn an_order_of_the_cabinet_is_taken_once_a_person_assigns_it_and_not_if_ot
     let (ours, others) =
         (made_in_the_cabinet(&world, 120, 0).await, made_in_the_cabinet(&world, 120, 5).await);
     let config = tamga::config::Config::load(&world.config).unwrap_or_else(|p| panic!("{p}"));
-    let agent = tamga::run::start(config, None).await.unwrap_or_else(|e| panic!("{}", tamga::run::chain(&e)));
+    let agent =
+        tamga::run::start(config, None).await.unwrap_or_else(|e| panic!("{}", tamga::chain::chain(&e)));
     let operator = Operator::new(world.api, &dir.join("data"));
     let assign = async |id: &str| {
         let body = json!({ "order": id, "gtin": GTIN });

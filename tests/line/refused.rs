@@ -25,7 +25,8 @@ async fn refused_as(refusal: Refusal, name: &str) {
     let dir = scratch(&format!("line-refused-{name}"));
     let world = World::build(&shift.wanted, &dir).await;
     let config = tamga::config::Config::load(&world.config).unwrap_or_else(|p| panic!("{p}"));
-    let agent = tamga::run::start(config, None).await.unwrap_or_else(|e| panic!("{}", tamga::run::chain(&e)));
+    let agent =
+        tamga::run::start(config, None).await.unwrap_or_else(|e| panic!("{}", tamga::chain::chain(&e)));
     let operator = Operator::new(world.api, &dir.join("data"));
     let mut deeds = Deeds::default();
     let run = passed(&shift, &world, &operator, &mut deeds).await.unwrap();

@@ -99,7 +99,8 @@ async fn one(shift: Shift) -> Vec<String> {
         ReaderLink::Connect | ReaderLink::Listen => None,
     };
     let config = tamga::config::Config::load(&world.config).unwrap_or_else(|p| panic!("{p}"));
-    let agent = tamga::run::start(config, None).await.unwrap_or_else(|e| panic!("{}", tamga::run::chain(&e)));
+    let agent =
+        tamga::run::start(config, None).await.unwrap_or_else(|e| panic!("{}", tamga::chain::chain(&e)));
     let operator = Operator::new(world.api, &dir.join("data"));
     let problems = produce(&shift, &world, &operator).await;
     agent.stop().await;

@@ -47,7 +47,8 @@ async fn who_has_an_answer_sees_what_it_says_in_the_status() {
     let dir = scratch("line-answer-seen");
     let world = World::build(&Wanted::default(), &dir).await;
     let config = tamga::config::Config::load(&world.config).unwrap_or_else(|p| panic!("{p}"));
-    let agent = tamga::run::start(config, None).await.unwrap_or_else(|e| panic!("{}", tamga::run::chain(&e)));
+    let agent =
+        tamga::run::start(config, None).await.unwrap_or_else(|e| panic!("{}", tamga::chain::chain(&e)));
     let operator = Operator::new(world.api, &dir.join("data"));
     let wait = Duration::from_secs(60);
     until("the run to start", wait, async || {
@@ -72,7 +73,7 @@ async fn a_second_start_on_the_same_data_is_refused() {
     let world = World::build(&Wanted::default(), &dir).await;
     let config = || tamga::config::Config::load(&world.config).unwrap_or_else(|p| panic!("{p}"));
     let agent =
-        tamga::run::start(config(), None).await.unwrap_or_else(|e| panic!("{}", tamga::run::chain(&e)));
+        tamga::run::start(config(), None).await.unwrap_or_else(|e| panic!("{}", tamga::chain::chain(&e)));
     let (code, said) = serve(&world).await;
     assert_ne!(code, Some(0), "{said}");
     assert!(said.contains("data"), "{said}");

@@ -13,12 +13,13 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 use tamga_domain::time::Wall;
 
-use super::error::{StoreError, chain};
+use super::error::StoreError;
 use super::limits::FINDINGS_MAX;
 use super::open::{self, database_path, schema_known};
 use super::read::View;
 use super::standing::{COPY, REPLACED};
 use super::verify::{Finding, verify};
+use crate::chain::chain;
 use crate::witness::shelf::file_id;
 
 /// A database whose turn it is: `restoring-<stamp>.db` in the data folder.

@@ -169,17 +169,6 @@ pub enum Rule {
     Constraint(#[source] rusqlite::Error),
 }
 
-/// An error with its sources, in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(one) = source {
-        text = format!("{text}: {one}");
-        source = one.source();
-    }
-    text
-}
-
 /// The failure of one record, inside the store.
 #[derive(Debug)]
 pub(super) enum Fault {

@@ -57,6 +57,7 @@ use self::limits::{PIECE_BYTES, WAL_PAGES_IDLE, WAL_PAGES_MAX};
 use self::read::View;
 use self::standing::Issuing;
 use self::tx::{GtinIds, Tx};
+use crate::chain::chain;
 
 /// The database, with the lock of its folder.
 pub struct Store {
@@ -177,7 +178,7 @@ impl Store {
             self.gtins.forget();
             let rolled_back = self.conn.is_autocommit() || self.conn.execute_batch("ROLLBACK").is_ok();
             if !rolled_back || !matches!(error, StoreError::Rule { .. }) {
-                self.broken = Some((error::chain(error), error.is_damage()));
+                self.broken = Some((chain(error), error.is_damage()));
             }
         }
         result
@@ -255,7 +256,7 @@ impl Store {
             }
             Err(e) => {
                 let error = self.judged(StoreError::Writing(e));
-                self.broken = Some((format!("checkpoint: {}", error::chain(&error)), error.is_damage()));
+                self.broken = Some((format!("checkpoint: {}", chain(&error)), error.is_damage()));
                 Err(error)
             }
         }

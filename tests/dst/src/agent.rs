@@ -6,7 +6,6 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tamga::books;
@@ -144,7 +143,6 @@ pub struct Agent {
     pub fuse: Option<u64>,
     products: Vec<(Gtin, u32)>,
     life_left_ms: i64,
-    agent_id: String,
     planted: Option<Planted>,
     disk: Rc<RefCell<Disk>>,
     rejects: u64,
@@ -183,7 +181,6 @@ impl Agent {
         let troubles = told.map(|key| (key, BTreeSet::from([String::new()]))).collect();
         let parse = xtrace::parse_with(setup.layouts.clone());
         let step = up::Step::new(setup.config.clone(), parse, snapshot);
-        let agent_id = store.agent_id().to_owned();
         let mut agent = Agent {
             store,
             line,
@@ -209,7 +206,6 @@ impl Agent {
             fuse: None,
             products: parts.products.clone(),
             life_left_ms: parts.life_left_ms,
-            agent_id,
             planted: parts.planted,
             disk: Rc::clone(disk),
             rejects: 0,
@@ -221,10 +217,6 @@ impl Agent {
         Ok(agent)
     }
 
-    pub fn id(&self) -> &str {
-        &self.agent_id
-    }
-
     pub fn line(&self) -> &Line {
         &self.line
     }
@@ -233,26 +225,9 @@ impl Agent {
         &self.store
     }
 
-    /// Something happened to the line.
-    pub fn hear(&mut self, input: Input) {
-        self.inputs.push_back(input);
-    }
-
     /// A person asks.
     pub fn ask(&mut self, id: AskId, ask: Ask) {
         self.inputs.push_back(Input::Ask(id, ask, "operator".to_owned()));
-    }
-
-    /// Whether something is to be done at `ms` that does not come from outside.
-    pub fn is_due(&self, ms: u64, now: Time) -> bool {
-        let woken = |wake: Option<Time>| wake.is_some_and(|w| w <= now);
-        !self.inputs.is_empty()
-            || !self.heard.is_empty()
-            || !self.out.is_empty()
-            || !self.asked.is_empty()
-            || self.told.front().is_some_and(|(due, _)| *due <= ms)
-            || woken(self.wake)
-            || woken(self.upstream.wake)
     }
 
     /// One turn of everything: answers of the writer, devices, the line, the way upstream.
@@ -297,7 +272,7 @@ impl Agent {
             let mut back = Vec::new();
             for effect in std::mem::take(&mut self.out) {
                 self.burn()?;
-                back.extend(self.carry_out(effect, now, out));
+                back.extend(self.carry_out(effect, out));
             }
             for input in back {
                 self.line.step(now, wall, input, &mut self.out);
@@ -321,7 +296,7 @@ impl Agent {
         }
     }
 
-    fn carry_out(&mut self, effect: Effect, now: Time, out: &mut Out) -> Option<Input> {
+    fn carry_out(&mut self, effect: Effect, out: &mut Out) -> Option<Input> {
         match effect {
             Effect::Find(id, identity) => self.asked.push_back(Asked::Find(id, identity)),
             Effect::Commit(txn) => {
@@ -363,7 +338,6 @@ impl Agent {
             Effect::Reply(id, answer) => out.replies.push((id, answer)),
             Effect::Wake(at) => self.wake = Some(self.wake.map_or(at, |w| w.min(at))),
         }
-        let _ = now;
         None
     }
 
@@ -565,10 +539,6 @@ impl Agent {
 
     pub fn reader_hears(&mut self, now: Time, input: tamga_drivers::session::Input<'_, ReaderCommand>) {
         self.reader.step(now, input);
-    }
-
-    pub fn layouts(&self) -> &Arc<BTreeMap<String, tamga_domain::layout::Layout>> {
-        &self.upstream.setup.layouts
     }
 }
 

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::oracle::Violation;
-use crate::plan::{Plan, Strikes, Switches};
-use crate::world::{self, Ended};
+use crate::plan::{Plan, Switches};
+use crate::world::{self, Counts, Ended};
 
 /// What a campaign is made of.
 #[derive(Clone, Debug)]
@@ -35,14 +35,7 @@ pub struct Failure {
 #[derive(Debug, Default)]
 pub struct Sums {
     pub seeds: u64,
-    pub marks: u64,
-    pub passed: u64,
-    pub power_cuts: u64,
-    pub kills: u64,
-    pub starts: u64,
-    pub simulated_ms: u64,
-    pub disk_ops: u64,
-    pub strikes: Strikes,
+    pub counts: Counts,
     pub failures: Vec<Failure>,
     pub took: Duration,
 }
@@ -51,14 +44,7 @@ impl Sums {
     /// True when the seed broke a rule.
     fn add(&mut self, seed: u64, ended: Ended) -> bool {
         self.seeds += 1;
-        self.marks += ended.marks;
-        self.passed += ended.passed;
-        self.power_cuts += ended.power_cuts;
-        self.kills += ended.kills;
-        self.starts += ended.starts;
-        self.simulated_ms += ended.simulated_ms;
-        self.disk_ops += ended.disk_ops;
-        world::add(&mut self.strikes, &ended.strikes);
+        self.counts.add(&ended.counts);
         let failed = !ended.violations.is_empty();
         if failed {
             self.failures.push(Failure { seed, violations: ended.violations });

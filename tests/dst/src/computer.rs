@@ -1,5 +1,6 @@
 //! The agent's computer: it is killed, loses its power, its disk fills up and errs, its clock jumps.
 
+use tamga::chain::chain;
 use tamga::store::error::StoreError;
 
 use crate::agent::Agent;
@@ -7,7 +8,7 @@ use crate::disk::Trouble;
 use crate::plan::Computer;
 use crate::planted::Planted;
 use crate::vfs;
-use crate::world::{Device, World, chain};
+use crate::world::{Device, World};
 
 impl World {
     pub(crate) fn incident(&mut self) {
@@ -30,7 +31,7 @@ impl World {
             Computer::PowerCut => self.trouble(Trouble { cut_at: Some(ops + soon), ..trouble }),
             Computer::PowerCutAtMoment => {
                 self.disk.borrow_mut().power_off();
-                self.power_is_gone();
+                self.power_is_gone(what);
             }
             Computer::DiskFull => {
                 self.struck(what);
@@ -93,8 +94,8 @@ impl World {
         self.gone();
     }
 
-    pub(crate) fn power_is_gone(&mut self) {
-        self.struck(Computer::PowerCut);
+    pub(crate) fn power_is_gone(&mut self, how: Computer) {
+        self.struck(how);
         self.agent = None;
         self.disk.borrow_mut().power_on();
         vfs::use_disk(&self.disk);
@@ -110,7 +111,7 @@ impl World {
     /// The store failed. With the power gone nobody is left to say so; otherwise the process ends by itself.
     pub(crate) fn ended(&mut self, error: &StoreError) {
         if self.disk.borrow().is_off() {
-            return self.power_is_gone();
+            return self.power_is_gone(Computer::PowerCut);
         }
         let text = chain(error);
         self.trace.say(|| format!("the agent ends: {text}"));

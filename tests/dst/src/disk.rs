@@ -245,11 +245,7 @@ impl Disk {
     }
 
     pub fn set_len(&mut self, name: &str, len: usize) -> Result<(), Failed> {
-        let op = self.op()?;
-        if self.trouble.cut_at == Some(op) {
-            self.power_off();
-            return Err(Failed::Off);
-        }
+        let op = self.op_or_cut()?;
         self.writable(op)?;
         let file = self.files.get_mut(name).ok_or(Failed::NoSuchFile)?;
         file.seen.resize(len, 0);
@@ -258,11 +254,7 @@ impl Disk {
     }
 
     pub fn sync(&mut self, name: &str) -> Result<(), Failed> {
-        let op = self.op()?;
-        if self.trouble.cut_at == Some(op) {
-            self.power_off();
-            return Err(Failed::Off);
-        }
+        let op = self.op_or_cut()?;
         if self.trouble.sync_error_at.is_some_and(|at| at <= op) {
             self.trouble.sync_error_at = None;
             self.struck.sync_errors += 1;
@@ -307,11 +299,7 @@ impl Disk {
 
     /// `forever`: the folder is synced too.
     pub fn remove(&mut self, name: &str, forever: bool) -> Result<(), Failed> {
-        let op = self.op()?;
-        if self.trouble.cut_at == Some(op) {
-            self.power_off();
-            return Err(Failed::Off);
-        }
+        let op = self.op_or_cut()?;
         self.writable(op)?;
         let file = self.files.remove(name).ok_or(Failed::NoSuchFile)?;
         if !forever && file.named {
@@ -343,6 +331,16 @@ impl Disk {
         }
         self.ops += 1;
         Ok(self.ops)
+    }
+
+    /// An operation of which a power cut leaves nothing.
+    fn op_or_cut(&mut self) -> Result<u64, Failed> {
+        let op = self.op()?;
+        if self.trouble.cut_at == Some(op) {
+            self.power_off();
+            return Err(Failed::Off);
+        }
+        Ok(op)
     }
 
     fn writable(&mut self, op: u64) -> Result<(), Failed> {

@@ -100,19 +100,38 @@ pub struct World {
     pub(crate) older: Option<BTreeMap<String, Vec<u8>>>,
 }
 
-/// What became of a seed.
-pub struct Ended {
-    pub violations: Vec<Violation>,
+/// What happened in a seed, or in many.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
     pub strikes: Strikes,
-    pub fingerprint: u64,
-    pub lines: Vec<String>,
     pub marks: u64,
     pub passed: u64,
     pub power_cuts: u64,
     pub kills: u64,
     pub starts: u64,
     pub simulated_ms: u64,
-    pub disk_ops: u64,
+}
+
+impl Counts {
+    pub fn add(&mut self, other: &Counts) {
+        for (name, count) in &other.strikes {
+            *self.strikes.entry(name.clone()).or_default() += count;
+        }
+        self.marks += other.marks;
+        self.passed += other.passed;
+        self.power_cuts += other.power_cuts;
+        self.kills += other.kills;
+        self.starts += other.starts;
+        self.simulated_ms += other.simulated_ms;
+    }
+}
+
+/// What became of a seed.
+pub struct Ended {
+    pub violations: Vec<Violation>,
+    pub fingerprint: u64,
+    pub lines: Vec<String>,
+    pub counts: Counts,
 }
 
 /// Plays one seed to its end. `dir` is a folder of this thread's own, for the lock of the data folder.
@@ -129,17 +148,19 @@ pub fn play(plan: &Plan, dir: &std::path::Path, traced: bool) -> Ended {
     }
     let summary = world.plant.summary();
     let kills = ["kill", "kill-at-moment"].iter().filter_map(|n| strikes.get(*n)).sum();
-    Ended {
+    let counts = Counts {
         kills,
         strikes,
-        fingerprint: world.trace.fingerprint(),
-        lines: std::mem::take(&mut world.trace.lines),
         marks: summary.labels_printed,
         passed: summary.passed,
         power_cuts: disk.power_cuts,
         starts: world.starts,
         simulated_ms: world.ms,
-        disk_ops: world.disk.borrow().ops(),
+    };
+    Ended {
+        counts,
+        fingerprint: world.trace.fingerprint(),
+        lines: std::mem::take(&mut world.trace.lines),
         violations: std::mem::take(&mut world.violations),
     }
 }
@@ -445,23 +466,5 @@ impl World {
         for (rule, what) in found {
             self.violate(rule, what);
         }
-    }
-}
-
-/// An error with its causes.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(one) = source {
-        text = format!("{text}: {one}");
-        source = one.source();
-    }
-    text
-}
-
-/// Sums of strikes.
-pub fn add(to: &mut BTreeMap<String, u64>, from: &BTreeMap<String, u64>) {
-    for (name, count) in from {
-        *to.entry(name.clone()).or_default() += count;
     }
 }

@@ -27,7 +27,7 @@ fn the_same_seed_gives_the_same_day() {
 fn nothing_is_printed_twice_and_nothing_is_lost() {
     let sums = campaign(12, 60, None).run(|_, _| ());
     assert!(sums.failures.is_empty(), "{:?}", sums.failures);
-    assert!(sums.passed > 100 && sums.power_cuts > 10, "{sums:?}");
+    assert!(sums.counts.passed > 100 && sums.counts.power_cuts > 10, "{sums:?}");
 }
 
 /// The planted faults that few seeds find; `prove --planted all` takes them all.

@@ -11,10 +11,12 @@ use tamga_domain::upstream::request::Request;
 use super::exchange::{Heard, Outcome, Ready, ready, understood};
 use super::write::Written;
 use super::{Layouts, Setup};
+use crate::chain::chain;
 
 /// A block of 150 000 codes takes some 10 MB.
 const BLOCK_BYTES_MAX: usize = 64 << 20;
 const BODY_BYTES_MAX: usize = 1 << 20;
+const WHY_CHARS_MAX: usize = 300;
 /// Below the idle time of common balancers, so that a request does not meet a closing connection.
 const IDLE: Duration = Duration::from_secs(20);
 
@@ -96,7 +98,7 @@ impl Xtrace {
             Ok(response) => response,
             Err(e) => {
                 let sent = !(e.is_connect() || e.is_builder());
-                return Outcome::Lost { sent, why: chain(&e.without_url()) };
+                return Outcome::Lost { sent, why: why(&e.without_url()) };
             }
         };
         let text = |headers: &HeaderMap, name: HeaderName| {
@@ -123,19 +125,12 @@ async fn bounded(mut response: reqwest::Response, limit: usize) -> Result<Vec<u8
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Ok(body),
-            Err(e) => return Err(chain(&e.without_url())),
+            Err(e) => return Err(why(&e.without_url())),
         }
     }
 }
 
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text.chars().take(300).collect()
+/// Why there is no answer, in a line that is not too long.
+fn why(error: &reqwest::Error) -> String {
+    chain(error).chars().take(WHY_CHARS_MAX).collect()
 }
