@@ -124,6 +124,9 @@ pub(super) fn open_writer(dir: &Path) -> Result<Connection, StoreError> {
     set(&conn, "wal_autocheckpoint", 0, "0").map_err(|e| e.at(&path))?;
     set(&conn, "journal_size_limit", WAL_BYTES_KEPT, &WAL_BYTES_KEPT.to_string()).map_err(|e| e.at(&path))?;
     settings_of_any(&conn).map_err(|e| e.at(&path))?;
+    // A connection that is closed after an error would move a WAL into the database that it only believes to be durable.
+    let unmoved = conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+    unmoved.map_err(|e| NotSet::Sql(e).at(&path))?;
     migrate(&mut conn)?;
     Ok(conn)
 }

@@ -244,16 +244,21 @@ impl Store {
         }
     }
 
-    /// The end that was asked for: the witness is told the exact count, so that the next start knows that no commit is
-    /// missing. (Any other end leaves the lease, which is enough.)
+    /// The end that was asked for: the WAL is moved into the database, so that the one file is all of it, and the witness
+    /// is told the exact count, so that the next start knows that no commit is missing. (Any other end leaves the lease,
+    /// which is enough, and the WAL, which the next start makes sure of before it moves it.)
     pub fn close(mut self) -> std::io::Result<()> {
+        if self.broken.is_some() {
+            return Ok(());
+        }
+        self.checkpoint().map_err(std::io::Error::other)?;
         let (name, _) = names(&self.agent_id);
         match &mut self.issuing {
-            Issuing::Watched { shelf, witness } if self.broken.is_none() => {
+            Issuing::Watched { shelf, witness } => {
                 let ended = Witness { floor: self.issued, ended: Some(self.issued), ..witness.clone() };
                 shelf.replace(&name, ended.render().as_bytes())
             }
-            Issuing::Watched { .. } | Issuing::Unwatched | Issuing::Barred(_) => Ok(()),
+            Issuing::Unwatched | Issuing::Barred(_) => Ok(()),
         }
     }
 

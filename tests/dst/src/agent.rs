@@ -17,6 +17,7 @@ use tamga::store::Store;
 use tamga::store::error::StoreError;
 use tamga::upstream::Setup;
 use tamga::upstream::xtrace;
+use tamga::witness::Doubt;
 use tamga::{devices, plan};
 use tamga_domain::gs1::Gtin;
 use tamga_domain::ids::{LineNo, PrinterNo, ReaderNo, TxnId};
@@ -37,6 +38,7 @@ use crate::disk::{Disk, Lies};
 use crate::planted::Planted;
 use crate::port::{Port, Wire};
 use crate::trace::Trace;
+use crate::witness::{Beside, stand};
 
 /// The one line of the plant.
 const LINE: LineNo = LineNo(0);
@@ -149,6 +151,8 @@ pub struct Agent {
     wal: PathBuf,
     /// Codes whose issue was acknowledged, and that were verified so: what no crash may take back.
     pub acknowledged: Vec<Record>,
+    /// The start found the database behind its witness, and a person settled it.
+    pub settled: Option<Doubt>,
     out: Vec<Effect>,
 }
 
@@ -160,12 +164,14 @@ impl Agent {
         id: &str,
         (now, wall): (Time, Wall),
         disk: &Rc<RefCell<Disk>>,
+        beside: &Beside,
     ) -> Result<Agent, StoreError> {
         let write_back = |path: &Path| match parts.planted {
             Some(Planted::WalNotWrittenBack) => Ok(()),
             _ => disk.borrow_mut().write_back(&path.to_string_lossy()),
         };
-        let store = Store::open_on(dir, id, write_back)?;
+        let mut store = Store::open_on(dir, id, write_back)?;
+        let settled = stand(&mut store, beside, wall, parts.planted)?;
         let line = Line::new(parts.line.clone(), store.recover(LINE)?, now, wall);
         let one = &parts.config.lines[0];
         let printer = one.printers.first().map(|p| {
@@ -211,6 +217,7 @@ impl Agent {
             rejects: 0,
             wal: dir.join("tamga.db-wal"),
             acknowledged: Vec::new(),
+            settled,
             out: Vec::new(),
         };
         agent.line.flush(now, &mut agent.out);
@@ -219,6 +226,12 @@ impl Agent {
 
     pub fn line(&self) -> &Line {
         &self.line
+    }
+
+    /// The end that was asked for.
+    pub fn close(self) {
+        // A witness that cannot be told is no worse than after a crash.
+        drop(self.store.close());
     }
 
     pub fn store(&self) -> &Store {

@@ -8,6 +8,7 @@ use crate::disk::Trouble;
 use crate::plan::Computer;
 use crate::planted::Planted;
 use crate::vfs;
+use crate::witness::Beside;
 use crate::world::{Device, World};
 
 impl World {
@@ -69,12 +70,35 @@ impl World {
                 if let Some(agent) = self.agent.take() {
                     self.struck(what);
                     self.trace.say(|| "the agent is stopped".to_owned());
-                    drop(agent);
+                    agent.close();
                     self.gone();
                 }
             }
+            Computer::OldCopy => self.old_copy(),
         }
         self.trace.mix(what.name().as_bytes());
+    }
+
+    /// Somebody copies the data folder, or puts an older copy of it back, while the agent stands. What the copy does not
+    /// know is lost to the books; no code may be printed again all the same.
+    fn old_copy(&mut self) {
+        let Some(agent) = self.agent.take() else { return };
+        agent.close();
+        self.gone();
+        match self.kept.take() {
+            None => self.kept = Some(self.disk.borrow().copy()),
+            Some(copy) => {
+                self.struck(Computer::OldCopy);
+                self.disk.borrow_mut().restore(&copy, "/witness/");
+                self.inode += 1;
+                self.restored = true;
+                self.doubt_due = true;
+            }
+        }
+    }
+
+    fn beside(&self) -> Beside {
+        Beside { inode: self.inode, epoch: format!("{:016x}{:016x}", self.plan.seed, self.starts) }
     }
 
     pub(crate) fn struck(&mut self, what: Computer) {
@@ -102,7 +126,7 @@ impl World {
         if self.plan.planted == Some(Planted::OldCopyInPlace) {
             let older = self.older.replace(self.disk.borrow().copy());
             if let Some(older) = older {
-                self.disk.borrow_mut().restore(&older);
+                self.disk.borrow_mut().restore(&older, "");
             }
         }
         self.gone();
@@ -121,9 +145,11 @@ impl World {
         if !self.has_trouble() {
             return self.violate("store-failed", text);
         }
-        self.disk.borrow_mut().freeze();
+        // The process ends by itself: what its end still does reaches the disk, which may have recovered by then.
+        if self.rng.bool() {
+            self.disk.borrow_mut().set_trouble(Trouble::default());
+        }
         self.agent = None;
-        self.disk.borrow_mut().thaw();
         // Somebody makes room, or the disk was only cross.
         self.disk.borrow_mut().set_trouble(Trouble::default());
         self.gone();
@@ -148,11 +174,21 @@ impl World {
     pub(crate) fn start(&mut self) {
         self.starts += 1;
         let (now, wall) = (self.now(), self.wall());
-        match Agent::start(&self.parts, &self.dir, "a0000001", (now, wall), &self.disk) {
+        let beside = self.beside();
+        match Agent::start(&self.parts, &self.dir, "a0000001", (now, wall), &self.disk, &beside) {
             Ok(agent) => {
                 self.trace.say(|| "the agent is started".to_owned());
-                for wrong in self.ledger.missing(agent.store()) {
-                    self.violate("acknowledged-and-lost", wrong);
+                match agent.settled {
+                    Some(doubt) if !self.doubt_due => {
+                        self.violate("doubted-for-nothing", format!("{doubt:?}"));
+                    }
+                    _ => {}
+                }
+                self.doubt_due = false;
+                if !self.restored {
+                    for wrong in self.ledger.missing(agent.store()) {
+                        self.violate("acknowledged-and-lost", wrong);
+                    }
                 }
                 self.agent = Some(agent);
                 self.look_at = self.ms + 10;
@@ -180,7 +216,8 @@ impl World {
         }
         self.struck(Computer::SecondCopy);
         let (now, wall) = (self.now(), self.wall());
-        match Agent::start(&self.parts, &self.dir, "b0000002", (now, wall), &self.disk) {
+        let beside = self.beside();
+        match Agent::start(&self.parts, &self.dir, "b0000002", (now, wall), &self.disk, &beside) {
             Err(StoreError::InUse { .. }) => {}
             Err(other) => self.violate("second-copy", chain(&other)),
             Ok(second) => {

@@ -308,20 +308,47 @@ impl Disk {
         Ok(())
     }
 
+    /// Puts bytes in the place of a small file: written aside, synced, renamed. A cut leaves the old or the new.
+    pub fn replace(&mut self, name: &str, bytes: &[u8]) -> Result<(), Failed> {
+        let op = self.op()?;
+        let new = File { seen: bytes.to_vec(), durable: bytes.to_vec(), changes: Vec::new(), named: true };
+        if self.trouble.cut_at == Some(op) {
+            if self.rng.bool() {
+                self.files.insert(name.to_owned(), new);
+            }
+            self.power_off();
+            return Err(Failed::Off);
+        }
+        self.writable(op)?;
+        if self.trouble.write_error_at == Some(op) {
+            self.struck.write_errors += 1;
+            return Err(Failed::Write);
+        }
+        if self.no_room(op) {
+            self.struck.full += 1;
+            return Err(Failed::Full);
+        }
+        self.files.insert(name.to_owned(), new);
+        Ok(())
+    }
+
     /// A copy of all files as programs see them: a backup made by hand.
     pub fn copy(&self) -> BTreeMap<String, Vec<u8>> {
         self.files.iter().map(|(name, file)| (name.clone(), file.seen.clone())).collect()
     }
 
-    /// Puts a copy in place of all files.
-    pub fn restore(&mut self, copy: &BTreeMap<String, Vec<u8>>) {
+    /// Puts a copy in place of all files but those under `but`.
+    pub fn restore(&mut self, copy: &BTreeMap<String, Vec<u8>>, but: &str) {
         let file = |content: &Vec<u8>| File {
             seen: content.clone(),
             durable: content.clone(),
             changes: Vec::new(),
             named: true,
         };
-        self.files = copy.iter().map(|(name, content)| (name.clone(), file(content))).collect();
+        let stays = |name: &String| !but.is_empty() && name.starts_with(but);
+        self.files.retain(|name, _| stays(name));
+        let put = copy.iter().filter(|(name, _)| !stays(name));
+        self.files.extend(put.map(|(name, content)| (name.clone(), file(content))));
         self.removed.clear();
     }
 

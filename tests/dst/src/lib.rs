@@ -2,6 +2,7 @@
 //! over models of everything else. A seed decides everything.
 //!
 //! - [`disk`], [`vfs`]: a disk that loses power, under the real SQLite
+//! - [`witness`]: the agent's witness on that disk
 //! - [`port`], [`agent`]: the product's parts, and in the place of its shells a loop
 //! - [`plan`]: what goes wrong in a seed
 //! - [`planted`]: faults of the agent, by which the checks are checked
@@ -24,4 +25,5 @@ pub mod planted;
 pub mod port;
 pub mod trace;
 pub mod vfs;
+pub mod witness;
 pub mod world;

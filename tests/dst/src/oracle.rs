@@ -94,13 +94,18 @@ fn readable(item: &Item) -> impl Iterator<Item = Identity> + '_ {
     item.marks.iter().filter_map(Mark::readable).filter_map(identity)
 }
 
-/// Judges a day that is over. `all_reported`: whatever passed must be applied by now.
+/// Rules that hold though an older copy of the books was put back.
+const HOLDS_AFTER_A_RESTORE: [&str; 5] =
+    ["printed-twice", "passed-twice", "reported-twice", "balance", "run-not-closed"];
+
+/// Judges a day that is over. `restored`: an older copy of the books was put back in it. `all_reported`: whatever passed must be applied by now.
 pub fn judge(
     store: &Store,
     plant: &Truth,
     state: &StateTruth,
     ledger: &Ledger,
     all_reported: bool,
+    restored: bool,
 ) -> Vec<(&'static str, String)> {
     let mut found: Vec<(&'static str, String)> = Vec::new();
     let mut say = |rule: &'static str, what: String| found.push((rule, what));
@@ -237,6 +242,9 @@ pub fn judge(
             }
         }
         Err(error) => say("balance", error.to_string()),
+    }
+    if restored {
+        found.retain(|(rule, _)| HOLDS_AFTER_A_RESTORE.contains(rule));
     }
     found
 }

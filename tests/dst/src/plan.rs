@@ -33,10 +33,12 @@ pub enum Computer {
     NoInternet,
     /// An ordered stop, as systemd does it.
     OrderlyStop,
+    /// Somebody puts an older copy of the data folder back.
+    OldCopy,
 }
 
 impl Computer {
-    pub const ALL: [Computer; 13] = [
+    pub const ALL: [Computer; 14] = [
         Computer::Kill,
         Computer::KillAtMoment,
         Computer::PowerCut,
@@ -50,6 +52,7 @@ impl Computer {
         Computer::SecondCopy,
         Computer::NoInternet,
         Computer::OrderlyStop,
+        Computer::OldCopy,
     ];
 
     pub fn name(self) -> &'static str {
@@ -67,6 +70,7 @@ impl Computer {
             Computer::SecondCopy => "second-copy",
             Computer::NoInternet => "no-internet",
             Computer::OrderlyStop => "orderly-stop",
+            Computer::OldCopy => "old-copy",
         }
     }
 

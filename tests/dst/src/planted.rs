@@ -24,12 +24,14 @@ pub enum Planted {
     RetryWithNewKey,
     /// After a power cut an older copy of the database is put in place, and nothing is told of it.
     OldCopyInPlace,
+    /// The database is not compared with its witness.
+    NoWitness,
     /// The WAL is trusted as it is seen after a sync that failed.
     WalNotWrittenBack,
 }
 
 impl Planted {
-    pub const ALL: [Planted; 11] = [
+    pub const ALL: [Planted; 12] = [
         Planted::LyingSync,
         Planted::SynchronousNormal,
         Planted::AcknowledgeBeforeCommit,
@@ -40,6 +42,7 @@ impl Planted {
         Planted::PassWithoutVerified,
         Planted::RetryWithNewKey,
         Planted::OldCopyInPlace,
+        Planted::NoWitness,
         Planted::WalNotWrittenBack,
     ];
 
@@ -55,6 +58,7 @@ impl Planted {
             Planted::PassWithoutVerified => "pass-without-verified",
             Planted::RetryWithNewKey => "retry-with-new-key",
             Planted::OldCopyInPlace => "old-copy-in-place",
+            Planted::NoWitness => "no-witness",
             Planted::WalNotWrittenBack => "wal-not-written-back",
         }
     }

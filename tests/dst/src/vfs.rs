@@ -31,7 +31,8 @@ pub fn use_disk(disk: &Rc<RefCell<Disk>>) {
     INDEX.with(|i| i.borrow_mut().clear());
 }
 
-fn with_disk<T>(f: impl FnOnce(&mut Disk) -> T) -> Option<T> {
+/// The disk of this thread, if it has one.
+pub fn with_disk<T>(f: impl FnOnce(&mut Disk) -> T) -> Option<T> {
     DISK.with(|d| d.borrow().as_ref().map(|disk| f(&mut disk.borrow_mut())))
 }
 

@@ -96,6 +96,13 @@ pub struct World {
     /// What the store has acknowledged, over all lives of the agent.
     pub(crate) ledger: oracle::Ledger,
     pub(crate) starts: u64,
+    /// A copy of the disk that somebody keeps, and which file the database is now.
+    pub(crate) kept: Option<BTreeMap<String, Vec<u8>>>,
+    pub(crate) inode: u64,
+    /// An older copy was put back: what it does not know is not asked of the books any more.
+    pub(crate) restored: bool,
+    /// The next start must be in doubt.
+    pub(crate) doubt_due: bool,
     /// A copy of the disk that a planted fault puts back.
     pub(crate) older: Option<BTreeMap<String, Vec<u8>>>,
 }
@@ -298,6 +305,10 @@ impl World {
             violations: Vec::new(),
             ledger: oracle::Ledger::default(),
             starts: 0,
+            kept: None,
+            inode: 1,
+            restored: false,
+            doubt_due: false,
             older: None,
             plan,
         }
@@ -443,7 +454,7 @@ impl World {
         let Some(agent) = &self.agent else { return false };
         self.person.is_done(agent)
             && oracle::runs_are_closed(agent.store())
-            && (self.clock_was_far_off || oracle::reports_are_settled(agent.store()))
+            && (self.restored || self.clock_was_far_off || oracle::reports_are_settled(agent.store()))
     }
 
     fn unsettled(&mut self) -> String {
@@ -462,7 +473,14 @@ impl World {
         let state = self.state.truth(moment);
         let plant = self.plant.truth();
         let Some(agent) = &self.agent else { return };
-        let found = oracle::judge(agent.store(), &plant, &state, &self.ledger, !self.clock_was_far_off);
+        let found = oracle::judge(
+            agent.store(),
+            &plant,
+            &state,
+            &self.ledger,
+            !self.clock_was_far_off,
+            self.restored,
+        );
         for (rule, what) in found {
             self.violate(rule, what);
         }
