@@ -3,10 +3,11 @@
 //! ```sh
 //! cargo run --release --example prove                          # two minutes
 //! cargo run --release --example prove -- --seeds 20000 --items 500
-//! cargo run --release --example prove -- --seed 17 --log -     # one seed, step by step
+//! cargo run --release --example prove -- --seed 17 --step      # one seed, event by event
 //! ```
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use clap::Parser;
 use tamga_dst::campaign::{Campaign, Failure, Sums, folder};
 use tamga_dst::plan::{Plan, Switches, names};
 use tamga_dst::planted::Planted;
+use tamga_dst::step;
 use tamga_dst::world;
 
 /// Seeds in which a planted fault must be found.
@@ -42,9 +44,15 @@ struct Args {
     /// Plays this one seed
     #[arg(long)]
     seed: Option<u64>,
-    /// With --seed: writes what happened, step by step, to this file; `-` is standard output
+    /// With --seed: writes what happened, event by event, to this file; `-` is standard output
     #[arg(long, requires = "seed")]
     log: Option<String>,
+    /// With --seed: shows what happened event by event, as far as you ask
+    #[arg(long, requires = "seed", conflicts_with = "log")]
+    step: bool,
+    /// Writes the log of each seed that breaks a rule into this folder, as seed-N.log
+    #[arg(long, default_value = "target/prove", conflicts_with = "seed")]
+    logs: PathBuf,
     /// Only these faults, by name
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
@@ -94,7 +102,8 @@ fn main() -> ExitCode {
 
 fn one(seed: u64, args: &Args, switches: &Switches) -> ExitCode {
     let dir = folder();
-    let ended = world::play(&Plan::of(seed, args.items, switches), &dir, args.log.is_some());
+    let wanted = args.log.is_some() || args.step;
+    let ended = world::play(&Plan::of(seed, args.items, switches), &dir, wanted);
     drop(std::fs::remove_dir_all(dir));
     let text = ended.lines.join("\n");
     match args.log.as_deref() {
@@ -102,6 +111,12 @@ fn one(seed: u64, args: &Args, switches: &Switches) -> ExitCode {
         Some(path) => {
             if let Err(why) = std::fs::write(path, text) {
                 eprintln!("{path}: {why}");
+                return ExitCode::from(2);
+            }
+        }
+        None if args.step => {
+            if let Err(why) = step::through(&ended.lines, std::io::stdin().lock(), std::io::stdout()) {
+                eprintln!("{why}");
                 return ExitCode::from(2);
             }
         }
@@ -153,14 +168,14 @@ fn many(args: &Args, switches: Switches) -> ExitCode {
         seeds: args.from..args.from + args.seeds,
         items: args.items,
         threads: args.threads,
-        switches,
+        switches: switches.clone(),
         at_most: minutes.map(|m| Duration::from_secs_f64(m * 60.0)),
         failures_max: args.failures,
     };
     let sums = campaign.run(|sums, failure| {
         if let Some(failure) = failure {
             println!();
-            tell(failure, args.items);
+            tell(failure, args, &switches);
         }
         if sums.seeds.is_multiple_of(50) {
             eprint!(
@@ -206,15 +221,43 @@ fn report(sums: &Sums) {
     }
 }
 
-fn tell(failure: &Failure, items: u64) {
+fn tell(failure: &Failure, args: &Args, switches: &Switches) {
     for violation in failure.violations.iter().take(5) {
         println!(
             "seed {}: VIOLATION {} at {} ms: {}",
             failure.seed, violation.rule, violation.at_ms, violation.what
         );
     }
-    println!(
-        "  replay: cargo run --release --example prove -- --seed {} --items {} --log -",
-        failure.seed, items
-    );
+    // What is allowed decides what is drawn: without the same switches it is another day.
+    let mut same = format!("--seed {} --items {}", failure.seed, args.items);
+    for (flag, names) in [("only", &switches.only), ("without", &switches.without)] {
+        if !names.is_empty() {
+            same += &format!(" --{flag} {}", names.join(","));
+        }
+    }
+    if let Some(planted) = switches.planted {
+        same += &format!(" --planted {}", planted.name());
+    }
+    println!("  replay: cargo run --release --example prove -- {same} --step");
+    match keep_log(failure.seed, args, switches) {
+        Ok(path) => println!("  log: {}", path.display()),
+        Err(why) => println!("  its log could not be written to {}: {why}", args.logs.display()),
+    }
+}
+
+/// Plays the seed once more, and writes what happened.
+fn keep_log(seed: u64, args: &Args, switches: &Switches) -> std::io::Result<PathBuf> {
+    std::fs::create_dir_all(&args.logs)?;
+    let dir = folder();
+    // A thread of its own: the disk under SQLite is the thread's.
+    let plan = Plan::of(seed, args.items, switches);
+    let played = std::thread::spawn(move || {
+        let ended = world::play(&plan, &dir, true);
+        drop(std::fs::remove_dir_all(dir));
+        ended.lines.join("\n")
+    });
+    let text = played.join().map_err(|_| std::io::Error::other("it panicked when it was played again"))?;
+    let path = args.logs.join(format!("seed-{seed}.log"));
+    std::fs::write(&path, text)?;
+    Ok(path)
 }

@@ -32,6 +32,7 @@ use crate::store::read::people::{AlarmRow, AuditRow};
 use crate::store::read::pools::PoolLevel;
 use crate::store::read::sheet::{RunLine, RunSheet};
 use crate::store::read::{Reader, View};
+use crate::store::standing::NEW_DATABASE;
 use crate::store::writer::{Handle, WriterError};
 use crate::witness::Doubt;
 
@@ -248,7 +249,12 @@ impl Records for StoreRecords {
         if !self.upstream_alarms()?.iter().any(|alarm| alarm.key == key) {
             return Ok(false);
         }
-        self.commit(Record::AlarmAcknowledged { line: None, key: key.to_owned(), who, at: clock::wall() })?;
+        let at = clock::wall();
+        self.commit(Record::AlarmAcknowledged { line: None, key: key.to_owned(), who, at })?;
+        if key == NEW_DATABASE {
+            // It tells of something that happened, not of something that lasts.
+            self.commit(Record::AlarmCleared { line: None, key: key.to_owned(), at })?;
+        }
         Ok(true)
     }
 

@@ -358,7 +358,7 @@ pub fn new_agent_id() -> String {
 /// witness, or another machine's data folder, keeps the daemon from starting.
 fn stand(store: &mut Store, data: &Path, witness: &Path) -> Result<Option<Doubt>, StartError> {
     let refused = |source| StartError::Store { data: data.to_owned(), source };
-    let here = Here::of(data);
+    let here = Here::of(data, clock::wall());
     let here = here.map_err(|source| refused(StoreError::Folder { path: data.to_owned(), source }))?;
     if here.machine.is_none() {
         tracing::warn!("this machine has no /etc/machine-id: a copied data folder cannot be told by it");
@@ -374,7 +374,14 @@ fn stand(store: &mut Store, data: &Path, witness: &Path) -> Result<Option<Doubt>
         }
     };
     match standing {
-        Standing::Proven => Ok(None),
+        Standing::Proven { instead_of: None } => Ok(None),
+        Standing::Proven { instead_of: Some(before) } => {
+            tracing::error!(
+                before,
+                "another agent worked in this data folder, and its database is not here: is the disk mounted?"
+            );
+            Ok(None)
+        }
         Standing::Away(error) => {
             let folder = witness.display();
             tracing::error!(%folder, %error, "the witness cannot be used: no code is issued until a start that can");

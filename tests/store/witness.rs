@@ -14,9 +14,10 @@ use tamga::store::settle::{Asking, Proof, Settled};
 use tamga::store::standing::{Here, Standing};
 use tamga::upstream::books::Books as _;
 use tamga::witness::shelf::{Folder as WitnessFolder, Shelf, ShelfError, file_id};
-use tamga::witness::{Doubt, LEASE, Pulse, Witness};
+use tamga::witness::{Doubt, LEASE, Pulse, Witness, folder_hash};
 use tamga_domain::lifecycle::{SpoilReason, State};
 use tamga_domain::record::{Answer, Bar, OrderState, Record, Txn};
+use tamga_domain::time::Wall;
 
 use crate::kit::*;
 
@@ -37,7 +38,8 @@ impl Drop for Beside {
 
 fn here(dir: &Path, machine: &str, epoch: &str) -> Here {
     let database = file_id(&database_path(dir)).unwrap();
-    Here { machine: Some(machine.into()), database, epoch: epoch.into() }
+    let folder = folder_hash(dir);
+    Here { machine: Some(machine.into()), database, folder, epoch: epoch.into(), at: Wall(0) }
 }
 
 fn stand(store: &mut Store, dir: &Path, epoch: &str) -> Standing {
@@ -47,7 +49,7 @@ fn stand(store: &mut Store, dir: &Path, epoch: &str) -> Standing {
 
 fn doubt(store: &mut Store, dir: &Path, epoch: &str) -> Option<Doubt> {
     match stand(store, dir, epoch) {
-        Standing::Proven => None,
+        Standing::Proven { .. } => None,
         Standing::Doubted(doubt) => Some(doubt),
         Standing::Away(error) => panic!("{error}"),
     }
@@ -324,12 +326,12 @@ fn another_machine_does_not_start_it_until_it_is_settled_there() {
     let error = w.store.stand(folder(), &here(&dir, "m2", "e2")).unwrap_err();
     assert!(matches!(error, StoreError::OtherMachine), "{error}");
     let nameless = Here { machine: None, ..here(&dir, "m1", "e2") };
-    assert!(matches!(w.store.stand(folder(), &nameless).unwrap(), Standing::Proven));
+    assert!(matches!(w.store.stand(folder(), &nameless).unwrap(), Standing::Proven { .. }));
     let mut w = again(w, true);
     let settled = settle_on(&mut w, folder(), &here(&dir, "m2", "e3"), false).unwrap().unwrap();
     assert_eq!((settled.doubt, settled.other_machine, settled.spoiled), (None, true, 10));
     let mut w = again(w, true);
-    assert!(matches!(w.store.stand(folder(), &here(&dir, "m2", "e4")).unwrap(), Standing::Proven));
+    assert!(matches!(w.store.stand(folder(), &here(&dir, "m2", "e4")).unwrap(), Standing::Proven { .. }));
     let mut w = again(w, true);
     assert!(w.store.stand(folder(), &here(&dir, "m1", "e5")).is_err(), "it is bound anew");
 }
@@ -394,7 +396,7 @@ fn a_witness_that_cannot_be_written_stops_issuing_and_nothing_else() {
     let memory = Memory::default();
     let dir = w.folder.path().to_owned();
     let standing = w.store.stand(Box::new(memory.clone()), &here(&dir, "m1", "e1")).unwrap();
-    assert!(matches!(standing, Standing::Proven));
+    assert!(matches!(standing, Standing::Proven { .. }));
     w.pool(1300);
     let run = w.run("a");
     while w.store.issued_total() < LEASE {
@@ -415,24 +417,59 @@ fn a_witness_that_cannot_be_written_stops_issuing_and_nothing_else() {
 }
 
 #[test]
+fn another_database_in_the_folder_is_told_until_a_start_is_whole_and_then_no_more() {
+    let mut old = World::new();
+    let dir = old.folder.path().to_owned();
+    let memory = Memory::default();
+    assert!(matches!(
+        old.store.stand(Box::new(memory.clone()), &here(&dir, "m1", "e1")).unwrap(),
+        Standing::Proven { instead_of: None }
+    ));
+    let told = |store: &Store| -> Vec<String> {
+        let open = store.view().alarms_open().unwrap();
+        open.into_iter().map(|alarm| format!("{} {}", alarm.key, alarm.detail)).collect()
+    };
+    let new = dir.join("new");
+    let mut store = Store::open(&new, "ffffffff").unwrap();
+    for writes in 0..=3 {
+        memory.writes_left(Some(writes));
+        let there = Here { folder: folder_hash(&dir), ..here(&new, "m1", &format!("n{writes}")) };
+        let found = store.stand(Box::new(memory.clone()), &there).unwrap();
+        match found {
+            Standing::Proven { instead_of } => assert_eq!((writes, instead_of.as_deref()), (3, Some(AGENT))),
+            Standing::Away(_) => assert!(writes < 3),
+            Standing::Doubted(doubt) => panic!("{doubt:?}"),
+        }
+        let expected: &[&str] = if writes == 0 { &[] } else { &["alarm.new_database 0a1b2c3d"] };
+        assert_eq!(told(&store), expected, "after a cut at {writes}");
+        drop(store);
+        store = Store::open(&new, "eeeeeeee").unwrap();
+    }
+    memory.writes_left(None);
+    let there = Here { folder: folder_hash(&dir), ..here(&new, "m1", "n9") };
+    let again = store.stand(Box::new(memory), &there).unwrap();
+    assert!(matches!(again, Standing::Proven { instead_of: None }), "{again:?}");
+}
+
+#[test]
 fn a_start_cut_short_between_any_two_steps_is_no_reason_for_doubt() {
     let mut w = World::new();
     let dir = w.folder.path().to_owned();
     let memory = Memory::default();
     w.pool(200);
     let run = w.run("a");
-    // Two writes of the witness, with the database's commit between them; then a start that is whole.
-    for (round, writes) in [0, 1, 2, 0, 1, 2].into_iter().enumerate() {
+    // Three writes of the witness, with the database's commit after the first; then a start that is whole.
+    for (round, writes) in [0, 1, 2, 3, 0, 1, 2, 3].into_iter().enumerate() {
         memory.writes_left(Some(writes));
         let cut = w.store.stand(Box::new(memory.clone()), &here(&dir, "m1", &format!("c{round}"))).unwrap();
-        assert_eq!(matches!(cut, Standing::Proven), writes == 2, "{cut:?}");
-        if writes < 2 && round > 2 {
+        assert_eq!(matches!(cut, Standing::Proven { .. }), writes == 3, "{cut:?}");
+        if writes < 3 && round > 3 {
             assert_eq!(issued(&mut w, run, 1), Err(Bar::Witness));
         }
         memory.writes_left(None);
         w = again(w, false);
         let whole = w.store.stand(Box::new(memory.clone()), &here(&dir, "m1", &format!("d{round}"))).unwrap();
-        assert!(matches!(whole, Standing::Proven), "after a cut at {writes}: {whole:?}");
+        assert!(matches!(whole, Standing::Proven { .. }), "after a cut at {writes}: {whole:?}");
         assert_eq!(issued(&mut w, run, 7), Ok(7));
         w = again(w, round % 2 == 0);
     }
@@ -461,7 +498,7 @@ fn settling_cut_short_anywhere_stays_in_doubt_and_can_be_repeated() {
             assert_eq!(settled.unwrap().unwrap().proof, Proof::None);
         } else {
             // The database had the new epoch, and the witness knew which.
-            assert!(matches!(found, Standing::Proven), "{found:?}");
+            assert!(matches!(found, Standing::Proven { .. }), "{found:?}");
         }
         assert_eq!(w.state(1), Some(State::Spoiled(SpoilReason::Restored)));
         assert!(memory.witness().unwrap().next.is_none());
@@ -532,7 +569,7 @@ fn a_folder_that_an_earlier_version_bound_stays_bound() {
     let memory = Memory::default();
     assert!(w.store.stand(Box::new(memory.clone()), &here(&dir, "m2", "e1")).is_err());
     let standing = w.store.stand(Box::new(memory), &here(&dir, &bound, "e2")).unwrap();
-    assert!(matches!(standing, Standing::Proven));
+    assert!(matches!(standing, Standing::Proven { .. }));
     assert_eq!(w.store.meta("machine_id").unwrap(), None, "the id itself is not kept any more");
     assert_eq!(w.store.meta("machine").unwrap(), Some(bound));
 }

@@ -261,7 +261,7 @@ fn settle(globals: &Globals, show: Show, config: &Config, command: &Settle) -> R
     let mut store = Store::open(data, &crate::run::new_agent_id()).map_err(|error| refused(&error))?;
     let witness =
         Folder::open(&config.agent.witness, store.agent_id()).map_err(|error| no_witness(&error))?;
-    let here = Here::of(data).map_err(|error| Failed::internal(&error))?;
+    let here = Here::of(data, clock::wall()).map_err(|error| Failed::internal(&error))?;
     let who = globals.who.clone().unwrap_or_else(daemon::unix_user);
     let asking =
         Asking { who: &who, from: "local", nothing_restored: command.nothing_restored, at: clock::wall() };

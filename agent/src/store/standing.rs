@@ -7,12 +7,15 @@ use std::path::Path;
 
 use rusqlite::OptionalExtension as _;
 use tamga_domain::record::{Answer, Bar, Record, Txn};
+use tamga_domain::time::Wall;
 
 use super::Store;
 use super::error::{Fault, StoreError};
 use super::tx::Tx;
 use crate::witness::shelf::{Shelf, file_id};
-use crate::witness::{Claim, Doubt, FileId, Found, LEASE, Pulse, Witness, judge, machine_hash};
+use crate::witness::{
+    Claim, Doubt, FileId, Found, LEASE, Owner, Pulse, Witness, folder_hash, judge, machine_hash,
+};
 
 /// Keys of `meta`. Those of `MARKS` say that the database is not simply its own continuation.
 pub(super) const EPOCH: &str = "epoch";
@@ -24,6 +27,8 @@ pub(super) const COPY: &str = "copy";
 pub(super) const REPLACED: &str = "replaced";
 pub(super) const SETTLING: &str = "settling";
 pub(super) const MARKS: [&str; 3] = [COPY, REPLACED, SETTLING];
+/// The alarm of a start that met a database in the folder of another agent.
+pub const NEW_DATABASE: &str = "alarm.new_database";
 /// The last block of before a restore: what is still unpacked of it and of those before it is spoiled at once.
 pub(super) const RESTORED_BLOCK: &str = "restored_block";
 pub(super) const RESTORED_ORDER: &str = "restored_order";
@@ -36,26 +41,31 @@ pub struct Here {
     /// The machine's id, hashed ([`crate::witness::machine_hash`]); `None` where it has none.
     pub machine: Option<String>,
     pub database: FileId,
+    /// The data folder by its path, hashed: whose it was outlasts its files.
+    pub folder: String,
     /// The epoch to begin: one that was never used.
     pub epoch: String,
+    pub at: Wall,
 }
 
 impl Here {
     /// This computer, and the database of a data folder on it.
-    pub fn of(dir: &Path) -> std::io::Result<Here> {
+    pub fn of(dir: &Path, at: Wall) -> std::io::Result<Here> {
         let text = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
         let machine = machine_hash(&text);
         let database = file_id(&super::open::database_path(dir))?;
+        let folder = folder_hash(&dir.canonicalize()?);
         let epoch = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
-        Ok(Here { machine, database, epoch })
+        Ok(Here { machine, database, folder, epoch, at })
     }
 }
 
 /// What a start found.
 #[derive(Debug)]
 pub enum Standing {
-    /// The database knows of all that was issued: a new epoch has begun.
-    Proven,
+    /// The database knows of all that was issued: a new epoch has begun. `instead_of`: another database, where the folder
+    /// had that of another agent. Nothing can be printed twice, but what that one knew is not here.
+    Proven { instead_of: Option<String> },
     /// It may not. Nothing is issued until a person has settled it.
     Doubted(Doubt),
     /// The witness can be neither read nor written: nothing is issued until a start that can.
@@ -79,6 +89,17 @@ impl Issuing {
 /// The two files of an agent in the folder of witnesses.
 pub(super) fn names(agent: &str) -> (String, String) {
     (format!("{agent}.witness"), format!("{agent}.issued"))
+}
+
+/// The file that says whose a data folder was last.
+fn owner_name(folder: &str) -> String {
+    format!("{folder}.folder")
+}
+
+/// Whose the folder was last, if it was another agent's.
+fn owner_before(shelf: &mut dyn Shelf, here: &Here, agent: &str) -> std::io::Result<Option<String>> {
+    let owner = shelf.read(&owner_name(&here.folder))?.and_then(|bytes| Owner::parse(&bytes));
+    Ok(owner.map(|owner| owner.agent).filter(|before| before != agent))
 }
 
 /// What the shelf holds of an agent.
@@ -138,8 +159,20 @@ impl Store {
             Found::Whole(witness) => witness.ended,
             Found::Missing | Found::Damaged => None,
         };
-        match self.begin_epoch(shelf, here, ended, |_| Ok(()))? {
-            Ok(()) => Ok(Standing::Proven),
+        let instead_of = match owner_before(shelf.as_mut(), here, self.agent_id()) {
+            Ok(before) => before,
+            Err(why) => {
+                self.issuing = Issuing::Barred(Bar::Witness);
+                return Ok(Standing::Away(why));
+            }
+        };
+        // Told in the commit that makes the folder ours: no crash may lose it.
+        let told = |tx: Tx<'_>| match &instead_of {
+            Some(before) => tx.alarm_raised(None, NEW_DATABASE, before, here.at),
+            None => Ok(()),
+        };
+        match self.begin_epoch(shelf, here, ended, told)? {
+            Ok(()) => Ok(Standing::Proven { instead_of }),
             Err(why) => Ok(Standing::Away(why)),
         }
     }
@@ -180,7 +213,11 @@ impl Store {
             done().map_err(super::of_housework)
         })?;
         let witness = Witness { epoch: Some(here.epoch.clone()), next: None, ended: None, ..begun };
-        if let Err(why) = shelf.replace(&name, witness.render().as_bytes()) {
+        let owner = Owner { agent: witness.agent.clone() };
+        let written = shelf
+            .replace(&name, witness.render().as_bytes())
+            .and_then(|()| shelf.replace(&owner_name(&here.folder), owner.render().as_bytes()));
+        if let Err(why) = written {
             return Ok(Err(why));
         }
         self.issuing = Issuing::Watched { shelf, witness };

@@ -14,6 +14,8 @@
 //!    exact, a power cut may leave an older one or none: it only ever proves more;
 //! 4. at a clean end: the exact count.
 //!
+//! Another small file, by the data folder's path, says whose the folder was last.
+//!
 //! - [`shelf`]: the files. Everything else here is pure.
 //!
 //! What it cannot see: a whole disk turned back together with the witness, and a clone of a whole machine.
@@ -78,6 +80,13 @@ pub struct Witness {
 pub struct Pulse {
     pub epoch: String,
     pub issued: u64,
+}
+
+/// Whose a data folder was last. Its database may be gone, and a new one in its place: its disk was not mounted, or
+/// somebody removed it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Owner {
+    pub agent: String,
 }
 
 /// A file as it was found.
@@ -158,6 +167,17 @@ impl Pulse {
         let epoch = lines.next()?.strip_prefix("epoch ")?.to_owned();
         let issued = lines.next()?.strip_prefix("issued ")?.parse().ok()?;
         Some(Pulse { epoch, issued })
+    }
+}
+
+impl Owner {
+    pub fn render(&self) -> String {
+        checked(format!("agent {}\n", self.agent))
+    }
+
+    pub fn parse(bytes: &[u8]) -> Option<Owner> {
+        let agent = body_of(std::str::from_utf8(bytes).ok()?)?.strip_prefix("agent ")?.trim_end().to_owned();
+        Some(Owner { agent })
     }
 }
 
@@ -280,6 +300,11 @@ pub fn proves_nothing_issued_since(claim: &Claim, witness: &Found<Witness>, puls
         && witness.next.is_none()
         && witness.ended == Some(claim.issued)
         && pulse.is_none_or(|p| Some(&p.epoch) != claim.epoch.as_ref() || p.issued == claim.issued)
+}
+
+/// A folder's name among the files of the witness.
+pub fn folder_hash(path: &std::path::Path) -> String {
+    hex(&digest(&SHA256, path.as_os_str().as_encoded_bytes()).as_ref()[..8])
 }
 
 /// The id of this machine for this program: HMAC-SHA256 of the application's id by the machine's, its first 16 bytes

@@ -3,7 +3,7 @@
 use super::MS;
 use super::plant::{Act, Plant};
 use super::printer::Block;
-use super::truth::{Fate, Mark, Summary, Truth};
+use super::truth::{Fate, Item, Mark, Reading, Summary, Truth};
 use crate::fault::FaultKind;
 
 /// An order of a person at the line.
@@ -121,6 +121,20 @@ impl Plant {
         Truth { labels: self.printer.log().to_vec(), ..self.truth.clone() }
     }
 
+    /// All items so far, in the order in which they came.
+    pub fn items(&self) -> &[Item] {
+        &self.truth.items
+    }
+
+    /// What the reader said, trigger by trigger.
+    pub fn readings(&self) -> &[Reading] {
+        &self.truth.readings
+    }
+
+    pub fn items_on_belt(&self) -> usize {
+        self.belt.carried().count()
+    }
+
     pub fn summary(&self) -> Summary {
         let labels = self.printer.log();
         let items = &self.truth.items;
@@ -138,7 +152,7 @@ impl Plant {
             formats_waiting: self.printer.formats_waiting() as u64,
             odometer: self.printer.odometer(),
             items: items.len() as u64,
-            items_on_belt: self.belt.carried().count() as u64,
+            items_on_belt: self.items_on_belt() as u64,
             unmarked: items.iter().filter(|i| i.marks.is_empty()).count() as u64,
             triggers: self.triggers,
             readings_sent: self.truth.readings.iter().filter(|r| r.sent.is_some()).count() as u64,

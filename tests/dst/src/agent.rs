@@ -545,9 +545,9 @@ impl Agent {
     }
 
     /// The wires of all devices, in a fixed order.
-    pub fn wires(&mut self) -> Vec<&mut Wire> {
+    pub fn wires(&mut self) -> [Option<&mut Wire>; 3] {
         let printer = self.printer.as_mut().map(|p| &mut p.wire);
-        printer.into_iter().chain([&mut self.reader.wire, &mut self.gate.wire]).collect()
+        [printer, Some(&mut self.reader.wire), Some(&mut self.gate.wire)]
     }
 
     pub fn reader_hears(&mut self, now: Time, input: tamga_drivers::session::Input<'_, ReaderCommand>) {

@@ -221,28 +221,19 @@ impl World {
 
     /// What the sessions wrote in this turn goes on its way, and connections that they gave up are closed.
     pub(crate) fn take_written(&mut self) {
-        let Some(agent) = &mut self.agent else { return };
-        let mut close = Vec::new();
-        let taken: Vec<(Vec<u8>, bool)> = agent
-            .wires()
-            .into_iter()
-            .map(|wire| (std::mem::take(&mut wire.written), std::mem::take(&mut wire.close)))
-            .collect();
-        for (device, (bytes, closes)) in
-            [Device::Printer, Device::Reader, Device::Gate].into_iter().zip(taken)
-        {
+        for device in [Device::Printer, Device::Reader, Device::Gate] {
             let due = self.ms + self.rng.u64(..2);
+            let Some(agent) = &mut self.agent else { return };
+            let Some(wire) = agent.wires().into_iter().nth(device as usize).flatten() else { continue };
+            let (bytes, closes) = (std::mem::take(&mut wire.written), std::mem::take(&mut wire.close));
             let cable = self.cable(device);
             if cable.up && !bytes.is_empty() {
                 let due = cable.to_device.back().map_or(due, |(last, _)| due.max(*last));
                 cable.to_device.push_back((due, bytes));
             }
             if closes {
-                close.push(device);
+                self.unplug(device);
             }
-        }
-        for device in close {
-            self.unplug(device);
         }
     }
 }

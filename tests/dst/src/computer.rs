@@ -4,12 +4,15 @@ use tamga::chain::chain;
 use tamga::store::error::StoreError;
 
 use crate::agent::Agent;
-use crate::disk::Trouble;
+use crate::disk::{Copied, Trouble};
 use crate::plan::Computer;
 use crate::planted::Planted;
 use crate::vfs;
 use crate::witness::Beside;
-use crate::world::{Device, World};
+use crate::world::{AGENT, Device, World};
+
+/// Bytes of a page of the database.
+const PAGE: usize = 4096;
 
 impl World {
     pub(crate) fn incident(&mut self) {
@@ -75,6 +78,7 @@ impl World {
                 }
             }
             Computer::OldCopy => self.old_copy(),
+            Computer::Damage => self.damage(),
         }
         self.trace.mix(what.name().as_bytes());
     }
@@ -89,12 +93,47 @@ impl World {
             None => self.kept = Some(self.disk.borrow().copy()),
             Some(copy) => {
                 self.struck(Computer::OldCopy);
-                self.disk.borrow_mut().restore(&copy, "/witness/");
-                self.inode += 1;
-                self.restored = true;
-                self.doubt_due = true;
+                self.put_back(&copy);
             }
         }
+    }
+
+    /// What a copy does not know is not asked of the books any more, and the next start must be in doubt.
+    fn put_back(&mut self, copy: &Copied) {
+        self.disk.borrow_mut().restore(copy, "/witness/");
+        self.inode += 1;
+        self.damaged = false;
+        self.restored = true;
+        self.doubt_due = true;
+    }
+
+    /// The agent stands, and pages of its database are damaged. Where nobody has a copy yet, one is made instead.
+    fn damage(&mut self) {
+        let Some(agent) = self.agent.take() else { return };
+        agent.close();
+        self.gone();
+        if self.kept.is_none() {
+            self.kept = Some(self.disk.borrow().copy());
+            return;
+        }
+        self.struck(Computer::Damage);
+        let database = self.dir.join("tamga.db");
+        self.disk.borrow_mut().damage(&database.to_string_lossy(), PAGE);
+        self.damaged = true;
+    }
+
+    /// The agent says that its database is damaged, and a person puts the copy back. False: it says something else.
+    fn mended(&mut self, error: &StoreError) -> bool {
+        let told = self.damaged && (error.is_damage() || matches!(error, StoreError::Rule { .. }));
+        if !told {
+            return false;
+        }
+        self.trace.say(|| format!("the agent tells of damage: {}", chain(error)));
+        self.agent = None;
+        if let Some(copy) = self.kept.clone() {
+            self.put_back(&copy);
+        }
+        true
     }
 
     fn beside(&self) -> Beside {
@@ -137,6 +176,9 @@ impl World {
         if self.disk.borrow().is_off() {
             return self.power_is_gone(Computer::PowerCut);
         }
+        if self.mended(error) {
+            return self.gone();
+        }
         let text = chain(error);
         self.trace.say(|| format!("the agent ends: {text}"));
         if matches!(error, StoreError::Rule { .. }) {
@@ -150,9 +192,20 @@ impl World {
             self.disk.borrow_mut().set_trouble(Trouble::default());
         }
         self.agent = None;
+        self.checkpoint_at_close();
         // Somebody makes room, or the disk was only cross.
         self.disk.borrow_mut().set_trouble(Trouble::default());
         self.gone();
+    }
+
+    /// Planted: what closing a connection does where nobody forbids it.
+    fn checkpoint_at_close(&self) {
+        if self.plan.planted == Some(Planted::CheckpointAtClose)
+            && let Ok(conn) = rusqlite::Connection::open(self.dir.join("tamga.db"))
+        {
+            // The WAL is opened by the first query.
+            drop(conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())));
+        }
     }
 
     pub(crate) fn has_trouble(&self) -> bool {
@@ -175,7 +228,9 @@ impl World {
         self.starts += 1;
         let (now, wall) = (self.now(), self.wall());
         let beside = self.beside();
-        match Agent::start(&self.parts, &self.dir, "a0000001", (now, wall), &self.disk, &beside) {
+        // A database that is made anew is another agent's: what there was before has been copied.
+        let id = if self.kept.is_none() { AGENT.to_owned() } else { format!("c{:07x}", self.starts) };
+        match Agent::start(&self.parts, &self.dir, &id, (now, wall), &self.disk, &beside) {
             Ok(agent) => {
                 self.trace.say(|| "the agent is started".to_owned());
                 match agent.settled {
@@ -185,22 +240,26 @@ impl World {
                     _ => {}
                 }
                 self.doubt_due = false;
-                if !self.restored {
-                    for wrong in self.ledger.missing(agent.store()) {
-                        self.violate("acknowledged-and-lost", wrong);
-                    }
-                }
+                let missing = if self.restored { Ok(Vec::new()) } else { self.ledger.missing(agent.store()) };
                 self.agent = Some(agent);
                 self.look_at = self.ms + 10;
+                match missing {
+                    Ok(missing) => {
+                        missing.into_iter().for_each(|wrong| self.violate("acknowledged-and-lost", wrong));
+                    }
+                    Err(error) => self.ended(&error),
+                }
             }
             Err(error) => {
                 if self.disk.borrow().is_off() {
                     self.struck(Computer::PowerCut);
                     self.disk.borrow_mut().power_on();
                     vfs::use_disk(&self.disk);
+                } else if self.mended(&error) {
                 } else if !self.has_trouble() {
                     self.violate("start-failed", chain(&error));
                 } else {
+                    self.checkpoint_at_close();
                     self.disk.borrow_mut().set_trouble(Trouble::default());
                 }
                 self.trace.say(|| format!("the agent does not start: {}", chain(&error)));

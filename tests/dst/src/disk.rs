@@ -69,6 +69,9 @@ struct File {
     named: bool,
 }
 
+/// Files by name, as programs saw them.
+pub type Copied = BTreeMap<String, Vec<u8>>;
+
 /// The files of one machine.
 #[derive(Debug)]
 pub struct Disk {
@@ -332,13 +335,34 @@ impl Disk {
         Ok(())
     }
 
+    /// A file loses pages: some are zeros or garbage, or its end is gone.
+    pub fn damage(&mut self, name: &str, page: usize) {
+        let Some(file) = self.files.get_mut(name) else { return };
+        let pages = file.seen.len() / page;
+        if pages == 0 {
+            return;
+        }
+        let first = self.rng.usize(..pages);
+        match self.rng.u8(..3) {
+            0 => file.seen.truncate(first * page),
+            how => {
+                let count = self.rng.usize(1..=8).min(pages - first);
+                let fill = |_| if how == 1 { 0 } else { self.rng.u8(..) };
+                let bytes: Vec<u8> = (0..count * page).map(fill).collect();
+                put(&mut file.seen, first * page, &bytes);
+            }
+        }
+        file.durable.clone_from(&file.seen);
+        file.changes.clear();
+    }
+
     /// A copy of all files as programs see them: a backup made by hand.
-    pub fn copy(&self) -> BTreeMap<String, Vec<u8>> {
+    pub fn copy(&self) -> Copied {
         self.files.iter().map(|(name, file)| (name.clone(), file.seen.clone())).collect()
     }
 
     /// Puts a copy in place of all files but those under `but`.
-    pub fn restore(&mut self, copy: &BTreeMap<String, Vec<u8>>, but: &str) {
+    pub fn restore(&mut self, copy: &Copied, but: &str) {
         let file = |content: &Vec<u8>| File {
             seen: content.clone(),
             durable: content.clone(),

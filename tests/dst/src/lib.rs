@@ -9,7 +9,8 @@
 //! - [`people`]: the person at the line
 //! - [`world`]: all of it, a millisecond at a time; `cables`, `calls` and `computer` are parts of it
 //! - [`oracle`]: what must be so
-//! - [`trace`]: what happened, as text and as a fingerprint
+//! - [`trace`]: what happened, as text and as a fingerprint; [`floor`] tells it what the models record, [`step`] goes
+//!   through it step by step
 //! - [`campaign`]: many seeds on several threads
 
 pub mod agent;
@@ -18,11 +19,13 @@ mod calls;
 pub mod campaign;
 mod computer;
 pub mod disk;
+pub mod floor;
 pub mod oracle;
 pub mod people;
 pub mod plan;
 pub mod planted;
 pub mod port;
+pub mod step;
 pub mod trace;
 pub mod vfs;
 pub mod witness;

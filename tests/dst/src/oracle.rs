@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tamga::store::Store;
+use tamga::store::error::StoreError;
 use tamga_domain::code::{Identity, Serial};
 use tamga_domain::gs1::Gtin;
 use tamga_domain::lifecycle::{State, Whereabouts};
@@ -43,27 +44,26 @@ impl Ledger {
     }
 
     /// What a store that was just opened has not, though it was acknowledged.
-    pub fn missing(&self, store: &Store) -> Vec<String> {
+    pub fn missing(&self, store: &Store) -> Result<Vec<String>, StoreError> {
         let newest = |of: &[Identity]| of[of.len().saturating_sub(NEWEST)..].to_vec();
-        let state = |code: &Identity| match store.find(code) {
-            Ok(Known::Coded(facts)) => Some(facts.state),
-            _ => None,
-        };
         let mut missing = Vec::new();
-        for code in newest(&self.verified) {
-            if !matches!(state(&code), Some(State::Verified(_) | State::Applied | State::Spoiled(_))) {
-                missing.push(format!("{code} was verified and is {:?}", state(&code)));
+        for (codes, was) in [(newest(&self.verified), "verified"), (newest(&self.passed), "passed")] {
+            for code in codes {
+                let state = match store.find(&code)? {
+                    Known::Coded(facts) => Some(facts.state),
+                    _ => None,
+                };
+                let is = match state {
+                    Some(State::Applied | State::Spoiled(_) | State::Verified(Whereabouts::Passed)) => true,
+                    Some(State::Verified(_)) => was == "verified",
+                    _ => false,
+                };
+                if !is {
+                    missing.push(format!("{code} was {was} and is {state:?}"));
+                }
             }
         }
-        for code in newest(&self.passed) {
-            if !matches!(
-                state(&code),
-                Some(State::Verified(Whereabouts::Passed) | State::Applied | State::Spoiled(_))
-            ) {
-                missing.push(format!("{code} had passed and is {:?}", state(&code)));
-            }
-        }
-        missing
+        Ok(missing)
     }
 }
 
@@ -98,7 +98,11 @@ fn readable(item: &Item) -> impl Iterator<Item = Identity> + '_ {
 const HOLDS_AFTER_A_RESTORE: [&str; 5] =
     ["printed-twice", "passed-twice", "reported-twice", "balance", "run-not-closed"];
 
-/// Judges a day that is over. `restored`: an older copy of the books was put back in it. `all_reported`: whatever passed must be applied by now.
+/// Rules that hold though the books are damaged and say so.
+const HOLDS_IN_DAMAGE: [&str; 3] = ["printed-twice", "passed-twice", "reported-twice"];
+
+/// Judges a day that is over. `restored`: an older copy of the books was put back in it. `damaged`: pages of them are
+/// damaged, and nobody has met one yet. `all_reported`: whatever passed must be applied by now.
 pub fn judge(
     store: &Store,
     plant: &Truth,
@@ -106,6 +110,7 @@ pub fn judge(
     ledger: &Ledger,
     all_reported: bool,
     restored: bool,
+    damaged: bool,
 ) -> Vec<(&'static str, String)> {
     let mut found: Vec<(&'static str, String)> = Vec::new();
     let mut say = |rule: &'static str, what: String| found.push((rule, what));
@@ -232,17 +237,20 @@ pub fn judge(
             _ => {}
         }
     }
-    for wrong in ledger.missing(store) {
-        say("acknowledged-and-lost", wrong);
+    match ledger.missing(store) {
+        Ok(missing) => missing.into_iter().for_each(|wrong| say("acknowledged-and-lost", wrong)),
+        Err(error) => say("acknowledged-and-lost", error.to_string()),
     }
-    match tamga::store::verify::verify(&view) {
-        Ok(findings) => {
-            for finding in findings {
-                say("balance", format!("{finding:?}"));
-            }
-        }
-        Err(error) => say("balance", error.to_string()),
+    let verified = match tamga::store::verify::verify(&view) {
+        Ok(findings) => findings.into_iter().map(|finding| format!("{finding:?}")).collect(),
+        Err(error) => vec![error.to_string()],
+    };
+    // Damage that nobody has met is found by who looks for it; where it is not found, it has taken nothing.
+    if damaged && !verified.is_empty() {
+        found.retain(|(rule, _)| HOLDS_IN_DAMAGE.contains(rule));
+        return found;
     }
+    found.extend(verified.into_iter().map(|finding| ("balance", finding)));
     if restored {
         found.retain(|(rule, _)| HOLDS_AFTER_A_RESTORE.contains(rule));
     }

@@ -9,7 +9,7 @@ use tamga_domain::line::ask::{Ask, Declared, Refusal, Reply};
 use tamga_domain::record::{RunPlan, RunState};
 use tamga_domain::time::Wall;
 use tamga_simulators::model::plant::Plant;
-use tamga_simulators::model::truth::{Fate, Mark, Truth};
+use tamga_simulators::model::truth::{Fate, Mark};
 
 use crate::agent::Agent;
 use crate::trace::Trace;
@@ -111,7 +111,7 @@ impl Person {
         }
         let why = status.stopped_by.as_deref().unwrap_or_default();
         // What stands on the belt and may be good is let run out: the gate rejects it, and says so.
-        let stands = !run.pass_unknown.is_empty() && plant.summary().items_on_belt > 0;
+        let stands = !run.pass_unknown.is_empty() && plant.items_on_belt() > 0;
         if stands && !why.is_empty() && !why.ends_with("quantity_reached") {
             self.not_before = ms + 2_500;
             return self.ask(ms, agent, Ask::Resume, trace);
@@ -171,7 +171,7 @@ impl Person {
             }
             2..=6 => {
                 // A rejected item is put before the reader again.
-                let items = plant.summary().items;
+                let items = plant.items().len() as u64;
                 if items > 0 {
                     let item = self.rng.u64(1..=items);
                     if plant.feed_again(item) {
@@ -187,13 +187,12 @@ impl Person {
     fn declare(&mut self, unknown: impl Iterator<Item = Identity>, plant: &Plant) -> Option<Ask> {
         let mut unknown = unknown.peekable();
         unknown.peek()?;
-        let truth = plant.truth();
         for code in unknown {
             if self.declared == Some(code) {
                 self.declared = None;
                 continue;
             }
-            if let Some(declared) = seen(&code, &truth) {
+            if let Some(declared) = seen(&code, plant) {
                 self.declared = Some(code);
                 return Some(Ask::Declare { code, declared });
             }
@@ -203,10 +202,10 @@ impl Person {
 }
 
 /// Where the item with this code is. Of several with it, one behind the gate counts.
-fn seen(code: &Identity, truth: &Truth) -> Option<Declared> {
+fn seen(code: &Identity, plant: &Plant) -> Option<Declared> {
     let identity = format!("01{}21{}", code.gtin, code.serial).into_bytes();
     let bears = |m: &Mark| m.symbol.as_ref().is_some_and(|s| s.starts_with(&identity));
-    let items = truth.items.iter().filter(|i| i.marks.iter().any(bears));
+    let items = plant.items().iter().filter(|i| i.marks.iter().any(bears));
     let fates: Vec<Option<Fate>> = items.map(|i| i.fate).collect();
     if fates.contains(&Some(Fate::Passed)) {
         return Some(Declared::Passed);

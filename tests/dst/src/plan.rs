@@ -35,10 +35,12 @@ pub enum Computer {
     OrderlyStop,
     /// Somebody puts an older copy of the data folder back.
     OldCopy,
+    /// Pages of the database file are zeros, garbage or gone; people put a copy back when they are told.
+    Damage,
 }
 
 impl Computer {
-    pub const ALL: [Computer; 14] = [
+    pub const ALL: [Computer; 15] = [
         Computer::Kill,
         Computer::KillAtMoment,
         Computer::PowerCut,
@@ -53,6 +55,7 @@ impl Computer {
         Computer::NoInternet,
         Computer::OrderlyStop,
         Computer::OldCopy,
+        Computer::Damage,
     ];
 
     pub fn name(self) -> &'static str {
@@ -71,6 +74,7 @@ impl Computer {
             Computer::NoInternet => "no-internet",
             Computer::OrderlyStop => "orderly-stop",
             Computer::OldCopy => "old-copy",
+            Computer::Damage => "database-damaged",
         }
     }
 
@@ -167,7 +171,7 @@ impl Plan {
             plant,
             upstream,
             computer,
-            incident_ms: [500, 4_000, 12_000, 30_000][rng.usize(..4)],
+            incident_ms: [500, 4_000, 12_000, 30_000, 60_000, 120_000][rng.usize(..6)],
             looks_ms: [100, 2_100, 3_000][rng.usize(..3)],
             planted: switches.planted,
         }

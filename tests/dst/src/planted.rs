@@ -28,10 +28,12 @@ pub enum Planted {
     NoWitness,
     /// The WAL is trusted as it is seen after a sync that failed.
     WalNotWrittenBack,
+    /// So it is by the connection that is closed after the error.
+    CheckpointAtClose,
 }
 
 impl Planted {
-    pub const ALL: [Planted; 12] = [
+    pub const ALL: [Planted; 13] = [
         Planted::LyingSync,
         Planted::SynchronousNormal,
         Planted::AcknowledgeBeforeCommit,
@@ -44,6 +46,7 @@ impl Planted {
         Planted::OldCopyInPlace,
         Planted::NoWitness,
         Planted::WalNotWrittenBack,
+        Planted::CheckpointAtClose,
     ];
 
     pub fn name(self) -> &'static str {
@@ -60,6 +63,7 @@ impl Planted {
             Planted::OldCopyInPlace => "old-copy-in-place",
             Planted::NoWitness => "no-witness",
             Planted::WalNotWrittenBack => "wal-not-written-back",
+            Planted::CheckpointAtClose => "checkpoint-at-close",
         }
     }
 

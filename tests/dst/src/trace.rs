@@ -21,6 +21,11 @@ impl Trace {
         self.at_ms = ms;
     }
 
+    /// Somebody wants to read it.
+    pub fn is_wanted(&self) -> bool {
+        self.wanted
+    }
+
     /// Something happened.
     pub fn say(&mut self, what: impl FnOnce() -> String) {
         if self.wanted && self.lines.len() < LINES_MAX {

@@ -71,6 +71,8 @@ fn register() {
     ONCE.call_once(|| {
         // SAFETY: SQLite is initialized by the call; the structure lives as long as the process.
         let done = unsafe {
+            // Nobody asks for its statistics of memory, which all threads keep under one lock.
+            ffi::sqlite3_config(ffi::SQLITE_CONFIG_MEMSTATUS, 0);
             ffi::sqlite3_initialize();
             let shipped = ffi::sqlite3_vfs_find(std::ptr::null());
             let mut ours = *shipped;

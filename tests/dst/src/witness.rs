@@ -63,7 +63,8 @@ pub struct Beside {
     pub epoch: String,
 }
 
-/// Puts the store beside its witness. A person settles at once what is in doubt.
+/// Puts the store beside its witness. A person settles at once what is in doubt; a new database in the place of an old
+/// one, of which the product raises an alarm, is damage to that person.
 pub fn stand(
     store: &mut Store,
     beside: &Beside,
@@ -71,13 +72,17 @@ pub fn stand(
     planted: Option<Planted>,
 ) -> Result<Option<Doubt>, StoreError> {
     let database = FileId { device: 1, inode: beside.inode, fs: 1 };
-    let here = Here { machine: Some("m1".to_owned()), database, epoch: beside.epoch.clone() };
+    let (machine, folder) = (Some("m1".to_owned()), "f1".to_owned());
+    let here = Here { machine, database, folder, epoch: beside.epoch.clone(), at: wall };
     let away = |why: std::io::Error| StoreError::Folder { path: PathBuf::from("/witness"), source: why };
     if planted == Some(Planted::NoWitness) {
         return Ok(None);
     }
     match store.stand(Box::new(DiskShelf), &here)? {
-        Standing::Proven => Ok(None),
+        Standing::Proven { instead_of: None } => Ok(None),
+        Standing::Proven { instead_of: Some(before) } => {
+            Err(StoreError::Damaged { what: format!("an empty database in the place of agent {before}'s") })
+        }
         Standing::Away(why) => Err(away(why)),
         Standing::Doubted(doubt) => {
             let asking = Asking { who: "operator", from: "desk", nothing_restored: false, at: wall };

@@ -2,7 +2,7 @@
 //! the computer that loses its power, and people.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -17,7 +17,8 @@ use tamga_simulators::model::xtrace::settings::Settings;
 use time::OffsetDateTime;
 
 use crate::agent::{Agent, Call, Out, Over, Parts};
-use crate::disk::{Disk, Lies, Trouble};
+use crate::disk::{Copied, Disk, Lies, Trouble};
+use crate::floor::Floor;
 use crate::oracle::{self, Violation};
 use crate::people::Person;
 use crate::plan::{Computer, Plan, Strikes, upstream_name};
@@ -26,6 +27,7 @@ use crate::trace::Trace;
 use crate::vfs;
 
 pub const GTIN: &str = "04780000000014";
+pub(crate) const AGENT: &str = "a0000001";
 pub(crate) const API_KEY: &str = "uz-key";
 /// The day begins: 2026-11-22T08:00:00Z in milliseconds.
 const MORNING_MS: i64 = 1_795_334_400_000;
@@ -92,19 +94,22 @@ pub struct World {
     pub(crate) look_at: u64,
     pub strikes: Strikes,
     pub trace: Trace,
+    floor: Floor,
     pub violations: Vec<Violation>,
     /// What the store has acknowledged, over all lives of the agent.
     pub(crate) ledger: oracle::Ledger,
     pub(crate) starts: u64,
     /// A copy of the disk that somebody keeps, and which file the database is now.
-    pub(crate) kept: Option<BTreeMap<String, Vec<u8>>>,
+    pub(crate) kept: Option<Copied>,
     pub(crate) inode: u64,
     /// An older copy was put back: what it does not know is not asked of the books any more.
     pub(crate) restored: bool,
+    /// Pages of the database are damaged, and the agent has not said so yet.
+    pub(crate) damaged: bool,
     /// The next start must be in doubt.
     pub(crate) doubt_due: bool,
     /// A copy of the disk that a planted fault puts back.
-    pub(crate) older: Option<BTreeMap<String, Vec<u8>>>,
+    pub(crate) older: Option<Copied>,
 }
 
 /// What happened in a seed, or in many.
@@ -276,7 +281,7 @@ impl World {
         let rng = fastrand::Rng::with_seed(plan.seed ^ 0x517E);
         let looks_ms = plan.looks_ms;
         World {
-            parts: Parts::of(&config_text(&plan), "a0000001", plan.seed, plan.planted),
+            parts: Parts::of(&config_text(&plan), AGENT, plan.seed, plan.planted),
             rng,
             ms: 0,
             skew_ms: 0,
@@ -302,12 +307,14 @@ impl World {
             look_at: 0,
             strikes: Strikes::new(),
             trace: Trace::new(traced),
+            floor: Floor::default(),
             violations: Vec::new(),
             ledger: oracle::Ledger::default(),
             starts: 0,
             kept: None,
             inode: 1,
             restored: false,
+            damaged: false,
             doubt_due: false,
             older: None,
             plan,
@@ -385,6 +392,7 @@ impl World {
         self.ms += 1;
         self.trace.at(self.ms);
         self.plant.step(self.ms * 1_000_000);
+        self.floor.look(&self.plant, &mut self.trace);
         if self.faults_on && self.ms >= self.incident_at {
             self.incident();
         }
@@ -480,6 +488,7 @@ impl World {
             &self.ledger,
             !self.clock_was_far_off,
             self.restored,
+            self.damaged,
         );
         for (rule, what) in found {
             self.violate(rule, what);

@@ -10,6 +10,7 @@ pub const WORDS: super::super::Table = &[
     ("alarm.database", "The database is damaged or cannot be read: {detail}. The agent stands. Keep the disk as it is and call the engineer; restore from the backup."),
     ("alarm.disk_low", "The disk is nearly full: {detail} left. Free space before the line stops."),
     ("alarm.duplicate", "The same code was seen on two items: {detail}. Find both; one of them bears a copy."),
+    ("alarm.new_database", "Agent {detail} worked in this data folder before, and its database was not here when this one started: its codes, runs and reports are missing. Is the disk of the data folder mounted? Stop the agent, mount it or put the backup back, and start again. If a new beginning was meant, acknowledge this."),
     ("alarm.order_close", "The state system does not close an order whose codes are used up: {detail}. It takes one of the places for orders; close it in the cabinet."),
     ("alarm.order_life", "Codes of an order would not live long enough to be printed and are not taken: {detail} left. Order new ones."),
     ("alarm.order_refused", "The state system refused an order of codes: {detail}. Correct what it names and order again."),

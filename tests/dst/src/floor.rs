@@ -1,0 +1,62 @@
+//! What happens on the floor, for the log: labels, readings and where items go, as the models record them.
+
+use tamga_simulators::model::plant::Plant;
+use tamga_simulators::model::truth::{Fate, Item};
+
+use crate::trace::Trace;
+
+/// How much of the plant's record is in the log already.
+#[derive(Default)]
+pub struct Floor {
+    labels: usize,
+    readings: usize,
+    /// By item: marks, triggers and fates that were told.
+    items: Vec<[usize; 3]>,
+}
+
+fn text(symbol: Option<&[u8]>) -> String {
+    symbol.map_or_else(|| "nothing".to_owned(), |bytes| bytes.escape_ascii().to_string())
+}
+
+impl Floor {
+    /// Tells what is new since the last look.
+    pub fn look(&mut self, plant: &Plant, trace: &mut Trace) {
+        if !trace.is_wanted() {
+            return;
+        }
+        for label in plant.printer.log().iter().skip(self.labels) {
+            let how =
+                [(label.damaged, " damaged"), (label.reprint, " reprint"), (label.at_panel, " at the panel")];
+            let how: String = how.iter().filter(|(is, _)| *is).map(|(_, word)| *word).collect();
+            trace.say(|| format!("floor label {}{how}: {}", label.label_no, text(label.symbol.as_deref())));
+        }
+        self.labels = plant.printer.log().len();
+        for reading in plant.readings().iter().skip(self.readings) {
+            let tag = format!("{}/{}", reading.tag.boot, reading.tag.tag);
+            let said = text(reading.sent.as_deref());
+            trace.say(|| format!("floor reading of tag {tag}: {said} {:?}", reading.faults));
+        }
+        self.readings = plant.readings().len();
+        self.items.resize(plant.items().len(), [0; 3]);
+        for (item, told) in plant.items().iter().zip(&mut self.items) {
+            let now = [item.marks.len(), item.tags.len(), item.met.len()];
+            if now != *told {
+                *told = now;
+                trace.say(|| line_of(item));
+            }
+        }
+    }
+}
+
+fn line_of(item: &Item) -> String {
+    let marks: Vec<String> = item.marks.iter().map(|m| text(m.readable())).collect();
+    let tag = item.tags.last().map_or_else(String::new, |t| format!(" tag {}/{}", t.boot, t.tag));
+    let place = match item.fate {
+        None => "on the belt",
+        Some(Fate::Passed) if item.escaped => "behind the gate without leave",
+        Some(Fate::Passed) => "behind the gate",
+        Some(Fate::Rejected) => "in the bin",
+        Some(Fate::Removed) => "taken off",
+    };
+    format!("floor item {}{tag} {place}, bears [{}] {:?}", item.item_no, marks.join(", "), item.faults)
+}
