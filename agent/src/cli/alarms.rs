@@ -6,6 +6,7 @@ use super::Failed;
 use super::daemon::Daemon;
 use super::exit::Exit;
 use super::out::{Show, short};
+use crate::web::shape::of_no_line;
 use crate::web::{asks, dto};
 
 /// Show alarms, or say that you have seen one
@@ -48,9 +49,7 @@ pub async fn run(daemon: &Daemon, show: Show, command: Alarms) -> Result<(), Fai
         }
         for alarm in &alarms {
             let mark = if alarm.acknowledged { " " } else { "!" };
-            // Without a line: of the way upstream, but for the disk.
-            let of_agent = if name(&alarm.key) == "disk_low" { "cli.agent" } else { "cli.upstream" };
-            let of = alarm.line.clone().unwrap_or_else(|| text.word(of_agent));
+            let of = alarm.line.clone().unwrap_or_else(|| text.word(of_no_line(&alarm.key)));
             text.line(&format!(
                 "{mark} {}  {of}  {}  [{}]",
                 short(&alarm.since),
@@ -83,7 +82,7 @@ async fn acknowledge(daemon: &Daemon, show: Show, alarms: &[dto::Alarm], ack: Ac
     let body = asks::Acknowledge { line: alarm.line.clone(), key: alarm.key.clone() };
     let done: dto::Done = daemon.post("/api/v1/alarms/acknowledge", &body).await?;
     show.print(&done, |text| {
-        let of = body.line.clone().unwrap_or_else(|| text.word("cli.upstream"));
+        let of = body.line.clone().unwrap_or_else(|| text.word(of_no_line(&body.key)));
         text.say("cli.acknowledged", &[("key", name(&body.key)), ("line", &of)]);
     });
     Ok(())

@@ -41,7 +41,11 @@ pub async fn doctor(
     for alarm in &upstream_alarms {
         // Clock and connection have findings of their own.
         if !["alarm.clock", "alarm.upstream_away", "alarm.upstream_key"].contains(&alarm.key.as_str()) {
-            findings.push(of_alarm(&words::say(language, "cli.upstream", &[]), alarm, language));
+            findings.push(of_alarm(
+                &words::say(language, shape::of_no_line(&alarm.key), &[]),
+                alarm,
+                language,
+            ));
         }
     }
     findings.push(look_at_config(&app).await);

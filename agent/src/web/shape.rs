@@ -74,7 +74,15 @@ fn device(device: &ask::DeviceStatus, language: Language) -> dto::Device {
     }
 }
 
-/// `line` is none for an alarm of the way upstream.
+/// The word for whom an alarm of no line is of: the agent itself, or the way upstream.
+pub fn of_no_line(key: &str) -> &'static str {
+    match key {
+        "alarm.disk_low" | "alarm.new_database" => "cli.agent",
+        _ => "cli.upstream",
+    }
+}
+
+/// `line` is none for an alarm of the way upstream or of the agent itself.
 pub fn alarm(line: Option<&str>, alarm: &ask::Alarm, language: Language) -> dto::Alarm {
     let detail = short_reason(language, &alarm.detail).unwrap_or_else(|| alarm.detail.clone());
     let args = [("detail".to_owned(), detail)];
