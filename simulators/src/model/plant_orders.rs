@@ -79,6 +79,16 @@ impl Plant {
         true
     }
 
+    /// Somebody takes an item off the belt. False: it is not there.
+    pub fn take_off(&mut self, item_no: u64) -> bool {
+        let there = self.belt.get(item_no).is_some();
+        if there {
+            self.belt.remove(item_no);
+            self.meet(item_no, Fate::Removed, false);
+        }
+        there
+    }
+
     pub(super) fn gate_power_off(&mut self, comes_back: bool) {
         if self.gate.is_up() {
             self.truth.triggers_forgotten += u64::from(self.gate.unheard());

@@ -9,7 +9,7 @@ use tamga_domain::line::ask::{Ask, Declared, Refusal, Reply};
 use tamga_domain::record::{RunPlan, RunState};
 use tamga_domain::time::Wall;
 use tamga_simulators::model::plant::Plant;
-use tamga_simulators::model::truth::{Fate, Mark};
+use tamga_simulators::model::truth::{Fate, Item};
 
 use crate::agent::Agent;
 use crate::trace::Trace;
@@ -33,6 +33,8 @@ pub struct Person {
     runs: u32,
     /// The run must be closed.
     close: bool,
+    /// A close was refused over items whose pass is unknown: those that stand on the belt are taken off.
+    clears: bool,
     /// No run is opened any more.
     last: bool,
     declared: Option<Identity>,
@@ -50,6 +52,7 @@ impl Person {
             not_before: 0,
             runs: 0,
             close: false,
+            clears: false,
             last: false,
             declared: None,
         }
@@ -76,6 +79,7 @@ impl Person {
         if let Err(refusal) = answer {
             match refusal.key {
                 "refuse.gate_reset" | "refuse.quantity_reached" => self.close = true,
+                "refuse.pass_unknown" => self.clears = true,
                 _ => {}
             }
         }
@@ -103,6 +107,10 @@ impl Person {
             self.stands_since = None;
             return self.open(ms, wall, agent, plant, trace);
         };
+        if std::mem::take(&mut self.clears) {
+            let unknown: Vec<Identity> = run.pass_unknown.iter().map(|(code, _)| *code).collect();
+            take_off(&unknown, plant, trace);
+        }
         if let Some(ask) = self.declare(run.pass_unknown.iter().map(|(code, _)| *code), plant) {
             return self.ask(ms, agent, ask, trace);
         }
@@ -112,7 +120,7 @@ impl Person {
         let why = status.stopped_by.as_deref().unwrap_or_default();
         // What stands on the belt and may be good is let run out: the gate rejects it, and says so.
         let stands = !run.pass_unknown.is_empty() && plant.items_on_belt() > 0;
-        if stands && !why.is_empty() && !why.ends_with("quantity_reached") {
+        if stands && !self.close && !why.is_empty() && !why.ends_with("quantity_reached") {
             self.not_before = ms + 2_500;
             return self.ask(ms, agent, Ask::Resume, trace);
         }
@@ -201,11 +209,26 @@ impl Person {
     }
 }
 
+/// The item has a mark with this code, whole or not.
+fn bears(item: &Item, code: &Identity) -> bool {
+    let identity = format!("01{}21{}", code.gtin, code.serial).into_bytes();
+    item.marks.iter().any(|m| m.symbol.as_ref().is_some_and(|s| s.starts_with(&identity)))
+}
+
+/// Takes the items with these codes off the belt, where they stand on it.
+fn take_off(codes: &[Identity], plant: &mut Plant, trace: &mut Trace) {
+    let stands = |i: &&Item| i.fate.is_none() && codes.iter().any(|code| bears(i, code));
+    let items: Vec<u64> = plant.items().iter().filter(stands).map(|i| i.item_no).collect();
+    for item in items {
+        if plant.take_off(item) {
+            trace.say(|| format!("person takes item {item} off the belt"));
+        }
+    }
+}
+
 /// Where the item with this code is. Of several with it, one behind the gate counts.
 fn seen(code: &Identity, plant: &Plant) -> Option<Declared> {
-    let identity = format!("01{}21{}", code.gtin, code.serial).into_bytes();
-    let bears = |m: &Mark| m.symbol.as_ref().is_some_and(|s| s.starts_with(&identity));
-    let items = plant.items().iter().filter(|i| i.marks.iter().any(bears));
+    let items = plant.items().iter().filter(|i| bears(i, code));
     let fates: Vec<Option<Fate>> = items.map(|i| i.fate).collect();
     if fates.contains(&Some(Fate::Passed)) {
         return Some(Declared::Passed);
