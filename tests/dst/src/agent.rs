@@ -419,13 +419,16 @@ impl Agent {
     }
 
     fn commit(&mut self, group: Vec<Asked>, due: u64, trace: &mut Trace) -> Result<(), Over> {
-        let txns: Vec<Txn> = group
+        let mut txns: Vec<Txn> = group
             .iter()
             .filter_map(|asked| match asked {
                 Asked::Line(txn) | Asked::Upstream(txn) => Some(txn.clone()),
                 Asked::Find(..) => None,
             })
             .collect();
+        if self.planted == Some(Planted::BlockTwice) {
+            txns.iter_mut().for_each(|txn| txn.records.extend(again(&txn.records)));
+        }
         for record in txns.iter().flat_map(|t| &t.records) {
             trace.say(|| format!("commit {record:?}"));
         }
@@ -557,6 +560,19 @@ impl Agent {
 
 fn next(answers: &mut std::vec::IntoIter<Vec<Answer>>) -> Vec<Answer> {
     answers.next().expect("one answer a transaction")
+}
+
+/// The blocks of a transaction, under other names.
+fn again(records: &[Record]) -> Vec<Record> {
+    let block = |record: &Record| match record {
+        Record::Block { order, pack_id, previous, body, count, at } => {
+            let pack_id = format!("{pack_id}-again");
+            let (previous, body) = (previous.clone(), body.clone());
+            Some(Record::Block { order: *order, pack_id, previous, body, count: *count, at: *at })
+        }
+        _ => None,
+    };
+    records.iter().filter_map(block).collect()
 }
 
 fn is_large(txn: &Txn) -> bool {

@@ -94,6 +94,13 @@ fn readable(item: &Item) -> impl Iterator<Item = Identity> + '_ {
     item.marks.iter().filter_map(Mark::readable).filter_map(identity)
 }
 
+/// Codes that the state system has given in blocks, and those of blocks in the books.
+pub fn given_and_received(store: &Store, state: &StateTruth) -> (u64, u64) {
+    let blocks = state.orders.iter().flat_map(|o| &o.lines).flat_map(|l| &l.packs);
+    let given = blocks.map(|block| block.codes.len() as u64).sum();
+    (given, store.view().block_totals().map_or(0, |totals| totals.received))
+}
+
 /// Rules that hold though an older copy of the books was put back.
 const HOLDS_AFTER_A_RESTORE: [&str; 5] =
     ["printed-twice", "passed-twice", "reported-twice", "balance", "run-not-closed"];
@@ -218,6 +225,10 @@ pub fn judge(
         if all_reported && !matches!(told(&code), Some(State::Applied)) {
             say("applied-unknown-to-the-books", format!("{code} is {:?}", told(&code)));
         }
+    }
+    let (given, received) = given_and_received(store, state);
+    if received > given {
+        say("block-taken-twice", format!("{received} codes are in the books and {given} were given"));
     }
     let mut held = BTreeSet::new();
     for run in view.runs(None, 1_000).unwrap_or_default() {

@@ -22,6 +22,8 @@ pub enum Planted {
     PassWithoutVerified,
     /// An order whose answer was lost is made again under another number.
     RetryWithNewKey,
+    /// A block is taken once more under another name.
+    BlockTwice,
     /// After a power cut an older copy of the database is put in place, and nothing is told of it.
     OldCopyInPlace,
     /// The database is not compared with its witness.
@@ -33,7 +35,7 @@ pub enum Planted {
 }
 
 impl Planted {
-    pub const ALL: [Planted; 13] = [
+    pub const ALL: [Planted; 14] = [
         Planted::LyingSync,
         Planted::SynchronousNormal,
         Planted::AcknowledgeBeforeCommit,
@@ -43,6 +45,7 @@ impl Planted {
         Planted::AbsentAfterOneLook,
         Planted::PassWithoutVerified,
         Planted::RetryWithNewKey,
+        Planted::BlockTwice,
         Planted::OldCopyInPlace,
         Planted::NoWitness,
         Planted::WalNotWrittenBack,
@@ -60,6 +63,7 @@ impl Planted {
             Planted::AbsentAfterOneLook => "absent-after-one-look",
             Planted::PassWithoutVerified => "pass-without-verified",
             Planted::RetryWithNewKey => "retry-with-new-key",
+            Planted::BlockTwice => "block-twice",
             Planted::OldCopyInPlace => "old-copy-in-place",
             Planted::NoWitness => "no-witness",
             Planted::WalNotWrittenBack => "wal-not-written-back",

@@ -463,12 +463,24 @@ impl World {
         self.person.is_done(agent)
             && oracle::runs_are_closed(agent.store())
             && (self.restored || self.clock_was_far_off || oracle::reports_are_settled(agent.store()))
+            && (self.restored || self.all_received())
+    }
+
+    /// No block that the state system gave is missing in the books.
+    fn all_received(&mut self) -> bool {
+        let state = self.state.truth(self.true_moment());
+        self.agent.as_ref().is_some_and(|agent| {
+            let (given, received) = oracle::given_and_received(agent.store(), &state);
+            received >= given
+        })
     }
 
     fn unsettled(&mut self) -> String {
+        let state = self.state.truth(self.true_moment());
         match &self.agent {
             Some(agent) => format!(
-                "{:?} {:?}",
+                "given and received {:?}, {:?} {:?}",
+                oracle::given_and_received(agent.store(), &state),
                 agent.line().status().stopped_by,
                 agent.line().status().run.map(|r| (r.state, r.pass_unknown.len(), r.passed))
             ),
