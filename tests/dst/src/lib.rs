@@ -3,16 +3,18 @@
 //!
 //! - [`disk`], [`vfs`]: a disk that loses power, under the real SQLite
 //! - [`witness`]: the agent's witness on that disk
-//! - [`port`], [`agent`]: the product's parts, and in the place of its shells a loop
+//! - [`port`], [`way`], [`agent`]: the product's parts, and in the place of its shells a loop
 //! - [`plan`]: what goes wrong in a seed
 //! - [`planted`]: faults of the agent, by which the checks are checked
 //! - [`people`]: the person at the line
 //! - [`world`]: all of it, a millisecond at a time; `cables`, `calls` and `computer` are parts of it
 //! - [`oracle`]: what must be so
 //! - [`trace`]: what happened, as text and as a fingerprint
+//! - [`answers`]: a smaller world, in which nothing but answers of the state system is lost
 //! - [`campaign`]: many seeds on several threads
 
 pub mod agent;
+pub mod answers;
 mod cables;
 mod calls;
 pub mod campaign;
@@ -25,5 +27,6 @@ pub mod planted;
 pub mod port;
 pub mod trace;
 pub mod vfs;
+pub mod way;
 pub mod witness;
 pub mod world;
