@@ -6,6 +6,8 @@
 #[path = "world/mod.rs"]
 mod world;
 
+#[path = "line/bug.rs"]
+mod bug;
 #[path = "line/garbage.rs"]
 mod garbage;
 #[path = "line/gate.rs"]

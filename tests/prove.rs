@@ -4,14 +4,18 @@
 //! cargo run --release --example prove                          # two minutes
 //! cargo run --release --example prove -- --seeds 20000 --items 500
 //! cargo run --release --example prove -- --seed 17 --step      # one seed, event by event
+//! cargo run --release --example prove -- answers               # answers of the state system lost, late, doubled
 //! ```
+
+#[path = "prove/answers.rs"]
+mod answers;
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use tamga_dst::campaign::{Campaign, Failure, Sums, folder};
 use tamga_dst::plan::{Plan, Switches, names};
 use tamga_dst::planted::Planted;
@@ -25,7 +29,10 @@ const PLANTED_SEEDS_MAX: u64 = 1_000;
 /// of everything else, all faults on, and compares what physically happened with the agent's books.
 #[derive(Parser)]
 #[command(after_help = "Example: cargo run --release --example prove -- --seeds 2000 --without gate-power")]
+#[command(args_conflicts_with_subcommands = true)]
 struct Args {
+    #[command(subcommand)]
+    campaign: Option<Other>,
     /// How many seeds
     #[arg(long, default_value_t = 1_000_000)]
     seeds: u64,
@@ -70,8 +77,17 @@ struct Args {
     failures: usize,
 }
 
+/// Campaigns beside the one over everything.
+#[derive(Subcommand)]
+enum Other {
+    Answers(answers::Args),
+}
+
 fn main() -> ExitCode {
     let args = Args::parse();
+    if let Some(Other::Answers(args)) = &args.campaign {
+        return answers::run(args);
+    }
     if args.faults {
         println!("{}", names().join("\n"));
         return ExitCode::SUCCESS;

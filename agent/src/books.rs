@@ -15,7 +15,7 @@ use tamga_domain::upstream::config::{
 use crate::clock;
 use crate::store::error::StoreError;
 use crate::store::read::{Reader, View};
-use crate::store::writer::Handle;
+use crate::store::writer::{Handle, WriterError};
 use crate::upstream::books::{Books, BooksError, Standing};
 use crate::upstream::xtrace::issued::codes_of;
 
@@ -34,7 +34,12 @@ pub struct StoreBooks {
 }
 
 fn failed(error: impl std::error::Error + Send + Sync + 'static) -> BooksError {
-    BooksError(Box::new(error))
+    BooksError { source: Box::new(error), bug: false }
+}
+
+fn refused(error: WriterError) -> BooksError {
+    let bug = matches!(&error, WriterError::Store(e) if matches!(**e, StoreError::Rule { .. }));
+    BooksError { bug, ..failed(error) }
 }
 
 impl StoreBooks {
@@ -55,7 +60,7 @@ impl StoreBooks {
 
 impl Books for StoreBooks {
     async fn commit(&self, txn: Txn) -> Result<Vec<Answer>, BooksError> {
-        self.writer.commit(txn).await.map_err(failed)
+        self.writer.commit(txn).await.map_err(refused)
     }
 
     async fn codes_of_passes(

@@ -34,6 +34,7 @@ use crate::store::error::StoreError;
 use crate::store::read::{Reader, View};
 use crate::store::standing::{Here, Standing};
 use crate::store::writer::{self, Handle, WriterError};
+use crate::upstream::books::BooksError;
 use crate::upstream::{self, UpstreamError};
 use crate::web::socket::{Socket, SocketError};
 use crate::web::token::{Token, TokenError};
@@ -101,6 +102,11 @@ pub enum Failure {
     Broken(String),
     #[error("{0} ended, and a line cannot do without it")]
     TaskEnded(String),
+    #[error(
+        "the way to the state system met a bug of ours: {0}. Nothing that was written down is lost; the agent goes on \
+         from it after the start. If it comes again, keep the data folder as it is and send us the log"
+    )]
+    Bug(String),
 }
 
 /// A running daemon.
@@ -115,6 +121,8 @@ pub struct Daemon {
     manager: Option<Arc<Manager>>,
     writer: Option<std::thread::JoinHandle<()>>,
     broken: writer::Broken,
+    /// What is a bug of ours, and no failure of a device, a disk or a network.
+    bugs: mpsc::Receiver<String>,
 }
 
 /// Starts everything that a configuration names. `manager` is told when all turns, and that it still does.
@@ -174,8 +182,9 @@ pub async fn start(config: Config, manager: Option<Arc<Manager>>) -> Result<Daem
         products: config.products.iter().map(|p| (p.gtin, 0)).collect(),
         life_left_min_ms,
     };
+    let (bug, bugs) = mpsc::channel(1);
     let upstream = if settled {
-        start_upstream(&config, books, &layouts, assigned, &stopped, &mut windows)
+        start_upstream(&config, books, &layouts, (assigned, bug), &stopped, &mut windows)
     } else {
         // Orders and reports of a copy are another agent's, as far as anybody knows.
         let trouble = words::say(config.agent.language, "http.upstream_unsettled", &[]);
@@ -203,7 +212,7 @@ pub async fn start(config: Config, manager: Option<Arc<Manager>>) -> Result<Daem
     let told = health::watch(health, manager.clone(), format!("{} lines, API on {api}", desks.len()));
     windows.spawn(until_stopped(told, stopped));
     tracing::info!(%api, lines = desks.len(), "ready");
-    Ok(Daemon { api, stop, lines, devices, windows, desks, manager, writer: Some(thread), broken })
+    Ok(Daemon { api, stop, lines, devices, windows, desks, manager, writer: Some(thread), broken, bugs })
 }
 
 impl Daemon {
@@ -217,6 +226,7 @@ impl Daemon {
                 Some(Err(e)) => Failure::TaskEnded(e.to_string()),
                 None => std::future::pending().await,
             },
+            Some(why) = self.bugs.recv() => Failure::Bug(why),
             why = self.broken.why() => {
                 // A line that is told too stops its belt first, and says which line it is.
                 let line = tokio::time::timeout(BROKEN_GRACE, line_failed(&mut self.lines)).await;
@@ -475,7 +485,7 @@ fn start_upstream(
     config: &Config,
     books: StoreBooks,
     layouts: &BTreeMap<Gtin, (String, Layout)>,
-    mut assigned: mpsc::Receiver<OrderPlan>,
+    (mut assigned, bug): (mpsc::Receiver<OrderPlan>, mpsc::Sender<String>),
     stopped: &watch::Receiver<bool>,
     windows: &mut JoinSet<()>,
 ) -> watch::Receiver<UpstreamStatus> {
@@ -489,6 +499,11 @@ fn start_upstream(
             let run = upstream::run(setup(), books.clone(), &mut assigned, status.clone(), stopped.clone());
             match run.await {
                 Ok(()) => return,
+                // A second try would meet it again, in silence and for ever: the process ends, and says so.
+                Err(e @ UpstreamError::Books(BooksError { bug: true, .. })) => {
+                    drop(bug.send(chain(&e)).await);
+                    return;
+                }
                 // After a failed write the process ends; a look that failed is tried again.
                 Err(e @ UpstreamError::Books(_)) => tracing::error!(error = chain(&e), "upstream ends"),
                 Err(e @ UpstreamError::Setup(_)) => tracing::error!(error = chain(&e), "upstream waits"),

@@ -260,3 +260,73 @@ proptest::proptest! {
         proptest::prop_assert!(given.iter().all(|code| code.contains(GS) && identity_of(code).is_some()));
     }
 }
+
+#[test]
+fn a_request_that_comes_twice_makes_two_and_the_second_is_answered() {
+    let mut world = World::at_once();
+    world.model.set_faults(FaultPlan::of([Rule::next(Fault::Doubled, Endpoint::OrderCreate, 1)]));
+    let id = text(&read(&world.send(&order(&world)))["orderId"]);
+    let made = world.good("/api/orders");
+    let ids: Vec<String> = texts_of(&made["orderInfos"], "orderId");
+    assert_eq!((ids.len(), &ids[1]), (2, &id));
+    let truth = world.model.truth(world.now);
+    assert_eq!(truth.orders.iter().map(|o| o.echo).collect::<Vec<_>>(), [true, false]);
+}
+
+fn texts_of(list: &Value, key: &str) -> Vec<String> {
+    list.as_array().expect("a list").iter().map(|item| text(&item[key])).collect()
+}
+
+#[test]
+fn a_stuck_request_takes_effect_when_nobody_waits_any_more() {
+    let mut world = World::at_once();
+    let rule = Rule::next(Fault::Stuck, Endpoint::OrderCreate, 1).with_ms(60_000, 60_000);
+    world.model.set_faults(FaultPlan::of([rule]));
+    assert_eq!(world.send(&order(&world)).delivery, Delivery::Never);
+    world.wait(59_999);
+    assert_eq!(orders(&mut world), 0);
+    world.wait(1);
+    assert_eq!(orders(&mut world), 1);
+}
+
+#[test]
+fn a_dead_key_lets_nobody_in_for_its_time() {
+    let mut world = World::at_once();
+    let rule = Rule::next(Fault::KeyDead, Endpoint::OrderCreate, 1).with_ms(60_000, 60_000);
+    world.model.set_faults(FaultPlan::of([rule]));
+    assert_eq!(world.send(&order(&world)).status, 401);
+    world.wait(59_999);
+    assert_eq!(world.get("/api/orders").0, 401);
+    world.wait(1);
+    assert_eq!(orders(&mut world), 0);
+}
+
+#[test]
+fn what_the_system_itself_does_to_orders_and_reports() {
+    let strike = |fault, endpoint| FaultPlan::of([Rule::next(fault, endpoint, 1)]);
+    let mut world = World::at_once();
+    let codes = world.codes("water", WATER, 4);
+    world.model.set_faults(strike(Fault::PartUtilisation, Endpoint::UtilisationCreate));
+    let body = world.report_body(&codes);
+    let (status, _) = world.report("water", &body);
+    assert_eq!(status, "PARTIALLY_PROCESSED");
+    assert_eq!(world.status_of(&identity(&codes[0])), "APPLIED");
+    assert_eq!(world.status_of(&identity(&codes[3])), "RECEIVED");
+
+    let codes = world.codes("water", WATER, 4);
+    world.model.set_faults(strike(Fault::AnnulCode, Endpoint::UtilisationCreate));
+    let body = world.report_body(&codes);
+    assert_eq!(world.report("water", &body).0, "ERROR");
+    let dead = |status: String| matches!(status.as_str(), "WITHDRAWN" | "WRITTEN_OFF");
+    assert_eq!(codes.iter().filter(|code| dead(world.status_of(&identity(code)))).count(), 1);
+
+    world.model.set_faults(strike(Fault::DeclineOrder, Endpoint::OrderCreate));
+    let id = text(&world.good_post("/api/orders", &order_body("water", WATER, 10))["orderId"]);
+    world.wait(1);
+    assert_eq!(world.good(&format!("/api/orders?orderId={id}"))["orderInfos"][0]["orderStatus"], "REJECTED");
+
+    let id = world.order("water", WATER, 10);
+    world.model.set_faults(strike(Fault::CloseOrder, Endpoint::Codes));
+    assert_eq!(world.get(&format!("/api/codes?orderId={id}&gtin={WATER}&quantity=5")).0, 400);
+    assert_eq!(world.good(&format!("/api/orders?orderId={id}"))["orderInfos"][0]["orderStatus"], "CLOSED");
+}

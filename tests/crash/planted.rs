@@ -103,6 +103,7 @@ fn state() -> StateTruth {
             po_number: Some("agent-1".to_owned()),
             product_group: "water".to_owned(),
             status: "READY".to_owned(),
+            echo: false,
             lines: vec![line],
         }],
         documents: vec![document("report-1", &CODES[..2])],
@@ -115,6 +116,8 @@ fn document(id: &str, codes: &[&str]) -> DocumentTruth {
         document_id: id.to_owned(),
         kind: "UTILISATION".to_owned(),
         status: "SUCCESS".to_owned(),
+        own_number: None,
+        echo: false,
         reject_reason: None,
         codes: codes.iter().map(|c| (*c).to_owned()).collect(),
     }

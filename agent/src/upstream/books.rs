@@ -9,8 +9,12 @@ use tamga_domain::upstream::config::{Level, OrderRest, Progress, Snapshot};
 
 /// The store could not do what it must: the upstream side ends.
 #[derive(Debug, thiserror::Error)]
-#[error("the store: {0}")]
-pub struct BooksError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+#[error("the store did not do it")]
+pub struct BooksError {
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+    /// What was asked is not allowed: a bug of ours, that a second try meets again.
+    pub bug: bool,
+}
 
 /// The books of the agent. Implemented by the wiring over the store, and by a fake in tests.
 pub trait Books: Send + Sync + 'static {

@@ -3,12 +3,11 @@
 //! in the shells' order, and decides nothing. Every effect and every commit can be the last thing that it does.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use tamga::books;
 use tamga::config::gate::Gate as GateDevice;
 use tamga::config::printer::PrinterDevice;
 use tamga::config::reader::ReaderDevice;
@@ -20,13 +19,13 @@ use tamga::upstream::xtrace;
 use tamga::witness::Doubt;
 use tamga::{devices, plan};
 use tamga_domain::gs1::Gtin;
-use tamga_domain::ids::{LineNo, PrinterNo, ReaderNo, TxnId};
+use tamga_domain::ids::{LineNo, PrinterNo, ReaderNo};
 use tamga_domain::line::ask::{Ask, Refusal, Reply};
 use tamga_domain::line::{AskId, Effect, GateOrder, Input, Line, LineConfig, PrinterEvent, ReadId};
-use tamga_domain::record::{Answer, Record, Txn};
+use tamga_domain::record::{Record, Txn};
 use tamga_domain::time::{Time, Wall};
 use tamga_domain::upstream as up;
-use tamga_domain::upstream::request::{Carried, Request, RequestId};
+use tamga_domain::upstream::request::RequestId;
 use tamga_drivers::gate::GateCommand;
 use tamga_drivers::gate::modbus::ModbusGate;
 use tamga_drivers::printer::zpl::Zpl;
@@ -38,12 +37,11 @@ use crate::disk::{Disk, Lies};
 use crate::planted::Planted;
 use crate::port::{Port, Wire};
 use crate::trace::Trace;
+use crate::way::{Call, Way, burn, is_large, next};
 use crate::witness::{Beside, stand};
 
 /// The one line of the plant.
 const LINE: LineNo = LineNo(0);
-/// Transactions of the upstream shell itself.
-const FIRST_TXN: u64 = 1 << 63;
 /// Requests that one commit takes at most, as in the product's writer.
 const GROUP_MAX: usize = 32;
 
@@ -51,9 +49,9 @@ const GROUP_MAX: usize = 32;
 pub struct Parts {
     config: Config,
     line: LineConfig,
-    setup: Box<dyn Fn() -> Setup>,
-    products: Vec<(Gtin, u32)>,
-    life_left_ms: i64,
+    pub(crate) setup: Box<dyn Fn() -> Setup>,
+    pub(crate) products: Vec<(Gtin, u32)>,
+    pub(crate) life_left_ms: i64,
     planted: Option<Planted>,
 }
 
@@ -101,28 +99,11 @@ pub enum Over {
     Store(StoreError),
 }
 
-/// A request on its way to the state system, with what its answer is read by.
-pub struct Call {
-    pub id: RequestId,
-    pub request: Request,
-    pub written: xtrace::write::Written,
-}
-
 /// What a turn of the agent leaves for the world.
 #[derive(Default)]
 pub struct Out {
     pub calls: Vec<Call>,
     pub replies: Vec<(AskId, Result<Reply, Refusal>)>,
-}
-
-struct Upstream {
-    step: up::Step,
-    setup: Setup,
-    commits: VecDeque<Txn>,
-    committing: bool,
-    wake: Option<Time>,
-    troubles: BTreeMap<&'static str, BTreeSet<String>>,
-    last_txn: u64,
 }
 
 pub struct Agent {
@@ -133,13 +114,11 @@ pub struct Agent {
     pub gate: Port<ModbusGate>,
     gate_opening: Option<u16>,
     belt: bool,
-    upstream: Upstream,
+    way: Way,
     asked: VecDeque<Asked>,
     /// Answers on their way, each with the millisecond when it is there.
     told: VecDeque<(u64, Told)>,
     inputs: VecDeque<Input>,
-    /// Answers of the state system.
-    heard: VecDeque<up::Input>,
     wake: Option<Time>,
     /// Effects until the process is killed.
     pub fuse: Option<u64>,
@@ -180,13 +159,7 @@ impl Agent {
         });
         let ReaderDevice::Text(text) = &one.readers[0].device;
         let GateDevice::Modbus(gate) = &one.gate;
-        let setup = (parts.setup)();
-        let snapshot = books::snapshot(&store.view(), store.agent_id());
-        let snapshot = snapshot.map_err(|e| StoreError::Damaged { what: e.to_string() })?;
-        let told = up::TROUBLES.into_iter().filter(|key| snapshot.told.iter().any(|t| t == key));
-        let troubles = told.map(|key| (key, BTreeSet::from([String::new()]))).collect();
-        let parse = xtrace::parse_with(setup.layouts.clone());
-        let step = up::Step::new(setup.config.clone(), parse, snapshot);
+        let way = Way::start((parts.setup)(), &store)?;
         let mut agent = Agent {
             store,
             line,
@@ -195,19 +168,10 @@ impl Agent {
             gate: Port::new(ModbusGate::new(gate.config.clone()).expect("the map was checked")),
             gate_opening: None,
             belt: false,
-            upstream: Upstream {
-                step,
-                setup,
-                commits: VecDeque::new(),
-                committing: false,
-                wake: None,
-                troubles,
-                last_txn: FIRST_TXN,
-            },
+            way,
             asked: VecDeque::new(),
             told: VecDeque::new(),
             inputs: VecDeque::new(),
-            heard: VecDeque::new(),
             wake: None,
             fuse: None,
             products: parts.products.clone(),
@@ -245,7 +209,7 @@ impl Agent {
 
     /// One turn of everything: answers of the writer, devices, the line, the way upstream.
     pub fn turn(&mut self, ms: u64, now: Time, wall: Wall, out: &mut Out) -> Result<(), Over> {
-        let mut for_upstream: Vec<up::Input> = self.heard.drain(..).collect();
+        let mut for_upstream: Vec<up::Input> = std::iter::from_fn(|| self.way.take_heard()).collect();
         while let Some((_, told)) = self.told.pop_front_if(|(due, _)| *due <= ms) {
             match told {
                 Told::Line(input) => self.inputs.push_back(input),
@@ -253,16 +217,13 @@ impl Agent {
             }
         }
         for input in for_upstream {
-            if matches!(input, up::Input::Committed { .. }) {
-                self.upstream.committing = false;
-            }
             self.feed(input, now, wall, out)?;
         }
         self.devices(now);
         let turned = self.line_turn(now, wall, out);
         self.devices(now);
         turned?;
-        if self.upstream.wake.is_some_and(|w| w <= now) {
+        if self.way.wake.is_some_and(|w| w <= now) {
             self.feed(up::Input::Tick, now, wall, out)?;
         }
         Ok(())
@@ -284,7 +245,7 @@ impl Agent {
         while !self.out.is_empty() {
             let mut back = Vec::new();
             for effect in std::mem::take(&mut self.out) {
-                self.burn()?;
+                burn(&mut self.fuse)?;
                 back.extend(self.carry_out(effect, out));
             }
             for input in back {
@@ -295,18 +256,6 @@ impl Agent {
             }
         }
         Ok(())
-    }
-
-    /// One effect nearer to the end of the fuse.
-    fn burn(&mut self) -> Result<(), Over> {
-        match &mut self.fuse {
-            Some(0) => Err(Over::Killed),
-            Some(left) => {
-                *left -= 1;
-                Ok(())
-            }
-            None => Ok(()),
-        }
     }
 
     fn carry_out(&mut self, effect: Effect, out: &mut Out) -> Option<Input> {
@@ -460,89 +409,29 @@ impl Agent {
     }
 
     fn feed(&mut self, input: up::Input, now: Time, wall: Wall, out: &mut Out) -> Result<(), Over> {
-        let mut effects = Vec::new();
-        self.upstream.wake = None;
-        self.upstream.step.step(now, wall, input, &mut effects);
-        for effect in effects {
-            self.burn()?;
-            match effect {
-                up::Effect::Request { id, request } => self.request(id, request, out)?,
-                up::Effect::Commit(txn) => self.upstream.commits.push_back(txn),
-                up::Effect::Wake(at) => self.upstream.wake = Some(at),
-                up::Effect::Trouble { key, about, detail } => {
-                    self.upstream.troubles.entry(key).or_default().insert(about);
-                    self.own(Record::AlarmRaised { line: None, key: key.to_owned(), detail, at: wall });
-                }
-                up::Effect::Cleared { key, about } => {
-                    let Some(abouts) = self.upstream.troubles.get_mut(key) else { continue };
-                    abouts.remove(&about);
-                    if abouts.is_empty() {
-                        self.upstream.troubles.remove(key);
-                        self.own(Record::AlarmCleared { line: None, key: key.to_owned(), at: wall });
-                    }
-                }
-            }
-        }
-        if !self.upstream.committing
-            && let Some(txn) = self.upstream.commits.pop_front()
-        {
-            self.upstream.committing = true;
-            self.asked.push_back(Asked::Upstream(txn));
-        }
+        self.way.feed(&self.store, input, (now, wall), &mut self.fuse, &mut out.calls)?;
+        self.hand_over();
         Ok(())
     }
 
-    fn own(&mut self, record: Record) {
-        self.upstream.last_txn += 1;
-        let id = TxnId(self.upstream.last_txn);
-        self.upstream.commits.push_back(Txn { id, records: vec![record] });
-    }
-
-    fn request(&mut self, id: RequestId, request: Request, out: &mut Out) -> Result<(), Over> {
-        let codes = match &request {
-            Request::Apply { run, passes, .. }
-            | Request::Codes { run, passes, .. }
-            | Request::Report { of: Some(Carried { run, passes, .. }), .. } => {
-                books::codes_of_passes(&self.store.view(), *run, passes).map_err(Over::Store)?
-            }
-            _ => Vec::new(),
-        };
-        match xtrace::exchange::ready(
-            &self.upstream.setup.xtrace,
-            &self.upstream.setup.layouts,
-            &request,
-            &codes,
-        ) {
-            xtrace::exchange::Ready::Send(written) => out.calls.push(Call { id, request, written }),
-            xtrace::exchange::Ready::Done(outcome) => self.answered(id, outcome),
-        }
-        Ok(())
+    fn hand_over(&mut self) {
+        self.asked.extend(self.way.next_commit().map(Asked::Upstream));
     }
 
     /// An answer of the state system, or that there is none.
     pub fn answered(&mut self, id: RequestId, outcome: xtrace::exchange::Outcome) {
-        let input = match outcome {
-            xtrace::exchange::Outcome::Answered(answer) => up::Input::Answer { id, answer },
-            xtrace::exchange::Outcome::Lost { sent, .. } => up::Input::Lost { id, sent },
-        };
-        self.heard.push_back(input);
+        self.way.answered(id, outcome);
     }
 
     /// Looks at how pools, runs and orders stand, as the product does every second.
     pub fn look(&mut self, now: Time, wall: Wall, out: &mut Out) -> Result<(), Over> {
-        let standing = books::standing(&self.store.view(), &self.products, wall, self.life_left_ms);
-        let standing = standing.map_err(Over::Store)?;
+        let about = (&self.products[..], self.life_left_ms);
+        let levels = self.way.look(&self.store, about, (now, wall), &mut self.fuse, &mut out.calls)?;
+        self.hand_over();
         if let Some(gtin) = self.line.product()
-            && let Some(level) = standing.levels.iter().find(|l| l.gtin == gtin)
+            && let Some(level) = levels.iter().find(|l| l.gtin == gtin)
         {
             self.inputs.push_back(Input::Pool(level.pooled));
-        }
-        self.feed(up::Input::Rests(standing.orders), now, wall, out)?;
-        for level in standing.levels {
-            self.feed(up::Input::Wanted(level), now, wall, out)?;
-        }
-        for progress in standing.runs {
-            self.feed(up::Input::Progress(progress), now, wall, out)?;
         }
         Ok(())
     }
@@ -558,10 +447,6 @@ impl Agent {
     }
 }
 
-fn next(answers: &mut std::vec::IntoIter<Vec<Answer>>) -> Vec<Answer> {
-    answers.next().expect("one answer a transaction")
-}
-
 /// The blocks of a transaction, under other names.
 fn again(records: &[Record]) -> Vec<Record> {
     let block = |record: &Record| match record {
@@ -573,11 +458,6 @@ fn again(records: &[Record]) -> Vec<Record> {
         _ => None,
     };
     records.iter().filter_map(block).collect()
-}
-
-fn is_large(txn: &Txn) -> bool {
-    let large = |r: &Record| matches!(r, Record::Block { body, .. } if body.len() > tamga::store::limits::PIECE_BYTES);
-    txn.records.iter().any(large)
 }
 
 fn is_of_codes(record: &Record) -> bool {

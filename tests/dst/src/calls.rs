@@ -2,43 +2,88 @@
 
 use tamga::upstream::xtrace::exchange::{Heard, Outcome, understood};
 use tamga_domain::upstream::request::Request as Ask;
-use tamga_simulators::model::xtrace::Delivery;
 use tamga_simulators::model::xtrace::route::Request;
+use tamga_simulators::model::xtrace::{Delivery, Reply, Xtrace};
+use time::OffsetDateTime;
 
-use crate::agent::Call;
 use crate::planted::Planted;
+use crate::way::Call;
 use crate::world::{API_KEY, Answering, TIMEOUT_MS, World};
+
+/// What became of one request.
+pub(crate) struct Exchanged {
+    pub(crate) request: Request,
+    pub(crate) reply: Reply,
+    /// The outcome is known so long after the request left.
+    pub(crate) after_ms: u64,
+    pub(crate) outcome: Outcome,
+}
+
+/// Brings a request to the model of the state system, and its answer back, if it has one within `timeout_ms`.
+pub(crate) fn exchange(
+    state: &mut Xtrace,
+    moment: OffsetDateTime,
+    call: &Call,
+    timeout_ms: u64,
+    planted: Option<Planted>,
+) -> Exchanged {
+    let written = &call.written;
+    let request = Request {
+        method: if written.post { "POST" } else { "GET" }.to_owned(),
+        path: written.path.clone(),
+        query: encoded(&written.query),
+        accept: Some("*/*".to_owned()),
+        authorization: Some(format!("Bearer {API_KEY}")),
+        body: written.body.as_ref().map(|b| b.to_string().into_bytes()).unwrap_or_default(),
+    };
+    let mut reply = state.handle(moment, &request);
+    let lost = reply.delivery == Delivery::Never || reply.delay_ms > timeout_ms;
+    match planted {
+        Some(Planted::BlindSecondPost) if lost && written.post => {
+            reply = state.handle(moment, &request);
+        }
+        Some(Planted::RetryWithNewKey) if lost && matches!(call.request, Ask::MakeOrder { .. }) => {
+            let body = String::from_utf8_lossy(&request.body).replace("a0000001-", "a0000001-9");
+            reply = state.handle(moment, &Request { body: body.into_bytes(), ..request.clone() });
+        }
+        _ => {}
+    }
+    let lost = |why: &str| Outcome::Lost { sent: true, why: why.to_owned() };
+    let (after_ms, outcome) = match reply.delivery {
+        _ if reply.delay_ms > timeout_ms => (timeout_ms, lost("no answer in time")),
+        Delivery::Never => (reply.delay_ms, lost("the connection broke")),
+        delivery => {
+            let header = |name: &str| {
+                let found = reply.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
+                found.map(|(_, value)| value.clone())
+            };
+            let body = match delivery {
+                Delivery::Whole => Ok(reply.body.clone()),
+                _ => Err("the connection broke in the body".to_owned()),
+            };
+            let heard = Heard {
+                status: reply.status,
+                retry_after: header("retry-after"),
+                date: header("date"),
+                body,
+            };
+            (reply.delay_ms, understood(&call.request, &call.written, API_KEY, heard))
+        }
+    };
+    Exchanged { request, reply, after_ms, outcome }
+}
 
 impl World {
     pub(crate) fn call(&mut self, call: Call) {
-        let mut due = self.ms + self.rng.u64(2..40);
+        let due = self.ms + self.rng.u64(2..40);
         if self.ms < self.offline_until {
             let outcome = Outcome::Lost { sent: false, why: "no route".to_owned() };
             self.answering.push(Answering { due, call, outcome });
             return;
         }
-        let written = &call.written;
-        let request = Request {
-            method: if written.post { "POST" } else { "GET" }.to_owned(),
-            path: written.path.clone(),
-            query: encoded(&written.query),
-            accept: Some("*/*".to_owned()),
-            authorization: Some(format!("Bearer {API_KEY}")),
-            body: written.body.as_ref().map(|b| b.to_string().into_bytes()).unwrap_or_default(),
-        };
         let moment = self.true_moment();
-        let mut reply = self.state.handle(moment, &request);
-        let lost = reply.delivery == Delivery::Never || reply.delay_ms > TIMEOUT_MS;
-        match self.plan.planted {
-            Some(Planted::BlindSecondPost) if lost && written.post => {
-                reply = self.state.handle(moment, &request);
-            }
-            Some(Planted::RetryWithNewKey) if lost && matches!(call.request, Ask::MakeOrder { .. }) => {
-                let body = String::from_utf8_lossy(&request.body).replace("a0000001-", "a0000001-9");
-                reply = self.state.handle(moment, &Request { body: body.into_bytes(), ..request.clone() });
-            }
-            _ => {}
-        }
+        let Exchanged { request, reply, after_ms, outcome } =
+            exchange(&mut self.state, moment, &call, TIMEOUT_MS, self.plan.planted);
         self.trace.mix(&reply.body);
         self.trace.say(|| {
             format!(
@@ -46,32 +91,7 @@ impl World {
                 request.method, request.path, request.query, reply.status, reply.delivery
             )
         });
-        due += reply.delay_ms;
-        let header = |name: &str| {
-            reply.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
-        };
-        let outcome = if reply.delay_ms > TIMEOUT_MS {
-            due = self.ms + TIMEOUT_MS;
-            Outcome::Lost { sent: true, why: "no answer in time".to_owned() }
-        } else {
-            match reply.delivery {
-                Delivery::Never => Outcome::Lost { sent: true, why: "the connection broke".to_owned() },
-                delivery => {
-                    let body = match delivery {
-                        Delivery::Whole => Ok(reply.body.clone()),
-                        _ => Err("the connection broke in the body".to_owned()),
-                    };
-                    let heard = Heard {
-                        status: reply.status,
-                        retry_after: header("retry-after"),
-                        date: header("date"),
-                        body,
-                    };
-                    understood(&call.request, &call.written, API_KEY, heard)
-                }
-            }
-        };
-        self.answering.push(Answering { due, call, outcome });
+        self.answering.push(Answering { due: due + after_ms, call, outcome });
     }
 
     pub(crate) fn answers(&mut self) {

@@ -1,7 +1,7 @@
 //! Many seeds, one after another on each thread, and the sums of what they saw.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -62,38 +62,53 @@ pub fn folder() -> PathBuf {
     dir
 }
 
+/// Plays seeds on threads, each with a folder of its own. `take` gets what each was, one at a time, and says whether to
+/// go on; no new seed is begun after `at_most`.
+pub fn each_seed<E: Send>(
+    seeds: Range<u64>,
+    threads: usize,
+    at_most: Option<Duration>,
+    play: impl Fn(u64, &Path) -> E + Sync,
+    take: impl FnMut(u64, E) -> bool + Send,
+) {
+    let begun = Instant::now();
+    let next = AtomicU64::new(seeds.start);
+    let enough = AtomicBool::new(false);
+    let take = Mutex::new(take);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let (next, take, enough, play) = (&next, &take, &enough, &play);
+            scope.spawn(move || {
+                let dir = folder();
+                while !enough.load(Ordering::Relaxed) && at_most.is_none_or(|m| begun.elapsed() < m) {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end {
+                        break;
+                    }
+                    let ended = play(seed, &dir);
+                    let mut take = take.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    if !take(seed, ended) {
+                        enough.store(true, Ordering::Relaxed);
+                    }
+                }
+                drop(std::fs::remove_dir_all(&dir));
+            });
+        }
+    });
+}
+
 impl Campaign {
     /// Plays the seeds; `told` hears the sums after each that is over, and of it whether it broke a rule.
     pub fn run(&self, told: impl Fn(&Sums, Option<&Failure>) + Sync) -> Sums {
         let begun = Instant::now();
-        let next = AtomicU64::new(self.seeds.start);
-        let enough = AtomicBool::new(false);
-        let sums = Mutex::new(Sums::default());
-        std::thread::scope(|scope| {
-            for _ in 0..self.threads {
-                let (next, sums, enough, told) = (&next, &sums, &enough, &told);
-                scope.spawn(move || {
-                    let dir = folder();
-                    while !enough.load(Ordering::Relaxed) && self.at_most.is_none_or(|m| begun.elapsed() < m)
-                    {
-                        let seed = next.fetch_add(1, Ordering::Relaxed);
-                        if seed >= self.seeds.end {
-                            break;
-                        }
-                        let ended = world::play(&Plan::of(seed, self.items, &self.switches), &dir, false);
-                        let mut sums = sums.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                        let failed = sums.add(seed, ended);
-                        sums.took = begun.elapsed();
-                        if sums.failures.len() >= self.failures_max {
-                            enough.store(true, Ordering::Relaxed);
-                        }
-                        told(&sums, sums.failures.last().filter(|_| failed));
-                    }
-                    drop(std::fs::remove_dir_all(&dir));
-                });
-            }
+        let mut sums = Sums::default();
+        let play = |seed, dir: &Path| world::play(&Plan::of(seed, self.items, &self.switches), dir, false);
+        each_seed(self.seeds.clone(), self.threads, self.at_most, play, |seed, ended| {
+            let failed = sums.add(seed, ended);
+            sums.took = begun.elapsed();
+            told(&sums, sums.failures.last().filter(|_| failed));
+            sums.failures.len() < self.failures_max
         });
-        let mut sums = sums.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         sums.failures.sort_by_key(|f| f.seed);
         sums
     }

@@ -3,7 +3,7 @@
 //!
 //! - [`disk`], [`vfs`]: a disk that loses power, under the real SQLite
 //! - [`witness`]: the agent's witness on that disk
-//! - [`port`], [`agent`]: the product's parts, and in the place of its shells a loop
+//! - [`port`], [`way`], [`agent`]: the product's parts, and in the place of its shells a loop
 //! - [`plan`]: what goes wrong in a seed
 //! - [`planted`]: faults of the agent, by which the checks are checked
 //! - [`people`]: the person at the line
@@ -11,9 +11,11 @@
 //! - [`oracle`]: what must be so
 //! - [`trace`]: what happened, as text and as a fingerprint; [`floor`] tells it what the models record, [`step`] goes
 //!   through it step by step
+//! - [`answers`]: a smaller world, in which nothing but answers of the state system is lost
 //! - [`campaign`]: many seeds on several threads
 
 pub mod agent;
+pub mod answers;
 mod cables;
 mod calls;
 pub mod campaign;
@@ -28,5 +30,6 @@ pub mod port;
 pub mod step;
 pub mod trace;
 pub mod vfs;
+pub mod way;
 pub mod witness;
 pub mod world;

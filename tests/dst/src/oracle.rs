@@ -207,7 +207,7 @@ pub fn judge(
     let orders: BTreeSet<String> =
         view.orders(None, 10_000).unwrap_or_default().into_iter().map(|o| o.plan.po_number).collect();
     let mut made: BTreeSet<&str> = BTreeSet::new();
-    for number in state.orders.iter().filter_map(|o| o.po_number.as_deref()) {
+    for number in state.orders.iter().filter(|o| !o.echo).filter_map(|o| o.po_number.as_deref()) {
         if !orders.contains(number) {
             say("order-unknown-to-the-books", number.to_owned());
         }

@@ -224,7 +224,8 @@ fn upstream(rng: &mut fastrand::Rng, switches: &Switches) -> UpstreamPlan {
         if rate > 0.0 && switches.allows(&upstream_name(fault)) {
             let rule = Rule::new(fault, rate);
             rules.push(match fault {
-                Fault::Hidden => rule.with_ms(100, 9_000),
+                Fault::Hidden | Fault::Stuck => rule.with_ms(100, 9_000),
+                Fault::KeyDead => rule.with_ms(500, 20_000),
                 Fault::Latency => rule.with_ms(100, 8_000),
                 _ => rule,
             });

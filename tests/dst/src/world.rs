@@ -16,7 +16,7 @@ use tamga_simulators::model::xtrace::Xtrace;
 use tamga_simulators::model::xtrace::settings::Settings;
 use time::OffsetDateTime;
 
-use crate::agent::{Agent, Call, Out, Over, Parts};
+use crate::agent::{Agent, Out, Over, Parts};
 use crate::disk::{Copied, Disk, Lies, Trouble};
 use crate::floor::Floor;
 use crate::oracle::{self, Violation};
@@ -25,12 +25,13 @@ use crate::plan::{Computer, Plan, Strikes, upstream_name};
 use crate::planted::Planted;
 use crate::trace::Trace;
 use crate::vfs;
+use crate::way::Call;
 
 pub const GTIN: &str = "04780000000014";
 pub(crate) const AGENT: &str = "a0000001";
 pub(crate) const API_KEY: &str = "uz-key";
 /// The day begins: 2026-11-22T08:00:00Z in milliseconds.
-const MORNING_MS: i64 = 1_795_334_400_000;
+pub(crate) const MORNING_MS: i64 = 1_795_334_400_000;
 /// The agent gives up on an answer of the state system after this.
 pub(crate) const TIMEOUT_MS: u64 = 5_000;
 /// With no faults any more, everything must settle within this.

@@ -189,7 +189,11 @@ impl Core {
         self.pace.ended(&self.config, self.now, failed.is_none(), answer.retry_after);
         match failed {
             None => self.well(name),
-            Some((key, reason)) => self.failed(key, name, &format!("{} {reason}", answer.status)),
+            Some((key, reason)) => {
+                // 401 is about the key, 403 about what it may do.
+                let about = if answer.status == 401 { "" } else { name };
+                self.failed(key, (name, about), &format!("{} {reason}", answer.status));
+            }
         }
         self.keep(name, answer);
         Some(subject)
@@ -199,7 +203,7 @@ impl Core {
     pub fn lost(&mut self, id: RequestId) -> Option<Subject> {
         let (subject, name) = self.requests.remove(&id)?;
         self.pace.ended(&self.config, self.now, false, None);
-        self.failed("alarm.upstream_away", name, "no answer");
+        self.failed("alarm.upstream_away", (name, name), "no answer");
         Some(subject)
     }
 
@@ -208,14 +212,17 @@ impl Core {
         self.trouble.clear();
         self.clear_all("alarm.upstream_away");
         self.clear("alarm.upstream_key", name);
-        self.clear("alarm.upstream_key", "");
+        // Codes may be looked up in public, without any key.
+        if name != "codes" {
+            self.clear("alarm.upstream_key", "");
+        }
     }
 
-    fn failed(&mut self, key: &'static str, name: &'static str, detail: &str) {
+    fn failed(&mut self, key: &'static str, (name, about): (&'static str, &str), detail: &str) {
         self.failures = self.failures.saturating_add(1);
         self.trouble = format!("{name}: {detail}");
         if self.failures >= FAILURES_TOLD || key == "alarm.upstream_key" {
-            self.tell(key, name, detail);
+            self.tell(key, about, detail);
         }
     }
 

@@ -7,6 +7,8 @@
 //!
 //! - codes found applied go into a report of their own that is *accepted without being sent*;
 //! - codes that the refusal itself names are held, as are those of which the look-up says that they cannot be applied;
+//!   One answer shows no code for dead: what is unknown upstream, or has a status without meaning here, is looked at
+//!   again until it was so over the settling time, since a cache or a half-awake registry says such things too;
 //! - the rest goes into a report that is sent at once;
 //! - where nothing shows which code it was for, the rest is parted, and the parts are sent: a report is taken whole or
 //!   not at all, so parting it finds the codes. A single code refused while another part was accepted is the code.
@@ -34,8 +36,11 @@ pub(super) struct Examine {
     reason: String,
     /// Passes that the refusal names.
     accused: BTreeSet<PassNo>,
-    /// Passes looked up so far, in their order.
-    looked_up: u32,
+    /// Passes of this round of look-ups, and how many of them were looked up; `None` before the first round.
+    round: Option<Vec<PassNo>>,
+    looked_up: usize,
+    /// What looks say of codes that cannot be reported, if it is so.
+    doubt: Vec<(PassNo, String)>,
     applied: Vec<PassNo>,
     rest: Vec<PassNo>,
     unresolved: Vec<(PassNo, String)>,
@@ -63,14 +68,22 @@ impl Examine {
 impl Report {
     /// The next look-up, or `None` when a commit was begun instead.
     pub fn next_of_examination(&mut self, core: &mut Core) -> Option<Request> {
-        let all = passes::count(&self.passes);
-        if self.examine.looked_up < all {
-            let count = core.config.codes_per_lookup.max(1);
-            let next = passes::each(&self.passes).skip(self.examine.looked_up as usize);
-            let passes = passes::ranges(next.take(count as usize));
-            let group = self.head.group.clone();
+        let count = core.config.codes_per_lookup.max(1) as usize;
+        let round = self.examine.round.get_or_insert_with(|| passes::each(&self.passes).collect());
+        if self.examine.looked_up < round.len() {
+            let next = round.iter().skip(self.examine.looked_up).take(count).copied();
+            let (passes, group) = (passes::ranges(next), self.head.group.clone());
             return Some(Request::Codes { group, run: self.run, passes, history: false });
         }
+        let doubt = std::mem::take(&mut self.examine.doubt);
+        if !doubt.is_empty() && !self.absence.look(&core.config, core.now) {
+            self.examine.round = Some(doubt.iter().map(|(pass, _)| *pass).collect());
+            self.examine.looked_up = 0;
+            self.not_before = core.now.after(self.absence.pause(&core.config));
+            core.wake_at(self.not_before);
+            return None;
+        }
+        self.examine.unresolved.extend(doubt);
         self.hold_the_one(core);
         self.busy = true;
         let (no, at) = (self.no, core.wall);
@@ -146,8 +159,7 @@ impl Report {
     pub fn examined(&mut self, core: &Core, mut codes: Vec<(PassNo, CodeStatus)>) {
         codes.sort_by_key(|(pass, _)| *pass);
         let examine = &mut self.examine;
-        let all = passes::count(&self.passes);
-        examine.looked_up = (examine.looked_up + core.config.codes_per_lookup.max(1)).min(all);
+        examine.looked_up += core.config.codes_per_lookup.max(1) as usize;
         for (pass, status) in codes {
             match status {
                 CodeStatus::Received if examine.accused.contains(&pass) => {
@@ -155,10 +167,12 @@ impl Report {
                 }
                 CodeStatus::Received => examine.rest.push(pass),
                 CodeStatus::Applied => examine.applied.push(pass),
-                CodeStatus::Missing => examine.unresolved.push((pass, "not known upstream".into())),
-                CodeStatus::Other(word) => examine.unresolved.push((pass, word)),
+                CodeStatus::Gone(word) => examine.unresolved.push((pass, word)),
+                CodeStatus::Missing => examine.doubt.push((pass, "not known upstream".into())),
+                CodeStatus::Other(word) => examine.doubt.push((pass, word)),
             }
         }
+        self.tries = 0;
         self.not_before = core.now;
     }
 

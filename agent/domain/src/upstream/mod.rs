@@ -18,10 +18,10 @@
 //! | `MakeOrder`, `POST /api/orders` | `GET /api/orders?poNumber=`, compared here again: the number bears the agent's id, is never used twice and is looked for before the first request too | [`Config::looks_min`] looks over `settle_min`, each of a whole list, none while another order of ours is being made | a second order of the same codes, paid for; the first is found by the same number, one is used, `alarm.order_twice` is told |
 //! | `Block`, `GET /api/codes` | not looked for: asked again with the same `lastPackId`. After a start: the sum of blocks against `totalPassed`, then `GET /api/codes/packs` | nothing: a repeat is safe | the same block again: upstream repeats the block after `lastPackId` |
 //! | `CloseOrder`, `POST /api/order/close` | `GET /api/orders?orderId=`: `CLOSED` is in effect. Looked at before the first request too | as for `MakeOrder`, though a repeat does no harm | nothing, or a refusal: an order is closed once, and only when all its codes were taken, so there is nothing to annul |
-//! | `Apply`, `POST /api/utilisation` | `POST /public/api/cod/public/codes` of ten of its codes, first and last among them: all applied is in effect. The report that their history names is kept as upstream's id | as for `MakeOrder`, each look with no `UTILISATION` document of its time still in process (`GET …/docs/search`) | if the first took effect unseen, upstream refuses the second whole, since its codes are no longer `RECEIVED`; its codes are then found applied |
+//! | `Apply`, `POST /api/utilisation` | `POST /public/api/cod/public/codes` of ten of its codes, first and last among them, then of all: all applied is in effect, some for the whole settling time is in effect in part. The report that their history names is kept as upstream's id | as for `MakeOrder`, each look with no `UTILISATION` document of its time still in process (`GET …/docs/search`) | if the first took effect unseen, upstream refuses the second whole, since its codes are no longer `RECEIVED`; its codes are then found applied |
 //! | `FindOrders`, `SubOrder`, `Packs`, `Report`, `Codes`, `Documents`, `Clock` | reads | nothing: a repeat is safe | the same answer |
 //!
-//! A refused report (`examine.rs`) is closed and its codes looked up: those applied are carried by a report that is
+//! A report that was refused, or taken in part, (`examine.rs`) is closed and its codes looked up: those applied are carried by a report that is
 //! accepted without being sent, those upstream will not apply are named `Unresolved`, the rest is reported anew. A
 //! refusal that shows no code is followed by parting the report until the code is alone.
 
@@ -49,7 +49,7 @@ use self::core::{Core, Subject};
 use self::orders::{Around, Order, Phase};
 use self::pools::{Draft, Pools, Runs};
 use self::reports::Report;
-use self::request::{Answered, Request, RequestId};
+use self::request::{Answered, Reply, Request, RequestId};
 use self::unpack::Unpacking;
 use crate::gs1::Gtin;
 use crate::ids::{BlockNo, OrderNo, ReportNo, TxnId};
@@ -232,6 +232,7 @@ impl Step {
         match self.core.answered(id, &answer) {
             Some(Subject::Order(no)) => {
                 let around = self.around(no);
+                let answer = self.without_ids_of_others(no, answer);
                 let Some(order) = self.orders.get_mut(&no) else { return };
                 order.answer(&mut self.core, answer, around);
             }
@@ -251,6 +252,19 @@ impl Step {
             )
             | None => {}
         }
+    }
+
+    /// An order has one id, and an id one order: what names another's is some other answer, from a cache perhaps.
+    fn without_ids_of_others(&self, no: OrderNo, mut answer: Answered) -> Answered {
+        let others = |id: &str| self.orders.values().any(|o| o.no != no && o.upstream_id == id);
+        match &mut answer.said {
+            Reply::OrderMade { upstream_id } if others(upstream_id) => {
+                let reason = format!("the answer names another order: {upstream_id}");
+                answer.said = Reply::Failed { reason };
+            }
+            _ => {}
+        }
+        answer
     }
 
     fn lost(&mut self, id: RequestId, sent: bool) {

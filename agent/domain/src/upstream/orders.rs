@@ -444,14 +444,18 @@ impl Order {
         if matches!(status, Some(OrderStatus::Closed | OrderStatus::Rejected)) {
             return self.closed(core, "closed upstream");
         }
-        if let Some(reason) = self.close_refused.take() {
+        if self.phase == Phase::Exhausted {
+            return self.becomes(core, OrderState::Closing, "its codes are used up", Phase::MayClose);
+        }
+        // A refusal may be that of a repeated request, and a look may show what was: the first of either says nothing.
+        if self.absence.look(&core.config, core.now) {
+            let Some(reason) = self.close_refused.take() else {
+                return self.becomes(core, OrderState::Closing, "its codes are used up", Phase::MayClose);
+            };
             // Asked again at the next start; until then a person is told, and nothing hangs on it.
             core.tell("alarm.order_close", &self.plan.po_number, &reason);
             self.phase = Phase::Over;
             return;
-        }
-        if self.phase == Phase::Exhausted || self.absence.look(&core.config, core.now) {
-            return self.becomes(core, OrderState::Closing, "its codes are used up", Phase::MayClose);
         }
         self.not_before = core.now.after(self.absence.pause(&core.config));
     }

@@ -12,8 +12,7 @@ use crate::ids::{PassNo, ReportNo, RunId};
 use crate::record::{PassRange, Record, ReportState};
 use crate::time::{Time, Wall};
 
-/// Codes whose status is asked to find the effect of a lost report. A report is processed as a whole; ten show it
-/// even if a person applied some of its codes by hand.
+/// Codes whose status is asked to find the effect of a lost report, before all of them are.
 const PROBES: u32 = 10;
 /// Documents made this long before the report was drafted are not it, whatever the two clocks say.
 const DOCUMENT_MARGIN_MS: i64 = 10 * 60 * 1000;
@@ -31,8 +30,10 @@ pub(super) enum Phase {
     MaySend,
     /// It may have left: are its codes applied?
     Probing,
-    /// They are: by which report, if upstream tells it? The report is in effect in either case.
+    /// They are: by which report, if upstream tells it?
     Naming,
+    /// Are all of its codes applied? A report may have been taken in part, or a person may have applied some by hand.
+    Confirming,
     /// They are not: is anything in process that may be it?
     Searching,
     /// Upstream named it.
@@ -69,12 +70,16 @@ pub(super) struct Report {
     then: Phase,
     pub busy: bool,
     pub not_before: Time,
-    tries: u32,
+    pub tries: u32,
     upstream_id: String,
-    absence: Absence,
+    pub absence: Absence,
     /// The last document of the pages looked through, and whether one on them may be this report in process.
     page: Option<String>,
     in_process: bool,
+    /// Some of its codes were seen applied, and some not.
+    in_part: bool,
+    /// Of its passes in their order, how many were seen applied.
+    confirmed: u32,
     /// When it left last, or when this process began.
     sent_at: Wall,
     pub examine: Examine,
@@ -103,6 +108,8 @@ impl Report {
             absence: Absence::default(),
             page: None,
             in_process: false,
+            in_part: false,
+            confirmed: 0,
             sent_at: at,
             examine: Examine::default(),
             blameless: 0,
@@ -133,7 +140,7 @@ impl Report {
     }
 
     pub fn is_unknown(&self) -> bool {
-        matches!(self.phase, Phase::Probing | Phase::Naming | Phase::Searching)
+        matches!(self.phase, Phase::Probing | Phase::Naming | Phase::Confirming | Phase::Searching)
     }
 
     /// How many pages in place of an answer are borne. A part of a refused report is parted on soon; a code alone may
@@ -176,6 +183,7 @@ impl Report {
                 let (group, passes) = (self.head.group.clone(), passes::spread(&self.passes, PROBES));
                 Request::Codes { group, run: self.run, passes, history: self.phase == Phase::Naming }
             }
+            Phase::Confirming => self.confirm(core),
             Phase::Searching => self.search(core),
             Phase::Processing => Request::Report { upstream_id: self.upstream_id.clone(), of: None },
             Phase::Asking => {
@@ -196,13 +204,19 @@ impl Report {
         self.busy = core.request(Subject::Report(self.no), request);
     }
 
+    /// For how long the moment of production is not yet past by the server's clock; zero where it is not known.
+    fn wait_ms(&self, core: &Core) -> i64 {
+        let margin = i64::try_from(core.config.clock_margin.as_millis()).unwrap_or(i64::MAX);
+        core.server_now()
+            .map_or(0, |server| self.production.plus_ms(margin).0.saturating_sub(server.0).max(0))
+    }
+
     /// Makes `Sent` durable once the production time is past by the server's clock. A date is never bent.
     fn may_be_sent(&mut self, core: &mut Core) -> Option<Request> {
-        let Some(server) = core.server_now() else {
+        if core.server_now().is_none() {
             return Some(Request::Clock { group: self.head.group.clone() });
-        };
-        let margin = i64::try_from(core.config.clock_margin.as_millis()).unwrap_or(i64::MAX);
-        let missing_ms = self.production.plus_ms(margin).0.saturating_sub(server.0);
+        }
+        let missing_ms = self.wait_ms(core);
         if missing_ms > 0 {
             if missing_ms > WAIT_TOLD_MS {
                 core.tell(
@@ -269,7 +283,7 @@ impl Report {
         self.busy = false;
         match self.phase {
             Phase::MaySend if sent => self.unknown(core, "the answer was lost"),
-            Phase::Naming => self.in_effect(core, None),
+            Phase::Naming => self.found(core, None),
             _ => self.again(core),
         }
     }
@@ -298,12 +312,15 @@ impl Report {
                 self.upstream_id.clone_from(&upstream_id);
                 self.becomes(core, ReportState::Processing { upstream_id }, "", Phase::Processing);
             }
+            // The server's clock was set back after the report was let go: it is about the moment, and about no code.
+            (Phase::MaySend, Reply::Refused { .. } | Reply::ReportRefused { .. })
+                if self.wait_ms(core) > 0 =>
+            {
+                self.phase = Phase::Wanted;
+            }
             (Phase::MaySend, Reply::Refused { reason }) => self.refused(core, reason, vec![]),
             (Phase::MaySend, Reply::ReportRefused { reason, named }) => self.refused(core, reason, named),
-            (Phase::Asking, Reply::ReportRefused { reason, named }) => {
-                self.examine = Examine::of(reason, named);
-                self.phase = Phase::Examining;
-            }
+            (Phase::Asking, Reply::ReportRefused { reason, named }) => self.begin_examination(reason, named),
             (Phase::MaySend, Reply::NotNow { reason })
                 if matches!(answer.status, 400 | 409 | 422) && self.tries >= self.pages_max() =>
             {
@@ -323,19 +340,52 @@ impl Report {
                 self.unnamed(core, &reason);
             }
             (Phase::Probing, Reply::Codes { seen, .. }) => {
-                let applied = !seen.is_empty() && seen.iter().all(|(_, s)| *s == CodeStatus::Applied);
+                let (applied, in_part) = (all_applied(&seen), any_applied(&seen));
+                // What is applied stays so: a look that shows less was an old one.
+                self.in_part |= in_part && !applied;
                 self.phase = if applied { Phase::Naming } else { Phase::Searching };
             }
-            (Phase::Naming, Reply::Codes { applied_by, .. }) => self.in_effect(core, applied_by),
-            (Phase::Naming, _) => self.in_effect(core, None),
+            (Phase::Naming, Reply::Codes { applied_by, .. }) => self.found(core, applied_by),
+            (Phase::Naming, _) => self.found(core, None),
+            (Phase::Confirming, Reply::Codes { seen, .. }) => self.seen(core, &seen),
             (Phase::Searching, Reply::Documents { seen, next }) => self.searched(core, &seen, next),
             (Phase::Examining, Reply::Codes { seen, .. }) => self.examined(core, seen),
             _ => self.again(core),
         }
     }
 
-    /// Found in effect by a look: upstream's name of it is kept where the look told one.
-    fn in_effect(&mut self, core: &mut Core, upstream_id: Option<String>) {
+    /// The codes that were looked at are applied, by this report if upstream tells one. The rest is looked at too.
+    fn found(&mut self, core: &mut Core, upstream_id: Option<String>) {
+        self.upstream_id = upstream_id.unwrap_or_default();
+        self.confirmed = 0;
+        self.phase = Phase::Confirming;
+        if passes::count(&self.passes) <= PROBES {
+            self.in_effect(core);
+        }
+    }
+
+    fn confirm(&self, core: &Core) -> Request {
+        let next = passes::each(&self.passes).skip(self.confirmed as usize);
+        let passes = passes::ranges(next.take(core.config.codes_per_lookup.max(1) as usize));
+        Request::Codes { group: self.head.group.clone(), run: self.run, passes, history: false }
+    }
+
+    fn seen(&mut self, core: &mut Core, seen: &[(PassNo, CodeStatus)]) {
+        if !all_applied(seen) {
+            self.in_part = true;
+            self.phase = Phase::Searching;
+            return;
+        }
+        self.tries = 0;
+        self.confirmed = self.confirmed.saturating_add(core.config.codes_per_lookup.max(1));
+        if self.confirmed >= passes::count(&self.passes) {
+            self.in_effect(core);
+        }
+    }
+
+    /// Found in effect by looks at all of its codes: upstream's name of it is kept where a look told one.
+    fn in_effect(&mut self, core: &mut Core) {
+        let upstream_id = (!self.upstream_id.is_empty()).then(|| self.upstream_id.clone());
         core.report_accepted(self.run, self.no);
         core.clear("alarm.report_unknown", &self.own_number(core));
         let (report, at, why) = (self.no, core.wall, "found in effect".to_string());
@@ -378,7 +428,7 @@ impl Report {
         }
     }
 
-    /// No probed code is applied. Absence counts only while no document in the window is in process.
+    /// Not all codes are applied. Absence counts only while no document in the window is in process.
     fn searched(&mut self, core: &mut Core, seen: &[DocumentSeen], next: Option<String>) {
         let (since, until) = self.window(core);
         let may_be_ours = |d: &DocumentSeen| d.created.is_none_or(|c| since <= c && c <= until);
@@ -391,6 +441,9 @@ impl Report {
         if std::mem::take(&mut self.in_process) {
             self.absence.forget();
         } else if self.absence.look(&core.config, core.now) {
+            if self.in_part {
+                return self.refused(core, "in effect for a part of its codes".to_owned(), vec![]);
+            }
             let why = "not found over the whole settling time: sent again";
             self.becomes(core, ReportState::Sent, why, Phase::MaySend);
             return;
@@ -403,7 +456,20 @@ impl Report {
     fn refused(&mut self, core: &mut Core, reason: String, named: Vec<PassNo>) {
         core.clear("alarm.report_unknown", &self.own_number(core));
         core.tell("alarm.report_refused", &self.own_number(core), &reason);
+        self.begin_examination(reason, named);
+    }
+
+    fn begin_examination(&mut self, reason: String, named: Vec<PassNo>) {
         self.examine = Examine::of(reason, named);
+        self.absence = Absence::default();
         self.phase = Phase::Examining;
     }
+}
+
+fn all_applied(seen: &[(PassNo, CodeStatus)]) -> bool {
+    !seen.is_empty() && seen.iter().all(|(_, status)| *status == CodeStatus::Applied)
+}
+
+fn any_applied(seen: &[(PassNo, CodeStatus)]) -> bool {
+    seen.iter().any(|(_, status)| *status == CodeStatus::Applied)
 }

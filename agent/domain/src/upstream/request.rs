@@ -234,7 +234,9 @@ pub enum CodeStatus {
     Applied,
     /// Upstream does not know it.
     Missing,
-    /// Any other status: withdrawn, written off, or a new word.
+    /// Withdrawn or written off: it will never be applied again.
+    Gone(String),
+    /// A word that no document names.
     Other(String),
 }
 

@@ -192,10 +192,11 @@ fn report(answer: &Value, asked: &BTreeMap<Vec<u8>, PassNo>) -> Option<Reply> {
     let status = match word {
         "IN_PROCESS" | "PENDING" | "CREATED" => ReportStatus::InProcess,
         "SUCCESS" => ReportStatus::Success,
-        "ERROR" => ReportStatus::Error,
+        // Taken in part is an end like a refusal: what is in effect of it is asked code by code.
+        "ERROR" | "PARTIALLY_PROCESSED" => ReportStatus::Error,
         _ => ReportStatus::Other(word.to_string()),
     };
-    let reason = answer.get("rejectReason").map(short).unwrap_or_default();
+    let reason = answer.get("rejectReason").map_or_else(|| word.to_string(), short);
     let named = if status == ReportStatus::Error { named_in(answer, asked) } else { Vec::new() };
     Some(if named.is_empty() {
         Reply::Report { status, reason }
@@ -260,6 +261,7 @@ fn codes(answer: &Value, asked: &BTreeMap<Vec<u8>, PassNo>) -> Option<Reply> {
         let status = match word {
             "RECEIVED" => CodeStatus::Received,
             "APPLIED" | "INTRODUCED" => CodeStatus::Applied,
+            "WITHDRAWN" | "WRITTEN_OFF" => CodeStatus::Gone(word.to_string()),
             _ => CodeStatus::Other(word.to_string()),
         };
         reports.insert(applied_by(entry).or_else(|| applied_by(data)));

@@ -5,7 +5,7 @@
 use super::answer::{ApiError, iso};
 use super::fault::{Fault, Faults};
 use super::layout::{form, layout, malform, serial, uuid};
-use super::orders::{BufferStatus, Order, OrderStatus, SubOrder};
+use super::orders::{BufferStatus, Order, OrderStatus, SubOrder, close_line};
 use super::route::Endpoint;
 use super::settings::CisType;
 use super::{Call, Xtrace};
@@ -90,6 +90,10 @@ impl Xtrace {
         let quantity = call.query.number("quantity")?.ok_or_else(|| ApiError::parameter("quantity"))?;
         let order = self.orders.get_mut(order_id).filter(|order| order.is_shown_to(call));
         let order = order.ok_or_else(|| ApiError::not_found("order-not-found"))?;
+        if order.status == OrderStatus::Ready && self.faults.strike(Fault::CloseOrder, Endpoint::Codes) {
+            order.lines.iter_mut().for_each(close_line);
+            order.status = OrderStatus::Closed;
+        }
         if !matches!(order.status, OrderStatus::Ready | OrderStatus::Closed) {
             return Err(ApiError::new(400, "order-wrong-status"));
         }

@@ -1,7 +1,8 @@
 //! What can go wrong between client and state system: rules with rates, drawn by the seed, counted when they strike.
 //!
 //! A fault never changes what the model holds to be true; it changes what the client is told, and when.
-//! The exceptions are named: a refused report, and codes damaged or given twice in a new pack.
+//! The exceptions are named: a request that comes late or twice, a report that is refused or processed in part, an order
+//! that is declined or closed by somebody, and codes that are damaged, given twice or annulled.
 
 use super::route::Endpoint;
 use serde::{Deserialize, Serialize};
@@ -24,8 +25,16 @@ pub enum Fault {
     HtmlBefore,
     /// The same, but the effect is taken.
     HtmlAfter,
+    /// The connection is closed without an answer, and the request reaches the system only after `ms`.
+    Stuck,
+    /// The request reaches the system twice, as from a proxy that repeats it; the answer is that to the second.
+    Doubled,
     /// 429 out of turn, nothing has happened.
     TooMany,
+    /// The same without `Retry-After`.
+    TooManyBare,
+    /// 401 to everybody for `ms`, nothing has happened.
+    KeyDead,
     /// Half of the body in a complete HTTP answer, the effect is taken.
     Truncated,
     /// The connection breaks in the middle of the body, the effect is taken.
@@ -41,6 +50,14 @@ pub enum Fault {
     CodeTwice,
     /// An application report ends in `ERROR` though its codes are good.
     RefuseUtilisation,
+    /// An application report takes effect for a part of its codes, and ends in `PARTIALLY_PROCESSED`.
+    PartUtilisation,
+    /// One code of a report was annulled before it came.
+    AnnulCode,
+    /// An order is declined though it was answered with 200.
+    DeclineOrder,
+    /// Somebody closes the order just before its codes are asked for: those that were not handed out are annulled.
+    CloseOrder,
     /// Every status in the answer is a word that no document names.
     UnknownEnum,
     /// Every object in the answer has a field that no document names.
@@ -48,7 +65,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Fault; 17] = [
+    pub const ALL: [Fault; 25] = [
         Fault::DropBefore,
         Fault::DropAfter,
         Fault::Latency,
@@ -56,7 +73,11 @@ impl Fault {
         Fault::ErrorAfter,
         Fault::HtmlBefore,
         Fault::HtmlAfter,
+        Fault::Stuck,
+        Fault::Doubled,
         Fault::TooMany,
+        Fault::TooManyBare,
+        Fault::KeyDead,
         Fault::Truncated,
         Fault::Cut,
         Fault::OldAnswer,
@@ -64,6 +85,10 @@ impl Fault {
         Fault::MalformedCode,
         Fault::CodeTwice,
         Fault::RefuseUtilisation,
+        Fault::PartUtilisation,
+        Fault::AnnulCode,
+        Fault::DeclineOrder,
+        Fault::CloseOrder,
         Fault::UnknownEnum,
         Fault::ExtraFields,
     ];
@@ -78,7 +103,10 @@ impl Fault {
                 | Fault::ErrorAfter
                 | Fault::HtmlBefore
                 | Fault::HtmlAfter
+                | Fault::Stuck
                 | Fault::TooMany
+                | Fault::TooManyBare
+                | Fault::KeyDead
                 | Fault::Truncated
                 | Fault::Cut
                 | Fault::OldAnswer
@@ -97,7 +125,7 @@ pub struct Rule {
     pub times: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Endpoint>,
-    /// Bounds of `latency` and `hidden`; the real system was seen to answer after 113 s.
+    /// Bounds of `latency`, `hidden`, `stuck` and `key_dead`; the real system was seen to answer after 113 s.
     #[serde(default = "ms_default")]
     pub ms: (u64, u64),
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -166,6 +194,9 @@ impl FaultPlan {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Struck {
     pub exclusive: Option<(Fault, u16)>,
+    /// How long what is exclusive lasts, where it lasts.
+    pub exclusive_ms: u64,
+    pub doubled: bool,
     pub latency_ms: u64,
     pub hidden_ms: u64,
     pub unknown_enum: bool,
@@ -221,7 +252,11 @@ impl Faults {
                 Fault::Hidden => struck.hidden_ms += self.draw_ms(at),
                 Fault::UnknownEnum => struck.unknown_enum = true,
                 Fault::ExtraFields => struck.extra_fields = true,
+                Fault::Doubled => struck.doubled = true,
                 _ => {
+                    if matches!(fault, Fault::Stuck | Fault::KeyDead) {
+                        struck.exclusive_ms = self.draw_ms(at);
+                    }
                     let status = [500, 502, 503, 504][self.rng.usize(..4)];
                     struck.exclusive = Some((fault, self.plan.rules[at].status.unwrap_or(status)));
                 }
@@ -237,7 +272,13 @@ impl Faults {
 
     fn concerns_request(&self, at: usize, fault: Fault, endpoint: Endpoint, old_answer: bool) -> bool {
         match fault {
-            Fault::MalformedCode | Fault::CodeTwice | Fault::RefuseUtilisation => false,
+            Fault::MalformedCode
+            | Fault::CodeTwice
+            | Fault::RefuseUtilisation
+            | Fault::PartUtilisation
+            | Fault::AnnulCode
+            | Fault::DeclineOrder
+            | Fault::CloseOrder => false,
             Fault::OldAnswer => old_answer && (self.plan.rules[at].endpoint.is_some() || endpoint.is_read()),
             Fault::Hidden => !endpoint.is_read() || endpoint == Endpoint::Codes,
             _ => true,

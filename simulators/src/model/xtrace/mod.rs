@@ -34,7 +34,7 @@ use orders::Order;
 use route::{Endpoint, Query, Request};
 use serde_json::Value;
 use settings::Settings;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use time::{Duration, OffsetDateTime};
 
 /// Earlier answers kept for `Fault::OldAnswer`.
@@ -79,6 +79,8 @@ enum Task {
     OrderReady(String),
     Document(String, DocStatus),
     Introduce(Vec<String>),
+    /// A request that was let in, and then on its way for long.
+    Arrive(String, Box<Request>),
 }
 
 /// The whole state system.
@@ -99,6 +101,10 @@ pub struct Xtrace {
     tasks_made: u64,
     old_answers: VecDeque<(String, Answer)>,
     requests: BTreeMap<Endpoint, u64>,
+    /// Orders and documents made by the first of a request that came twice.
+    echoes: BTreeSet<String>,
+    /// Until when nobody is let in.
+    key_dead_until: Option<OffsetDateTime>,
 }
 
 impl Xtrace {
@@ -118,6 +124,8 @@ impl Xtrace {
             tasks_made: 0,
             old_answers: VecDeque::new(),
             requests: BTreeMap::new(),
+            echoes: BTreeSet::new(),
+            key_dead_until: None,
         }
     }
 
@@ -151,6 +159,7 @@ impl Xtrace {
                 Task::OrderReady(id) => self.order_ready(&id),
                 Task::Document(id, status) => self.step_document(&id, status, due),
                 Task::Introduce(identities) => self.introduce(&identities),
+                Task::Arrive(tin, request) => self.arrive(due, tin, &request),
             }
         }
     }
@@ -175,13 +184,38 @@ impl Xtrace {
             (Some((Fault::ErrorBefore, status)), _) => self.refuse(&ApiError::new(status, "internal-error")),
             (Some((Fault::HtmlBefore, _)), _) => Answer::html(200),
             (Some((Fault::TooMany, _)), _) => self.refuse(&too_many(1)),
+            (Some((Fault::TooManyBare, _)), _) => self.refuse(&ApiError::new(429, "too-many-requests")),
+            (Some((Fault::Stuck, _)), _) => {
+                if let Ok(tin) = self.admit(now, endpoint, request) {
+                    let due = now + millis(struck.exclusive_ms);
+                    self.schedule(due, Task::Arrive(tin, Box::new(request.clone())));
+                }
+                Answer::ok(Value::Null)
+            }
+            (Some((Fault::KeyDead, _)), _) => {
+                self.key_dead_until = Some(now + millis(struck.exclusive_ms));
+                self.refuse(&ApiError::unauthorized("inactive-token"))
+            }
             _ => {
+                if struck.doubled {
+                    let (orders, documents) = (self.order_ids.len(), self.document_ids.len());
+                    drop(self.answer(now, endpoint, argument, request, &struck));
+                    let made = self.order_ids[orders..].iter().chain(&self.document_ids[documents..]);
+                    self.echoes.extend(made.cloned());
+                }
                 let answer = self.answer(now, endpoint, argument, request, &struck);
                 self.remember(key, &answer);
                 answer
             }
         };
         self.reply(now, answer, &struck)
+    }
+
+    /// A request that its client has given up long ago takes its effect, and nobody hears the answer.
+    fn arrive(&mut self, now: OffsetDateTime, tin: String, request: &Request) {
+        if let Ok((endpoint, argument)) = route::route(&request.method, &request.path) {
+            drop(self.outcome(now, tin, (endpoint, argument), request, &Struck::default()));
+        }
     }
 
     fn answer(
@@ -192,19 +226,29 @@ impl Xtrace {
         request: &Request,
         struck: &Struck,
     ) -> Answer {
-        let outcome = self.admit(now, endpoint, request).and_then(|tin| {
-            let call = Call {
-                now,
-                clock: self.clock(now),
-                visible_from: now + millis(struck.hidden_ms),
-                tin,
-                argument,
-                query: Query::parse(&request.query),
-                body: &request.body,
-            };
-            self.dispatch(endpoint, &call)
-        });
+        let admitted = self.admit(now, endpoint, request);
+        let outcome = admitted.and_then(|tin| self.outcome(now, tin, (endpoint, argument), request, struck));
         outcome.unwrap_or_else(|error| self.refuse(&error))
+    }
+
+    fn outcome(
+        &mut self,
+        now: OffsetDateTime,
+        tin: String,
+        (endpoint, argument): (Endpoint, &str),
+        request: &Request,
+        struck: &Struck,
+    ) -> Result<Answer, ApiError> {
+        let call = Call {
+            now,
+            clock: self.clock(now),
+            visible_from: now + millis(struck.hidden_ms),
+            tin,
+            argument,
+            query: Query::parse(&request.query),
+            body: &request.body,
+        };
+        self.dispatch(endpoint, &call)
     }
 
     /// The checks before any endpoint; the caller's TIN, empty where none is needed.
@@ -222,6 +266,9 @@ impl Xtrace {
         }
         if matches!(endpoint, Endpoint::Authenticate | Endpoint::TokenRefresh) {
             return Ok(String::new());
+        }
+        if self.key_dead_until.is_some_and(|until| now < until) {
+            return Err(ApiError::unauthorized("inactive-token"));
         }
         let account = self.auth.account(now, self.settings.mode, request.authorization.as_deref())?;
         if endpoint.is_limited() {
@@ -263,7 +310,7 @@ impl Xtrace {
         }
         let mut delivery = Delivery::Whole;
         match struck.exclusive {
-            Some((Fault::DropBefore | Fault::DropAfter, _)) => delivery = Delivery::Never,
+            Some((Fault::DropBefore | Fault::DropAfter | Fault::Stuck, _)) => delivery = Delivery::Never,
             Some((Fault::ErrorAfter, status)) => {
                 answer = self.refuse(&ApiError::new(status, "internal-error"))
             }

@@ -2,9 +2,11 @@
 
 use super::answer::{ApiError, iso};
 use super::codes::{Code, Pack};
+use super::fault::Fault;
 use super::input::Object;
 use super::layout::{form, layout, uuid};
 use super::order_body::read_order;
+use super::route::Endpoint;
 use super::settings::{CisType, Mode, Settings};
 use super::{Call, Task, Xtrace, millis, page, page_limit};
 use serde_json::{Value, json};
@@ -129,9 +131,10 @@ impl Xtrace {
 
     /// Ends in `READY` (`OUTSOURCED` where a provider fetches the codes) or, for one bad line, `REJECTED`.
     pub(super) fn order_ready(&mut self, id: &str) {
+        let declined = self.faults.strike(Fault::DeclineOrder, Endpoint::OrderCreate);
         let Some(order) = self.orders.get_mut(id) else { return };
         let unpaid = order.is_paid == Some(false) && self.settings.mode == Mode::Uz;
-        let mut rejection = None;
+        let mut rejection = declined.then(|| "Order declined: Signature validation failed".to_owned());
         for line in &mut order.lines {
             line.rejection = line_rejection(&self.settings, &order.product_group, line, unpaid)
                 .or_else(|| used_serial(&self.codes, &order.product_group, line));
@@ -236,7 +239,7 @@ impl Order {
     }
 }
 
-fn close_line(line: &mut SubOrder) {
+pub(super) fn close_line(line: &mut SubOrder) {
     if line.status.is_open() {
         line.annulled = line.left();
         line.serials = Vec::new();

@@ -44,6 +44,9 @@ pub struct OrderTruth {
     pub po_number: Option<String>,
     pub product_group: String,
     pub status: String,
+    /// Something on the way repeated the request, and made this one too.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub echo: bool,
     pub lines: Vec<LineTruth>,
 }
 
@@ -69,6 +72,12 @@ pub struct DocumentTruth {
     pub document_id: String,
     pub kind: String,
     pub status: String,
+    /// The sender's own number (`productionOrderId`), where it gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_number: Option<String>,
+    /// Something on the way repeated the request, and made this one too.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub echo: bool,
     pub reject_reason: Option<String>,
     pub codes: Vec<String>,
 }
@@ -161,6 +170,7 @@ impl Xtrace {
                 po_number: order.po_number.clone(),
                 product_group: order.product_group.clone(),
                 status: order.status.name().to_owned(),
+                echo: self.echoes.contains(&order.id),
                 lines: order
                     .lines
                     .iter()
@@ -187,6 +197,8 @@ impl Xtrace {
             document_id: id.to_owned(),
             kind: document.kind.name().to_owned(),
             status: document.status.name().to_owned(),
+            own_number: document.body["productionOrderId"].as_str().map(str::to_owned),
+            echo: self.echoes.contains(id),
             reject_reason: document.reject_reason.clone(),
             codes: document.codes.clone(),
         })
@@ -202,6 +214,11 @@ impl Xtrace {
             })
             .collect()
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 fn count<K: Ord>(keys: impl Iterator<Item = K>) -> BTreeMap<K, u64> {

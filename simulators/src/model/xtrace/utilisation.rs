@@ -116,13 +116,14 @@ impl Xtrace {
         })
     }
 
-    /// All codes or none.
+    /// All codes or none, but for the one fault of that name.
     pub(super) fn settle_utilisation(
         &mut self,
         report: &Document,
         application: &Application,
         due: OffsetDateTime,
     ) -> Settled {
+        self.annul_one(report);
         let mut seen = BTreeSet::new();
         let mut faults: Vec<Option<&'static str>> = report
             .codes
@@ -137,6 +138,11 @@ impl Xtrace {
             && self.faults.strike(Fault::RefuseUtilisation, Endpoint::UtilisationCreate)
         {
             reject_reason = Some("internal-processing-error".to_owned());
+        } else if faults.iter().all(Option::is_none)
+            && report.codes.len() > 1
+            && self.faults.strike(Fault::PartUtilisation, Endpoint::UtilisationCreate)
+        {
+            return self.settle_in_part(report, application, due);
         }
         if let Some(first) = faults.iter().flatten().next() {
             let bad = faults.iter().flatten().count();
@@ -150,9 +156,38 @@ impl Xtrace {
         if reject_reason.is_some() {
             faults.iter_mut().for_each(|fault| *fault = fault.or(Some("report-refused")));
         } else {
-            self.apply(report, application, due);
+            self.apply(report, &report.codes, application, due);
         }
         Settled { faults, errors, reject_reason }
+    }
+
+    /// A part of the codes, the first among them, is applied; the rest stays as it was.
+    fn settle_in_part(
+        &mut self,
+        report: &Document,
+        application: &Application,
+        due: OffsetDateTime,
+    ) -> Settled {
+        let part = self.rng.usize(1..report.codes.len());
+        let is_left = |at: usize| (at >= part).then_some("code-not-processed");
+        let faults: Vec<Option<&'static str>> = (0..report.codes.len()).map(is_left).collect();
+        self.apply(report, &report.codes[..part], application, due);
+        let errors = DocError::of_codes("sntins", &report.codes, &faults);
+        Settled { faults, errors, reject_reason: None }
+    }
+
+    /// Somebody annulled one of the codes before its report came.
+    fn annul_one(&mut self, report: &Document) {
+        if !self.faults.strike(Fault::AnnulCode, Endpoint::UtilisationCreate) {
+            return;
+        }
+        let at = self.rng.usize(..report.codes.len().max(1));
+        let code = report.codes.get(at).and_then(|full| identity_of(full));
+        if let Some(code) = code.and_then(|identity| self.codes.get_mut(identity))
+            && code.status == CodeStatus::Received
+        {
+            code.status = [CodeStatus::Withdrawn, CodeStatus::WrittenOff][self.rng.usize(..2)];
+        }
     }
 
     fn refused_of(&self, codes: &[String]) -> Vec<String> {
@@ -189,10 +224,10 @@ impl Xtrace {
         }
     }
 
-    fn apply(&mut self, report: &Document, application: &Application, due: OffsetDateTime) {
+    fn apply(&mut self, report: &Document, codes: &[String], application: &Application, due: OffsetDateTime) {
         let applied = self.clock(due);
         let mut introduced = Vec::new();
-        for full in &report.codes {
+        for full in codes {
             let identity = identity_of(full).unwrap_or_default();
             let Some(code) = self.codes.get_mut(identity) else { continue };
             *code = Code {

@@ -344,10 +344,32 @@ fn a_refused_close_is_told_and_not_repeated() {
     s.answer(id, open());
     let (id, _) = s.expect("close-order");
     s.answer_with(id, 400, Reply::Refused { reason: "wrong-status".into() });
-    let (id, _) = s.expect("find-orders");
-    s.answer(id, open());
+    let since = s.now;
+    while s.told.is_empty() {
+        let (id, _) = s.expect("find-orders");
+        s.answer(id, open());
+    }
+    assert!(s.now.since(since) >= config().settle_min);
     assert_eq!(s.told, [("alarm.order_close", "A1-1".to_string())]);
     assert_eq!(s.next(Duration::from_secs(7200)), None);
+}
+
+/// The refusal was that of a request that came twice, and the first look an old one.
+#[test]
+fn a_refused_close_that_is_seen_in_effect_is_told_to_nobody() {
+    let mut s = Script::with_order(OrderState::Exhausted, &["a"], |_| {});
+    s.level(1000);
+    s.feed(Input::Rests(vec![rest(true)]));
+    let shown = |status| Reply::Orders { seen: vec![seen("o0", "A1-1", status)], whole: true };
+    let (id, _) = s.expect("find-orders");
+    s.answer(id, shown(OrderStatus::Ready));
+    let (id, _) = s.expect("close-order");
+    s.answer_with(id, 400, Reply::Refused { reason: "wrong-status".into() });
+    let (id, _) = s.expect("find-orders");
+    s.answer(id, shown(OrderStatus::Ready));
+    let (id, _) = s.expect("find-orders");
+    s.answer(id, shown(OrderStatus::Closed));
+    assert_eq!((s.order_state(), s.told.len()), (&OrderState::Closed, 0));
 }
 
 #[test]
@@ -454,4 +476,16 @@ fn codes_that_would_not_live_long_enough_are_neither_taken_nor_counted_as_coming
         }
         assert_eq!(asked.contains(&"block"), useful, "{left_ms}: {asked:?}");
     }
+}
+
+/// A cache may answer with an older order; two orders here with one id there could never be told apart again.
+#[test]
+fn an_answer_that_names_another_order_makes_the_new_one_unknown() {
+    let mut s = Script::with_order(OrderState::Exhausted, &["a"], |_| {});
+    s.level(0);
+    let (id, _) = s.expect("find-orders");
+    s.answer(id, Reply::Orders { seen: vec![], whole: true });
+    let (id, _) = s.expect("make-order");
+    s.answer(id, Reply::OrderMade { upstream_id: "o0".into() });
+    assert_eq!(s.store.orders[1].state, OrderState::Unknown);
 }

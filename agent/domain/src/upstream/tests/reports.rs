@@ -27,6 +27,23 @@ fn a_report_waits_until_its_production_time_is_past_by_the_servers_clock() {
     assert_eq!(passes, [PassRange { from: PassNo(1), to: PassNo(10) }]);
 }
 
+/// The server's clock was set back while the report was on its way.
+#[test]
+fn a_report_refused_for_a_moment_that_is_not_past_waits_and_holds_no_code() {
+    let mut s = Script::new(Config { products: vec![], ..config() }, Snapshot::default());
+    s.passes(1, Wall(START_MS - 120_000));
+    let (id, _) = s.expect("clock");
+    s.answer(id, Reply::Clock);
+    let (id, _) = s.expect("apply");
+    let server = Some(Wall(START_MS - 300_000));
+    let said = Reply::Refused { reason: "productionDate".into() };
+    let answer = Answered { status: 400, retry_after: None, server, said, kept: None };
+    s.feed(Input::Answer { id, answer });
+    assert_eq!(s.next(Duration::from_secs(230)), None);
+    assert!(matches!(s.next(Duration::from_secs(70)), Some((_, Request::Apply { .. }))));
+    assert_eq!((s.store.reports.len(), s.store.unresolved.len()), (1, 0));
+}
+
 fn lost_report() -> Script {
     let mut s = Script::new(Config { products: vec![], ..config() }, Snapshot::default());
     s.passes(10, Wall(START_MS - 3_600_000));
@@ -140,19 +157,80 @@ fn a_refused_report_is_closed_and_its_codes_are_dealt_with_one_by_one() {
         let status = |p| match p {
             1..=5 => CodeStatus::Applied,
             10 => CodeStatus::Missing,
-            20 => CodeStatus::Other("WRITTEN_OFF".into()),
+            20 => CodeStatus::Gone("WRITTEN_OFF".into()),
             _ => CodeStatus::Received,
         };
         s.answer(id, statuses(&request, status));
     }
+    // One look is not enough to call a code unknown.
+    let since = s.now;
+    while s.store.unresolved.is_empty() {
+        let (id, request) = s.expect("codes");
+        assert_eq!(passes_of(&request), [PassNo(10)]);
+        s.answer(id, statuses(&request, |_| CodeStatus::Missing));
+    }
+    assert!(s.now.since(since) >= config().settle_min);
     let range = |from, to| PassRange { from: PassNo(from), to: PassNo(to) };
-    assert_eq!(s.store.unresolved, [(ReportNo(0), PassNo(10)), (ReportNo(0), PassNo(20))]);
+    assert_eq!(s.store.unresolved, [(ReportNo(0), PassNo(20)), (ReportNo(0), PassNo(10))]);
     let state = |n: usize| (&s.store.reports[n].state, s.store.reports[n].passes.clone());
     assert_eq!(state(0).0, &ReportState::Refused);
     assert_eq!(state(1), (&ReportState::Accepted, vec![range(1, 5)]));
     assert_eq!(state(2).1, [range(6, 9), range(11, 19), range(21, 50)]);
     let (_, request) = s.expect("apply");
     assert!(matches!(request, Request::Apply { head, .. } if head.own_number == "A1-R2"));
+}
+
+fn passes_of(request: &Request) -> Vec<PassNo> {
+    let Request::Codes { passes, .. } = request else { panic!("{request:?}") };
+    super::super::passes::each(passes).collect()
+}
+
+/// A cache, or a registry that is half awake, says such things once.
+#[test]
+fn one_look_that_knows_no_code_holds_none() {
+    for said in [CodeStatus::Missing, CodeStatus::Other("UNDER_REVIEW".into())] {
+        let mut s = Script::new(Config { products: vec![], ..config() }, Snapshot::default());
+        s.passes(10, Wall(START_MS - 3_600_000));
+        let (id, _) = s.expect("clock");
+        s.answer(id, Reply::Clock);
+        let (id, _) = s.expect("apply");
+        s.answer_with(id, 400, Reply::Refused { reason: "bad".into() });
+        let (id, request) = s.expect("codes");
+        s.answer(id, statuses(&request, |_| said.clone()));
+        let (id, request) = s.expect("codes");
+        s.answer(id, statuses(&request, |p| if p < 9 { CodeStatus::Applied } else { CodeStatus::Received }));
+        assert_eq!(s.store.unresolved, []);
+        assert_eq!(s.store.reports[1].state, ReportState::Accepted);
+        let rest = PassRange { from: PassNo(9), to: PassNo(10) };
+        assert_eq!(s.store.reports[2].passes, [rest]);
+    }
+}
+
+/// Ten codes may be applied of a report that was taken in part: all are asked for, and nothing applied is sent again.
+#[test]
+fn a_lost_report_that_was_taken_in_part_is_settled_by_code() {
+    let mut s = Script::new(Config { products: vec![], ..config() }, Snapshot::default());
+    s.passes(50, Wall(START_MS - 3_600_000));
+    let (id, _) = s.expect("clock");
+    s.answer(id, Reply::Clock);
+    let (id, _) = s.expect("apply");
+    s.feed(Input::Lost { id, sent: true });
+    let lost_at = s.now;
+    let status = |p| if p == 44 { CodeStatus::Received } else { CodeStatus::Applied };
+    let mut looks = 0;
+    while s.store.reports.len() == 1 {
+        looks += 1;
+        let (id, request) = s.next(Duration::from_secs(1200)).unwrap();
+        match &request {
+            Request::Codes { .. } => s.answer(id, statuses(&request, status)),
+            Request::Documents { .. } => s.answer(id, Reply::Documents { seen: vec![], next: None }),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(s.now.since(lost_at) >= config().settle_min && looks > 10);
+    assert_eq!(s.store.reports[0].state, ReportState::Refused);
+    assert_eq!(s.store.reports[1].state, ReportState::Accepted);
+    assert_eq!(s.store.reports[2].passes, [PassRange { from: PassNo(44), to: PassNo(44) }]);
 }
 
 #[test]
