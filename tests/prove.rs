@@ -4,7 +4,11 @@
 //! cargo run --release --example prove                          # two minutes
 //! cargo run --release --example prove -- --seeds 20000 --items 500
 //! cargo run --release --example prove -- --seed 17 --log -     # one seed, step by step
+//! cargo run --release --example prove -- slips                  # slips of the labels, and what is none
 //! ```
+
+#[path = "prove/slips.rs"]
+mod slips;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -24,6 +28,8 @@ const PLANTED_SEEDS_MAX: u64 = 1_000;
 #[derive(Parser)]
 #[command(after_help = "Example: cargo run --release --example prove -- --seeds 2000 --without gate-power")]
 struct Args {
+    /// Another campaign: `slips`, the order of labels on trial
+    campaign: Option<String>,
     /// How many seeds
     #[arg(long, default_value_t = 1_000_000)]
     seeds: u64,
@@ -64,6 +70,14 @@ struct Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    match args.campaign.as_deref() {
+        None => {}
+        Some("slips") => return slips::slips(&args),
+        Some(other) => {
+            eprintln!("No campaign is called {other}. There is: slips.");
+            return ExitCode::from(2);
+        }
+    }
     if args.faults {
         println!("{}", names().join("\n"));
         return ExitCode::SUCCESS;

@@ -143,7 +143,7 @@ impl Plant {
         self.meet(item_no, fate, standing.tag.is_some());
     }
 
-    fn meet(&mut self, item_no: u64, fate: Fate, known: bool) {
+    pub(super) fn meet(&mut self, item_no: u64, fate: Fate, known: bool) {
         let now_ns = self.now_ns;
         self.item_mut(item_no, |item| {
             item.fate = Some(fate);

@@ -7,9 +7,11 @@
 //! - [`plan`]: what goes wrong in a seed
 //! - [`planted`]: faults of the agent, by which the checks are checked
 //! - [`people`]: the person at the line
+//! - [`slips`]: one slip of the labels, or one thing that is none, on a quiet day
 //! - [`world`]: all of it, a millisecond at a time; `cables`, `calls` and `computer` are parts of it
 //! - [`oracle`]: what must be so
 //! - [`trace`]: what happened, as text and as a fingerprint
+//! - [`trials`]: many of those
 //! - [`campaign`]: many seeds on several threads
 
 pub mod agent;
@@ -23,7 +25,9 @@ pub mod people;
 pub mod plan;
 pub mod planted;
 pub mod port;
+pub mod slips;
 pub mod trace;
+pub mod trials;
 pub mod vfs;
 pub mod witness;
 pub mod world;
