@@ -5,10 +5,13 @@
 //! cargo run --release --example prove -- --seeds 20000 --items 500
 //! cargo run --release --example prove -- --seed 17 --step      # one seed, event by event
 //! cargo run --release --example prove -- answers               # answers of the state system lost, late, doubled
+//! cargo run --release --example prove -- slips                  # slips of the labels, and what is none
 //! ```
 
 #[path = "prove/answers.rs"]
 mod answers;
+#[path = "prove/slips.rs"]
+mod slips;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -81,12 +84,15 @@ struct Args {
 #[derive(Subcommand)]
 enum Other {
     Answers(answers::Args),
+    Slips(slips::Args),
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    if let Some(Other::Answers(args)) = &args.campaign {
-        return answers::run(args);
+    match &args.campaign {
+        None => {}
+        Some(Other::Answers(args)) => return answers::run(args),
+        Some(Other::Slips(args)) => return slips::run(args),
     }
     if args.faults {
         println!("{}", names().join("\n"));

@@ -29,6 +29,8 @@ pub enum SpoilReason {
     Expired,
     /// Its item was rejected, and its run closed over it: the item is not on the belt and will not be fed again.
     Rejected,
+    /// Its label was lost, or came out of its order, and the line stopped over it.
+    Slipped,
 }
 
 /// The state of a code.

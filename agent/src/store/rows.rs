@@ -41,6 +41,7 @@ pub(super) fn state_of(number: i64) -> Result<State, Fault> {
         13 => State::Spoiled(SpoilReason::Restored),
         14 => State::Spoiled(SpoilReason::Expired),
         15 => State::Spoiled(SpoilReason::Rejected),
+        16 => State::Spoiled(SpoilReason::Slipped),
         other => return Err(Fault::Damaged(format!("a code in state {other}"))),
     })
 }
@@ -53,6 +54,7 @@ fn spoil_number(reason: SpoilReason) -> i64 {
         SpoilReason::Restored => 3,
         SpoilReason::Expired => 4,
         SpoilReason::Rejected => 5,
+        SpoilReason::Slipped => 6,
     }
 }
 

@@ -32,6 +32,7 @@ pub fn code_state(state: State) -> &'static str {
         State::Spoiled(SpoilReason::Restored) => "spoiled.restored",
         State::Spoiled(SpoilReason::Expired) => "spoiled.expired",
         State::Spoiled(SpoilReason::Rejected) => "spoiled.rejected",
+        State::Spoiled(SpoilReason::Slipped) => "spoiled.slipped",
         State::Returned => "returned",
     }
 }

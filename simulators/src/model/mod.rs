@@ -8,6 +8,7 @@ pub mod plant_orders;
 mod plant_stations;
 pub mod printer;
 mod printer_host;
+pub mod printer_trips;
 pub mod reader;
 pub mod truth;
 pub mod xtrace;

@@ -3,6 +3,7 @@
 use super::MS;
 use super::plant::{Act, Plant};
 use super::printer::Block;
+use super::printer_trips::{Slip, Slipped};
 use super::truth::{Fate, Item, Mark, Reading, Summary, Truth};
 use crate::fault::FaultKind;
 
@@ -79,14 +80,34 @@ impl Plant {
         true
     }
 
-    /// Somebody takes an item off the belt. False: it is not there.
+    /// Somebody takes an item off the belt. False if it is not on it.
     pub fn take_off(&mut self, item_no: u64) -> bool {
-        let there = self.belt.get(item_no).is_some();
-        if there {
-            self.belt.remove(item_no);
-            self.meet(item_no, Fate::Removed, false);
+        if self.belt.get(item_no).is_none() {
+            return false;
         }
-        there
+        self.belt.remove(item_no);
+        self.meet(item_no, Fate::Removed, false);
+        true
+    }
+
+    /// Lets the labels of the printer slip; `None` where nothing could.
+    pub fn slip(&mut self, slip: &Slip) -> Option<Slipped> {
+        let on_web: Vec<u64> = self.printer.web.iter().map(|l| l.label_no).collect();
+        let slipped = self.printer.slip(self.now_ns, slip)?;
+        if *slip == Slip::RollChanged {
+            self.truth.labels_fallen.extend(on_web);
+        }
+        Some(slipped)
+    }
+
+    /// An item as it is now.
+    pub fn item(&self, item_no: u64) -> Option<&Item> {
+        self.truth.item(item_no)
+    }
+
+    /// Items that came by themselves.
+    pub fn items_come(&self) -> u64 {
+        self.belt.items_come()
     }
 
     pub(super) fn gate_power_off(&mut self, comes_back: bool) {
@@ -128,7 +149,11 @@ impl Plant {
 
     /// A copy of everything that physically happened so far.
     pub fn truth(&self) -> Truth {
-        Truth { labels: self.printer.log().to_vec(), ..self.truth.clone() }
+        Truth {
+            labels: self.printer.log().to_vec(),
+            labels_unasked: self.printer.unasked().to_vec(),
+            ..self.truth.clone()
+        }
     }
 
     /// All items so far, in the order in which they came.

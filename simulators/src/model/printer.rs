@@ -7,6 +7,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::MS;
+use super::printer_trips::Trips;
 use super::truth::PrintedLabel;
 use super::zpl::Lexer;
 use super::zpl_format::{Composer, Job};
@@ -82,7 +83,11 @@ pub struct Printer {
     pub(super) format_bytes: usize,
     pub(super) queue: VecDeque<Job>,
     pub(super) printing: Option<Printing>,
-    last: Option<Job>,
+    pub(super) last: Option<Job>,
+    /// The newest jobs that were printed, oldest first.
+    pub(super) done: VecDeque<Job>,
+    pub(super) trips: Trips,
+    unasked: Vec<u64>,
     pub(super) blocks: BTreeSet<Block>,
     pub(super) paused: bool,
     power: Power,
@@ -90,7 +95,7 @@ pub struct Printer {
     pub(super) odometer: u64,
     labels_begun: u64,
     free_since_ns: u64,
-    web: VecDeque<PrintedLabel>,
+    pub(super) web: VecDeque<PrintedLabel>,
     log: Vec<PrintedLabel>,
     pub(super) out: Vec<u8>,
 }
@@ -105,6 +110,9 @@ impl Printer {
             queue: VecDeque::new(),
             printing: None,
             last: None,
+            done: VecDeque::new(),
+            trips: Trips::default(),
+            unasked: Vec::new(),
             blocks: BTreeSet::new(),
             paused: false,
             power: Power::On,
@@ -157,9 +165,10 @@ impl Printer {
         }
         while let Some(printing) = self.printing.take_if(|p| p.done_ns <= now_ns) {
             let done_ns = printing.done_ns;
-            self.odometer += 1;
+            self.odometer =
+                (self.odometer + 1).saturating_add_signed(std::mem::take(&mut self.trips.odometer));
             self.put_on_web(&printing, done_ns, false);
-            self.last = Some(Job { copies: 1, ..printing.job.clone() });
+            self.finished(Job { copies: 1, ..printing.job.clone() });
             if printing.job.copies > 0 {
                 self.queue.push_front(printing.job);
             }
@@ -207,6 +216,7 @@ impl Printer {
         self.format_bytes = 0;
         self.queue.clear();
         self.last = None;
+        self.done.clear();
         self.paused = false;
         self.out.clear();
     }
@@ -321,7 +331,14 @@ impl Printer {
         }
         if may_repeat && repeat.reprint_after_error {
             self.queue.push_front(repeat);
+        } else if may_repeat && std::mem::take(&mut self.trips.reprints) {
+            self.queue.push_front(Job { unasked: true, ..repeat });
         }
+    }
+
+    /// Labels that no host of this line asked for.
+    pub fn unasked(&self) -> &[u64] {
+        &self.unasked
     }
 
     fn put_on_web(&mut self, printing: &Printing, at_ns: u64, damaged: bool) {
@@ -335,6 +352,9 @@ impl Printer {
             reprint: printing.job.reprint,
             at_panel: printing.job.at_panel,
         };
+        if printing.job.unasked {
+            self.unasked.push(label.label_no);
+        }
         self.log.push(label.clone());
         self.web.push_back(label);
     }

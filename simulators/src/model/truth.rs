@@ -118,6 +118,8 @@ pub struct Truth {
     pub triggers_forgotten: u64,
     /// Labels that were lost between web and item.
     pub labels_fallen: Vec<u64>,
+    /// Labels that no host of this line asked for: doubled, printed again, or a neighbour's.
+    pub labels_unasked: Vec<u64>,
 }
 
 impl Truth {

@@ -19,6 +19,8 @@ pub struct Job {
     pub reprint: bool,
     /// Somebody asked for it at the panel.
     pub at_panel: bool,
+    /// No host of this line asked for it.
+    pub unasked: bool,
     /// What it takes of the receive buffer.
     pub bytes: usize,
 }
@@ -158,6 +160,7 @@ impl Composer {
             reprint_after_error: self.reprint_after_error,
             reprint: false,
             at_panel: false,
+            unasked: false,
             bytes: 0,
         })
     }

@@ -7,7 +7,7 @@ use crate::trace::Trace;
 
 /// How much of the plant's record is in the log already.
 #[derive(Default)]
-pub struct Floor {
+pub struct FloorLog {
     labels: usize,
     readings: usize,
     /// By item: marks, triggers and fates that were told.
@@ -18,7 +18,7 @@ fn text(symbol: Option<&[u8]>) -> String {
     symbol.map_or_else(|| "nothing".to_owned(), |bytes| bytes.escape_ascii().to_string())
 }
 
-impl Floor {
+impl FloorLog {
     /// Tells what is new since the last look.
     pub fn look(&mut self, plant: &Plant, trace: &mut Trace) {
         if !trace.is_wanted() {

@@ -7,11 +7,13 @@
 //! - [`plan`]: what goes wrong in a seed
 //! - [`planted`]: faults of the agent, by which the checks are checked
 //! - [`people`]: the person at the line
+//! - [`slips`]: one slip of the labels, or one thing that is none, on a quiet day
 //! - [`world`]: all of it, a millisecond at a time; `cables`, `calls` and `computer` are parts of it
 //! - [`oracle`]: what must be so
 //! - [`trace`]: what happened, as text and as a fingerprint; [`floor`] tells it what the models record, [`step`] goes
 //!   through it step by step
 //! - [`answers`]: a smaller world, in which nothing but answers of the state system is lost
+//! - [`trials`]: many trials of the order of labels
 //! - [`campaign`]: many seeds on several threads
 
 pub mod agent;
@@ -27,8 +29,10 @@ pub mod people;
 pub mod plan;
 pub mod planted;
 pub mod port;
+pub mod slips;
 pub mod step;
 pub mod trace;
+pub mod trials;
 pub mod vfs;
 pub mod way;
 pub mod witness;

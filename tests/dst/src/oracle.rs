@@ -10,7 +10,7 @@ use tamga_domain::gs1::Gtin;
 use tamga_domain::lifecycle::{State, Whereabouts};
 use tamga_domain::record::{ItemEnd, Known, Record, RunState};
 use tamga_simulators::fault::FaultKind;
-use tamga_simulators::model::truth::{Fate, Item, Mark, Truth};
+use tamga_simulators::model::truth::{Fate, Item, Mark, PrintedLabel, Truth};
 use tamga_simulators::model::xtrace::codes::CodeStatus;
 use tamga_simulators::model::xtrace::truth::Truth as StateTruth;
 
@@ -122,9 +122,12 @@ pub fn judge(
     let mut found: Vec<(&'static str, String)> = Vec::new();
     let mut say = |rule: &'static str, what: String| found.push((rule, what));
 
-    // One code, one item: no code leaves the head twice, but when somebody presses the panel's button.
+    // One code, one item: no code leaves the head twice, but when somebody presses the panel's button, or the printer
+    // prints what nobody asked it to: that no host can keep from happening.
     let mut printed: BTreeMap<Identity, u64> = BTreeMap::new();
-    for label in plant.labels.iter().filter(|l| !l.at_panel) {
+    let unasked: BTreeSet<u64> = plant.labels_unasked.iter().copied().collect();
+    let asked = |l: &&PrintedLabel| !l.at_panel && !unasked.contains(&l.label_no);
+    for label in plant.labels.iter().filter(asked) {
         let Some(code) = label.symbol.as_deref().and_then(identity) else { continue };
         if let Some(first) = printed.insert(code, label.label_no) {
             say("printed-twice", format!("{code} on labels {first} and {}", label.label_no));

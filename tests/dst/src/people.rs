@@ -38,6 +38,10 @@ pub struct Person {
     /// No run is opened any more.
     last: bool,
     declared: Option<Identity>,
+    /// Does nothing of its own accord while the line runs.
+    quiet: bool,
+    /// Stops the line at the next look.
+    stop: bool,
 }
 
 impl Person {
@@ -55,7 +59,18 @@ impl Person {
             clears: false,
             last: false,
             declared: None,
+            quiet: false,
+            stop: false,
         }
+    }
+
+    pub fn be_quiet(&mut self) {
+        self.quiet = true;
+    }
+
+    /// Stops the line, looks, and lets it go on.
+    pub fn stop_once(&mut self) {
+        self.stop = true;
     }
 
     /// What is open is closed, and then the day is over.
@@ -171,7 +186,11 @@ impl Person {
 
     /// Little things that people do while all is well.
     fn while_it_runs(&mut self, ms: u64, agent: &mut Agent, plant: &mut Plant, trace: &mut Trace) {
+        if std::mem::take(&mut self.stop) {
+            return self.ask(ms, agent, Ask::Stop, trace);
+        }
         match self.rng.u16(..1_500) {
+            _ if self.quiet => {}
             0 => self.ask(ms, agent, Ask::Stop, trace),
             1 => {
                 trace.say(|| "person closes early".to_owned());

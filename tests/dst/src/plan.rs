@@ -7,6 +7,7 @@ use tamga_simulators::model::plant::Kind;
 use tamga_simulators::model::xtrace::fault::{Fault, FaultPlan as UpstreamPlan, Rule};
 
 use crate::planted::Planted;
+use crate::slips::Trial;
 
 /// What happens to the agent's computer, each with a switch of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,6 +90,25 @@ impl Computer {
     }
 }
 
+/// How the stations of the line stand to one another, and what its order allows.
+#[derive(Clone, Copy, Debug)]
+pub struct Floor {
+    /// Labels between head and applicator; none where printing is in place.
+    pub web: u32,
+    pub items_to_reader: u32,
+    pub items_to_gate: u32,
+    /// Jobs that the printer may hold.
+    pub window: u32,
+    pub gap_max: u32,
+    /// From the trigger to the reader's result, at least and at most.
+    pub reader_ms: (u64, u64),
+}
+
+impl Floor {
+    pub const USUAL: Floor =
+        Floor { web: 3, items_to_reader: 3, items_to_gate: 4, window: 6, gap_max: 3, reader_ms: (8, 25) };
+}
+
 /// The day of one seed.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -98,6 +118,9 @@ pub struct Plan {
     pub items_per_min: u32,
     pub quantity: u32,
     pub gate_poll_ms: u32,
+    pub floor: Floor,
+    /// One thing that is tried, on a day without other faults.
+    pub trial: Option<Trial>,
     pub plant: FaultPlan,
     pub upstream: UpstreamPlan,
     /// What may happen to the computer.
@@ -168,6 +191,8 @@ impl Plan {
             items_per_min: [300, 600, 900, 1200][rng.usize(..4)],
             quantity: rng.u32(20..=120),
             gate_poll_ms: [5, 10, 20][rng.usize(..3)],
+            floor: Floor::USUAL,
+            trial: None,
             plant,
             upstream,
             computer,

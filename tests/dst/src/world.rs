@@ -12,17 +12,19 @@ use tamga_simulators::model::belt::BeltConfig;
 use tamga_simulators::model::modbus::Frames;
 use tamga_simulators::model::plant::{Kind, Plant, PlantConfig};
 use tamga_simulators::model::printer::{PrintMode, PrinterConfig};
+use tamga_simulators::model::reader::ReaderConfig;
 use tamga_simulators::model::xtrace::Xtrace;
 use tamga_simulators::model::xtrace::settings::Settings;
 use time::OffsetDateTime;
 
 use crate::agent::{Agent, Out, Over, Parts};
 use crate::disk::{Copied, Disk, Lies, Trouble};
-use crate::floor::Floor;
+use crate::floor::FloorLog;
 use crate::oracle::{self, Violation};
 use crate::people::Person;
-use crate::plan::{Computer, Plan, Strikes, upstream_name};
+use crate::plan::{Computer, Floor, Plan, Strikes, upstream_name};
 use crate::planted::Planted;
+use crate::slips::{Observed, Trying};
 use crate::trace::Trace;
 use crate::vfs;
 use crate::way::Call;
@@ -95,7 +97,7 @@ pub struct World {
     pub(crate) look_at: u64,
     pub strikes: Strikes,
     pub trace: Trace,
-    floor: Floor,
+    floor: FloorLog,
     pub violations: Vec<Violation>,
     /// What the store has acknowledged, over all lives of the agent.
     pub(crate) ledger: oracle::Ledger,
@@ -111,6 +113,8 @@ pub struct World {
     pub(crate) doubt_due: bool,
     /// A copy of the disk that a planted fault puts back.
     pub(crate) older: Option<Copied>,
+    /// What is tried on this day, and what was seen of it.
+    pub(crate) trying: Option<Trying>,
 }
 
 /// What happened in a seed, or in many.
@@ -145,6 +149,8 @@ pub struct Ended {
     pub fingerprint: u64,
     pub lines: Vec<String>,
     pub counts: Counts,
+    /// What became of the day's trial.
+    pub observed: Option<Observed>,
 }
 
 /// Plays one seed to its end. `dir` is a folder of this thread's own, for the lock of the data folder.
@@ -171,6 +177,7 @@ pub fn play(plan: &Plan, dir: &std::path::Path, traced: bool) -> Ended {
         simulated_ms: world.ms,
     };
     Ended {
+        observed: world.trying.take().map(|t| t.observed(&world.plant.truth())),
         counts,
         fingerprint: world.trace.fingerprint(),
         lines: std::mem::take(&mut world.trace.lines),
@@ -180,8 +187,12 @@ pub fn play(plan: &Plan, dir: &std::path::Path, traced: bool) -> Ended {
 
 fn config_text(plan: &Plan) -> String {
     let kind = if plan.kind == Kind::Print { "print" } else { "print-and-apply" };
-    let web = if plan.kind == Kind::PrintAndApply { "labels_head_to_applicator = 3" } else { "" };
-    let window = (54_000 / plan.items_per_min).clamp(10, 150);
+    let Floor { web, items_to_reader, items_to_gate, window: jobs, gap_max, .. } = plan.floor;
+    let web = match plan.kind {
+        Kind::PrintAndApply => format!("labels_head_to_applicator = {web}"),
+        Kind::Print | Kind::PrePrinted => String::new(),
+    };
+    let window = window_ms(plan);
     let poll = plan.gate_poll_ms;
     format!(
         r#"
@@ -210,17 +221,17 @@ order = {{ low_water = 150, quantity = 300 }}
 [lines.l1]
 kind = "{kind}"
 {web}
-items_applicator_to_reader = 3
-items_reader_to_gate = 4
+items_applicator_to_reader = {items_to_reader}
+items_reader_to_gate = {items_to_gate}
 life_left_min_h = 24
 [lines.l1.limits]
 consecutive_bad_max = 10
 bad_rate_max_percent = 50
 bad_rate_window = 100
-gap_max = 3
+gap_max = {gap_max}
 [lines.l1.printers.p1.zpl]
 address = "127.0.0.1:2"
-window = 6
+window = {jobs}
 module_dots = 4
 label_width_dots = 400
 label_length_dots = 300
@@ -240,23 +251,37 @@ scan_ms_max = 0
     )
 }
 
+/// How long after its trigger a result may come: nearly until the next item's, or as the reader needs it.
+fn window_ms(plan: &Plan) -> u32 {
+    let until_next = (54_000 / plan.items_per_min).clamp(10, 150);
+    match plan.floor.reader_ms {
+        (8, 25) => until_next,
+        (_, most) => u32::try_from(most).map_or(until_next, |ms| ms + 4),
+    }
+}
+
 fn plant_config(plan: &Plan) -> PlantConfig {
     let label_ms = (60_000 / u64::from(plan.items_per_min) / 3).max(1);
     let mode = match plan.kind {
         Kind::Print => PrintMode::Demand,
-        Kind::PrintAndApply | Kind::PrePrinted => PrintMode::Stream { web_capacity: 3 },
+        Kind::PrintAndApply | Kind::PrePrinted => PrintMode::Stream { web_capacity: plan.floor.web as usize },
     };
     PlantConfig {
         kind: plan.kind,
         seed: plan.seed,
         belt: BeltConfig {
             items_per_min: plan.items_per_min,
-            items_head_to_reader: 3,
-            items_reader_to_gate: 4,
+            items_head_to_reader: plan.floor.items_to_reader,
+            items_reader_to_gate: plan.floor.items_to_gate,
             total_items: Some(plan.items),
             ..BeltConfig::default()
         },
         printer: PrinterConfig { mode, first_label_ms: label_ms, label_ms, ..PrinterConfig::default() },
+        reader: ReaderConfig {
+            latency_ms_min: plan.floor.reader_ms.0,
+            latency_ms_max: plan.floor.reader_ms.1,
+            ..ReaderConfig::default()
+        },
         belt_on: true,
         person_ms: 500,
         power_off_ms: 800,
@@ -281,6 +306,10 @@ impl World {
         let plant = Plant::new(plant_config(&plan), plan.plant.clone());
         let rng = fastrand::Rng::with_seed(plan.seed ^ 0x517E);
         let looks_ms = plan.looks_ms;
+        let mut person = Person::new(looks_ms, plan.quantity);
+        if plan.trial.is_some() {
+            person.be_quiet();
+        }
         World {
             parts: Parts::of(&config_text(&plan), AGENT, plan.seed, plan.planted),
             rng,
@@ -298,7 +327,7 @@ impl World {
             shown: None,
             printer_losses: 0,
             answering: Vec::new(),
-            person: Person::new(looks_ms, plan.quantity),
+            person,
             faults_on: true,
             incident_at: plan.incident_ms,
             slow_until: 0,
@@ -308,7 +337,7 @@ impl World {
             look_at: 0,
             strikes: Strikes::new(),
             trace: Trace::new(traced),
-            floor: Floor::default(),
+            floor: FloorLog::default(),
             violations: Vec::new(),
             ledger: oracle::Ledger::default(),
             starts: 0,
@@ -318,6 +347,7 @@ impl World {
             damaged: false,
             doubt_due: false,
             older: None,
+            trying: plan.trial.clone().map(Trying::of),
             plan,
         }
     }
@@ -423,6 +453,9 @@ impl World {
             Ok(()) => {}
             Err(Over::Killed) => self.killed(Computer::Kill),
             Err(Over::Store(error)) => self.ended(&error),
+        }
+        if self.trying.is_some() {
+            self.try_it();
         }
         if self.agent.is_some() && self.ms.is_multiple_of(50) {
             self.people();

@@ -266,6 +266,7 @@ impl Line {
     pub(super) fn on_lost(&mut self, tag: Tag, wall: Wall) {
         let Some(run) = self.run_id() else { return };
         let Some(item) = self.items.remove(tag) else { return self.told_early(tag, Told::Lost) };
+        self.taken_off(tag);
         let code = item.verified;
         if let Some(code) = &code {
             self.pass_unknown.insert(*code, tag);

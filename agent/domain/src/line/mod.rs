@@ -6,6 +6,7 @@
 //!
 //! - [`ask`]: what people may ask, and what they see
 //! - [`items`], [`order`], [`judge`]: which item a read belongs to, how it agrees with the order, what is decided
+//! - [`slip`]: labels that slipped, and the window that is set aside
 //! - `readings`, `printing`, `gate`, `people`, `commits`, `status`: the parts of the step
 
 pub mod ask;
@@ -17,6 +18,7 @@ pub mod order;
 mod people;
 mod printing;
 mod readings;
+pub mod slip;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -249,6 +251,7 @@ struct Printer {
     /// Codes asked of the store and not yet answered.
     asked: u32,
     tracker: Tracker,
+    evidence: slip::Evidence,
     /// Jobs refused one after another while the printer said that it was ready.
     refused: u32,
     faults: Vec<String>,
@@ -322,8 +325,8 @@ pub struct Line {
     alarms: BTreeMap<String, ask::Alarm>,
     consecutive_bad: u32,
     recent_bad: VecDeque<bool>,
-    repeats: u32,
-    jumps: u32,
+    strangers: slip::Strangers,
+    slip: Option<slip::Slip>,
     /// Of the last reads in their order, which were gaps.
     recent_gaps: VecDeque<bool>,
     pooled: u64,
@@ -369,8 +372,8 @@ impl Line {
             alarms: BTreeMap::new(),
             consecutive_bad: 0,
             recent_bad: VecDeque::new(),
-            repeats: 0,
-            jumps: 0,
+            strangers: slip::Strangers::default(),
+            slip: None,
             recent_gaps: VecDeque::new(),
             pooled: 0,
             pool_empty: None,
@@ -418,6 +421,11 @@ impl Line {
 
     fn running(&self) -> bool {
         self.stopped_by.is_none() && self.run.as_ref().is_some_and(|r| r.state == RunState::Running)
+    }
+
+    /// Why the line stands, as a message key; `None` while it runs.
+    pub fn stands(&self) -> Option<&'static str> {
+        self.stopped_by
     }
 
     fn run_id(&self) -> Option<RunId> {

@@ -134,10 +134,11 @@ impl Tracker {
     }
 
     /// What a read of the code with this issue number means. Only a step that is good for the item moves the
-    /// tracker; a jump and a step back leave it as it was, so that the window stays named.
-    pub fn read(&mut self, issue: IssueNo, limits: OrderLimits) -> Step {
+    /// tracker; a jump and a step back leave it as it was, so that the window stays named. `unread` items went by since
+    /// the last read in order whose labels nobody could read: so many more labels may be passed over.
+    pub fn read(&mut self, issue: IssueNo, limits: OrderLimits, unread: u32) -> Step {
         if let Some(at) = self.ahead.iter().position(|a| a.issue == issue) {
-            return self.read_ahead(at, limits);
+            return self.read_ahead(at, limits.gap_max.saturating_add(unread));
         }
         if self.behind.contains_key(&issue) {
             let behind_by = self.last.map_or(0, |l| l.0.saturating_sub(issue.0));
@@ -158,10 +159,10 @@ impl Tracker {
         }
     }
 
-    fn read_ahead(&mut self, at: usize, limits: OrderLimits) -> Step {
+    fn read_ahead(&mut self, at: usize, missing_max: u32) -> Step {
         let skipped = self.ahead.iter().take(at).filter(|a| !a.doubtful);
         let window: Vec<Identity> = skipped.map(|a| a.code).collect();
-        if window.len() > limits.gap_max as usize && !self.anywhere {
+        if window.len() > missing_max as usize && !self.anywhere {
             return Step::Jump { window };
         }
         for passed in self.ahead.drain(..at) {
@@ -201,7 +202,7 @@ mod tests {
     fn labels_read_as_issued_are_in_order() {
         let mut t = tracker(5);
         for i in 1..=5 {
-            assert_eq!(t.read(IssueNo(i), L), Step::InOrder);
+            assert_eq!(t.read(IssueNo(i), L, 0), Step::InOrder);
         }
         assert_eq!(t.on_the_way(), 0);
     }
@@ -209,19 +210,19 @@ mod tests {
     #[test]
     fn an_item_taken_off_is_a_gap_and_put_back_is_a_refeed() {
         let mut t = tracker(6);
-        assert_eq!(t.read(IssueNo(1), L), Step::InOrder);
-        assert_eq!(t.read(IssueNo(3), L), Step::Gap { left_behind: vec![code(2)] });
-        assert_eq!(t.read(IssueNo(4), L), Step::InOrder);
-        assert_eq!(t.read(IssueNo(2), L), Step::Refed);
-        assert_eq!(t.read(IssueNo(2), L), Step::Unexpected);
-        assert_eq!(t.read(IssueNo(5), L), Step::InOrder);
+        assert_eq!(t.read(IssueNo(1), L, 0), Step::InOrder);
+        assert_eq!(t.read(IssueNo(3), L, 0), Step::Gap { left_behind: vec![code(2)] });
+        assert_eq!(t.read(IssueNo(4), L, 0), Step::InOrder);
+        assert_eq!(t.read(IssueNo(2), L, 0), Step::Refed);
+        assert_eq!(t.read(IssueNo(2), L, 0), Step::Unexpected);
+        assert_eq!(t.read(IssueNo(5), L, 0), Step::InOrder);
     }
 
     #[test]
     fn more_than_a_gap_is_a_jump_that_names_its_window_and_moves_nothing() {
         let mut t = tracker(9);
-        assert_eq!(t.read(IssueNo(4), L), Step::Jump { window: vec![code(1), code(2), code(3)] });
-        assert_eq!(t.read(IssueNo(1), L), Step::InOrder);
+        assert_eq!(t.read(IssueNo(4), L, 0), Step::Jump { window: vec![code(1), code(2), code(3)] });
+        assert_eq!(t.read(IssueNo(1), L, 0), Step::InOrder);
     }
 
     #[test]
@@ -229,26 +230,26 @@ mod tests {
         let mut t = tracker(9);
         (1..=5).for_each(|i| t.doubtful(IssueNo(i)));
         assert_eq!(t.on_the_way(), 4);
-        assert_eq!(t.read(IssueNo(6), L), Step::InOrder);
-        assert_eq!(t.read(IssueNo(3), L), Step::Refed);
+        assert_eq!(t.read(IssueNo(6), L, 0), Step::InOrder);
+        assert_eq!(t.read(IssueNo(3), L, 0), Step::Refed);
     }
 
     #[test]
     fn a_step_back_beyond_a_refeed_is_told() {
         let mut t = tracker(40);
-        assert_eq!(t.read(IssueNo(2), L), Step::Gap { left_behind: vec![code(1)] });
+        assert_eq!(t.read(IssueNo(2), L, 0), Step::Gap { left_behind: vec![code(1)] });
         for i in 3..=30 {
-            t.read(IssueNo(i), L);
+            t.read(IssueNo(i), L, 0);
         }
-        assert_eq!(t.read(IssueNo(1), L), Step::StepBack { behind_by: 29 });
+        assert_eq!(t.read(IssueNo(1), L, 0), Step::StepBack { behind_by: 29 });
     }
 
     #[test]
     fn after_a_person_resumed_the_next_read_may_stand_anywhere_once() {
         let mut t = tracker(20);
         t.resync();
-        assert!(matches!(t.read(IssueNo(8), L), Step::Gap { .. }));
-        assert!(matches!(t.read(IssueNo(16), L), Step::Jump { .. }));
+        assert!(matches!(t.read(IssueNo(8), L, 0), Step::Gap { .. }));
+        assert!(matches!(t.read(IssueNo(16), L, 0), Step::Jump { .. }));
     }
 
     #[test]
@@ -256,9 +257,9 @@ mod tests {
         let mut t = tracker(5);
         t.resync();
         assert_eq!((t.on_the_way(), t.ahead()), (0, 5));
-        assert_eq!(t.read(IssueNo(1), L), Step::InOrder);
+        assert_eq!(t.read(IssueNo(1), L, 0), Step::InOrder);
         t.resync();
         assert_eq!((t.on_the_way(), t.ahead()), (0, 0));
-        assert_eq!(t.read(IssueNo(3), L), Step::Refed);
+        assert_eq!(t.read(IssueNo(3), L, 0), Step::Refed);
     }
 }

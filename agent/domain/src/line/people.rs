@@ -159,9 +159,7 @@ impl Line {
         self.stopped_by = None;
         self.consecutive_bad = 0;
         self.recent_bad.clear();
-        self.repeats = 0;
-        self.jumps = 0;
-        self.recent_gaps.clear();
+        self.forget_evidence();
         self.surplus = 0;
         self.gone_by = 0;
         // When the belt stood long enough, whatever was late has come.

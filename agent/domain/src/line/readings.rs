@@ -2,10 +2,9 @@
 
 use super::items::{Belongs, Seen};
 use super::judge::{Context, Judgement, judge};
-use super::order::{GAP_WINDOW, Step};
 use super::{Effect, GateOrder, Line, LineKind, Lookup, ReadId, ReaderEvent, Waiting};
 use crate::code::{Code, Identity};
-use crate::ids::{IssueNo, PrinterNo, RunId, Tag};
+use crate::ids::{RunId, Tag};
 use crate::lifecycle::{State, Whereabouts};
 use crate::limits::{ITEMS_MAX, WAITING_READS_MAX};
 use crate::line::commits::After;
@@ -211,6 +210,7 @@ impl Line {
         if !matches!(reason, Reason::NotRunning | Reason::OverQuantity) {
             self.tally(Some(reason), wall, out);
         }
+        self.evidence_of(tag, reason, code, wall, out);
     }
 
     pub(super) fn on_found(
@@ -239,7 +239,7 @@ impl Line {
         let Some(run) = self.run_id() else { return };
         let too_late = self.items.get_mut(lookup.tag).is_none_or(|i| i.rejected && !i.withdrawn);
         if too_late {
-            self.order_of_a_late_one(&code, &judgement, wall, out);
+            self.order_of_a_late_one(&lookup, &judgement, wall, out);
         }
         let Some(item) = self.items.get_mut(lookup.tag) else { return };
         if item.withdrawn {
@@ -262,7 +262,7 @@ impl Line {
                 self.bad(lookup.tag, Reason::OverQuantity, None, wall, out);
             }
             Judgement::Candidate { printed, refed } => {
-                if let Some(reason) = self.order_refuses(&code, printed, wall, out) {
+                if let Some(reason) = self.order_refuses(&lookup, printed, wall, out) {
                     return self.bad(lookup.tag, reason, Some(&code), wall, out);
                 }
                 if found_before_the_gate {
@@ -335,100 +335,30 @@ impl Line {
         }
     }
 
-    /// A code that is on another item already: never good. Its printer's second repeat stops the line.
+    /// A code that is on another item already: never good.
     fn duplicate(&mut self, lookup: &Lookup, first: Option<Tag>, wall: Wall, out: &mut Vec<Effect>) {
         let code = &lookup.code.identity;
         let detail = first.map_or_else(String::new, |t| t.to_string());
         self.incident(Some(code), Some(lookup.tag), "duplicate", detail.clone(), wall);
         self.raise("alarm.duplicate", &format!("{code} {detail}"), wall);
         self.bad(lookup.tag, Reason::Duplicate, None, wall, out);
-        self.repeats += 1;
-        if self.repeats >= 2 {
-            self.stop("repeat", &code.to_string(), wall, out);
-        }
-    }
-
-    /// How the read agrees with the order of its printer; `Some` is the reason why the item may not pass.
-    fn order_refuses(
-        &mut self,
-        code: &Identity,
-        printed: Option<(PrinterNo, IssueNo)>,
-        wall: Wall,
-        out: &mut Vec<Effect>,
-    ) -> Option<Reason> {
-        let (no, issue) = printed?;
-        let limits = self.config.order;
-        let step = self.printers.get_mut(usize::from(no.0))?.tracker.read(issue, limits);
-        match step {
-            Step::InOrder => {
-                self.jumps = 0;
-                self.gone_by = 0;
-                self.gap_or_not(false, wall, out);
-                None
-            }
-            Step::Refed => {
-                self.jumps = 0;
-                None
-            }
-            Step::Gap { left_behind } => {
-                self.jumps = 0;
-                self.gone_by = 0;
-                for one in &left_behind {
-                    self.incident(Some(one), None, "gap", String::new(), wall);
-                }
-                self.gap_or_not(true, wall, out);
-                None
-            }
-            Step::Unexpected => {
-                // Issued in this run and unread, yet not among the labels that are remembered: left behind so long
-                // ago that it counts as a step back.
-                self.incident(Some(code), None, "step_back", String::new(), wall);
-                Some(Reason::OutOfOrder)
-            }
-            Step::StepBack { behind_by } => {
-                self.incident(Some(code), None, "step_back", behind_by.to_string(), wall);
-                Some(Reason::OutOfOrder)
-            }
-            Step::Jump { window } => {
-                self.jumps += 1;
-                self.incident(Some(code), None, "jump", window.len().to_string(), wall);
-                // One read alone may be a label picked up from the floor; the second says that the order slipped.
-                if self.jumps >= 2 {
-                    let named: Vec<String> = window.iter().map(Identity::to_string).collect();
-                    self.stop("jump", &named.join(" "), wall, out);
-                }
-                Some(Reason::OutOfOrder)
-            }
-        }
+        self.repeated(lookup, first, wall, out);
     }
 
     /// The gate did not wait, the mark was read all the same. Labels of items that a slow disk made late, one after
     /// another, are not missing: without them the next read in time would be a jump.
     fn order_of_a_late_one(
         &mut self,
-        code: &Identity,
+        lookup: &Lookup,
         judgement: &Judgement,
         wall: Wall,
         out: &mut Vec<Effect>,
     ) {
         let Judgement::Candidate { printed: Some((no, issue)), .. } = *judgement else { return };
-        if self.order_refuses(code, Some((no, issue)), wall, out).is_none()
+        if self.order_refuses(lookup, Some((no, issue)), wall, out).is_none()
             && let Some(printer) = self.printers.get_mut(usize::from(no.0))
         {
-            printer.tracker.unused(issue, *code);
-        }
-    }
-
-    /// One read in its order more: with a gap before it, or without. Too many gaps stop the line.
-    fn gap_or_not(&mut self, gap: bool, wall: Wall, out: &mut Vec<Effect>) {
-        self.recent_gaps.push_back(gap);
-        if self.recent_gaps.len() > GAP_WINDOW {
-            self.recent_gaps.pop_front();
-        }
-        let (gaps, max) =
-            (self.recent_gaps.iter().filter(|g| **g).count(), self.config.order.gaps_per_100_max);
-        if gap && gaps > max as usize {
-            self.stop("gaps", &gaps.to_string(), wall, out);
+            printer.tracker.unused(issue, lookup.code.identity);
         }
     }
 
@@ -464,7 +394,6 @@ impl Line {
         let latency = now.since(read_at);
         self.meter.verdict(latency, now);
         out.push(Effect::Judged { tag, good: true, latency });
-        self.repeats = 0;
         self.tally(None, wall, out);
     }
 

@@ -1,6 +1,7 @@
 //! The line from outside: what it commits, when it acts, what it answers.
 
 mod shifted;
+mod slips;
 mod trouble;
 
 use super::ask::Declared;

@@ -32,6 +32,7 @@ pub const WORDS: super::super::Table = &[
     ("alarm.stop.disk", "The line stopped: a write to disk failed. {detail} Call the engineer: disk full or broken. Nothing passes until the agent is restarted."),
     ("alarm.stop.duplicate", "The line stopped: a code came a second time on another item. {detail} Find both items; check whether the printer reprints."),
     ("alarm.stop.escape", "The line stopped: an item passed that had no leave to. {detail} Take back and scan the last items behind the gate; check ejector and sensors."),
+    ("alarm.stop.foreign", "The line stopped: items in a row bear codes that this run did not print. {detail} Another roll is on the line, or goods of another line came here: take them off, check roll and printer; then resume."),
     ("alarm.stop.gaps", "The line stopped: gaps among the last 100 labels: {detail}, more than allowed. Labels are being lost, not single items taken off: check print, web and applicator, set the items with incident «gap» aside; then resume."),
     ("alarm.stop.gate_lost", "The line stopped: there is no connection to the gate. {detail} It rejects everything. Check the PLC's power and cable; then resume."),
     ("alarm.stop.items_stuck", "The line stopped: too many items came to the trigger and did not leave at the gate. {detail} Check the belt, the trigger and the gate's sensors; then resume."),

@@ -1,0 +1,380 @@
+//! Labels that slipped: what the reads since the last one in its order say together (behaviour, section 4, «Order»).
+//!
+//! One read out of its order proves nothing: a label picked up from the floor, an item carried ahead or put back. The
+//! second one in a row does. So does the same label on two items one behind the other with the next label behind them,
+//! and a third code in a row that this run never gave out. Then the line stops, and the window between the last read
+//! that agreed and the first that did not is named by code and item; its codes are set aside. What went by unread took
+//! its label along, and no such label counts as missing.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::order::{GAP_WINDOW, Step};
+use super::{Effect, Line, LineKind, Lookup};
+use crate::code::Identity;
+use crate::ids::{IssueNo, PrinterNo, Tag};
+use crate::lifecycle::SpoilReason;
+use crate::record::Record;
+use crate::time::{Time, Wall};
+use crate::verdict::Reason;
+
+/// Reads out of their order, none in order between them, that stop the line.
+const OUT_OF_ORDER_MAX: u32 = 2;
+
+/// Codes in a row that this run never gave to a printer, and that stop a printing line: another roll is on it.
+const FOREIGN_MAX: u32 = 3;
+
+/// Repeats that stop the line, fewer than [`GAP_WINDOW`] labels in order between them.
+const REPEATS_MAX: usize = 2;
+
+/// Nobody takes an item off behind the reader and puts it before it again, in front of the next one, in less time.
+const HAND_MIN: Duration = Duration::from_secs(1);
+
+/// A window of labels over which the line stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slip {
+    /// Why it stopped, as a message key.
+    pub why: &'static str,
+    /// The last read that agreed with the order; `None` where nothing had been read since the line was started.
+    pub after: Option<(Tag, Identity)>,
+    /// The first read that did not, and its code where it is one of this product.
+    pub first: (Tag, Option<Identity>),
+    /// The read that stopped the line.
+    pub last: Tag,
+    /// Codes that should have come between the two. They are set aside.
+    pub codes: Vec<Identity>,
+    /// Items since the last read that agreed: none of them passed.
+    pub items: Vec<Tag>,
+}
+
+impl Slip {
+    /// The window for people, in no language.
+    fn named(&self) -> String {
+        let word = |code: &Identity| format!(" {code}");
+        let after =
+            self.after.as_ref().map_or_else(String::new, |(tag, code)| format!("{tag}{}", word(code)));
+        let (tag, code) = &self.first;
+        let mut named = format!("{after} – {tag}{}", code.as_ref().map_or_else(String::new, word));
+        for code in &self.codes {
+            named.push(',');
+            named.push_str(&word(code));
+        }
+        named
+    }
+}
+
+/// What one printer's labels showed since the last read in its order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Evidence {
+    agreed: Option<Agreed>,
+    first: Option<First>,
+    out_of_order: u32,
+    /// The item that bears the same label as the one right before it.
+    doubled: Option<Tag>,
+    /// Items whose label nobody could read, or that bore another's.
+    unread: u32,
+}
+
+#[derive(Clone, Debug)]
+struct Agreed {
+    tag: Tag,
+    code: Identity,
+    at: Time,
+}
+
+/// The first read that did not agree, and the codes that should have come before it.
+#[derive(Clone, Debug)]
+struct First {
+    tag: Tag,
+    code: Option<Identity>,
+    window: Vec<Identity>,
+}
+
+/// Why the line stops, at which read, what was counted, and the last item that is named.
+struct Stop {
+    why: &'static str,
+    last: Tag,
+    count: Option<usize>,
+    to: u32,
+}
+
+/// A code on a second item.
+#[derive(Clone, Copy, Debug)]
+struct Repeat {
+    first: Option<Tag>,
+    tag: Tag,
+    code: Identity,
+}
+
+/// What is no single printer's.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Strangers {
+    /// Codes in a row that this run never gave out, and the first of them.
+    foreign: u32,
+    first: Option<First>,
+    repeats: VecDeque<Repeat>,
+    /// Labels in order since the last repeat.
+    since: usize,
+}
+
+impl Line {
+    /// The last window over which the line stopped.
+    pub fn slip(&self) -> Option<&Slip> {
+        self.slip.as_ref()
+    }
+
+    /// The line was set going by a person who has looked: what was seen before says nothing any more.
+    pub(super) fn forget_evidence(&mut self) {
+        self.strangers = Strangers::default();
+        self.recent_gaps.clear();
+        for printer in &mut self.printers {
+            printer.evidence = Evidence::default();
+        }
+    }
+
+    /// How the read agrees with the order of its printer; `Some` is the reason why the item may not pass.
+    pub(super) fn order_refuses(
+        &mut self,
+        lookup: &Lookup,
+        printed: Option<(PrinterNo, IssueNo)>,
+        wall: Wall,
+        out: &mut Vec<Effect>,
+    ) -> Option<Reason> {
+        let (no, issue) = printed?;
+        let (limits, code) = (self.config.order, lookup.code.identity);
+        let printer = self.printers.get_mut(usize::from(no.0))?;
+        let unread = printer.evidence.unread;
+        match printer.tracker.read(issue, limits, unread) {
+            Step::InOrder => {
+                self.agrees(no, lookup, &[], wall, out);
+                None
+            }
+            Step::Gap { left_behind } => {
+                for one in &left_behind {
+                    self.incident(Some(one), None, "gap", String::new(), wall);
+                }
+                self.agrees(no, lookup, &left_behind, wall, out);
+                None
+            }
+            // It neither proves an order nor breaks one.
+            Step::Refed => None,
+            Step::Unexpected => {
+                // Issued in this run and unread, yet not among the labels that are remembered: left behind so long
+                // ago that it counts as a step back.
+                self.incident(Some(&code), Some(lookup.tag), "step_back", String::new(), wall);
+                self.disagrees(no, lookup, Vec::new(), wall, out)
+            }
+            Step::StepBack { behind_by } => {
+                self.incident(Some(&code), Some(lookup.tag), "step_back", behind_by.to_string(), wall);
+                self.disagrees(no, lookup, Vec::new(), wall, out)
+            }
+            Step::Jump { window } => {
+                self.incident(Some(&code), Some(lookup.tag), "jump", window.len().to_string(), wall);
+                self.disagrees(no, lookup, window, wall, out)
+            }
+        }
+    }
+
+    /// A read in its order, with or without labels missing before it. Labels missing again and again stop the line, and
+    /// so does this one if the two items before it bear one label: that was printed twice.
+    fn agrees(
+        &mut self,
+        no: PrinterNo,
+        lookup: &Lookup,
+        left_behind: &[Identity],
+        wall: Wall,
+        out: &mut Vec<Effect>,
+    ) {
+        let (tag, code) = (lookup.tag, lookup.code.identity);
+        self.gone_by = 0;
+        self.strangers.foreign = 0;
+        self.strangers.first = None;
+        self.strangers.since += 1;
+        if self.strangers.since >= GAP_WINDOW {
+            self.strangers.repeats.clear();
+        }
+        let Some(printer) = self.printers.get_mut(usize::from(no.0)) else { return };
+        let agreed = Agreed { tag, code, at: lookup.read_at };
+        let before = std::mem::replace(
+            &mut printer.evidence,
+            Evidence { agreed: Some(agreed), ..Evidence::default() },
+        );
+        let lost = left_behind.len() > before.unread as usize;
+        let to = tag.number.saturating_sub(1);
+        if let Some(gaps) = self.too_many_gaps(lost) {
+            let first = First { tag, code: Some(code), window: left_behind.to_vec() };
+            let stop = Stop { why: "gaps", last: tag, count: Some(gaps), to };
+            self.slipped(stop, before.agreed.as_ref(), first, wall, out);
+            return;
+        }
+        // Items between were unread, one for each label that is missing: no label is, and one was there twice.
+        let between =
+            |twice: Tag| (twice.boot == tag.boot).then(|| tag.number.checked_sub(twice.number + 1)).flatten();
+        if let Some(twice) = before.doubled
+            && between(twice).is_some_and(|items| items as usize == left_behind.len())
+            && let Some(once) = &before.agreed
+        {
+            let first = First { tag: twice, code: Some(once.code), window: Vec::new() };
+            self.slipped(Stop { why: "repeat", last: tag, count: None, to }, Some(once), first, wall, out);
+        }
+    }
+
+    /// One read in its order more: how many gaps there are among the last ones, if they are too many.
+    fn too_many_gaps(&mut self, gap: bool) -> Option<usize> {
+        self.recent_gaps.push_back(gap);
+        if self.recent_gaps.len() > GAP_WINDOW {
+            self.recent_gaps.pop_front();
+        }
+        let gaps = self.recent_gaps.iter().filter(|g| **g).count();
+        (gap && gaps > self.config.order.gaps_per_100_max as usize).then_some(gaps)
+    }
+
+    fn disagrees(
+        &mut self,
+        no: PrinterNo,
+        lookup: &Lookup,
+        window: Vec<Identity>,
+        wall: Wall,
+        out: &mut Vec<Effect>,
+    ) -> Option<Reason> {
+        let (tag, code) = (lookup.tag, lookup.code.identity);
+        let evidence = &mut self.printers.get_mut(usize::from(no.0))?.evidence;
+        evidence.out_of_order += 1;
+        let known = evidence.first.take();
+        let first = known.filter(|f| !f.window.is_empty()).unwrap_or(First { tag, code: Some(code), window });
+        if evidence.out_of_order < OUT_OF_ORDER_MAX {
+            evidence.first = Some(first);
+        } else {
+            let agreed = evidence.agreed.clone();
+            let stop = Stop { why: "jump", last: tag, count: None, to: tag.number };
+            self.slipped(stop, agreed.as_ref(), first, wall, out);
+        }
+        Some(Reason::OutOfOrder)
+    }
+
+    /// The line stops. The window is named by code and item, and its codes are set aside: they are spoiled, so that a
+    /// label of it that turns up later is on no goods.
+    fn slipped(
+        &mut self,
+        stop: Stop,
+        after: Option<&Agreed>,
+        first: First,
+        wall: Wall,
+        out: &mut Vec<Effect>,
+    ) {
+        let since =
+            after.filter(|a| a.tag.boot == first.tag.boot).map_or(first.tag.number, |a| a.tag.number + 1);
+        let slip = Slip {
+            why: stop.why,
+            after: after.map(|a| (a.tag, a.code)),
+            first: (first.tag, first.code),
+            last: stop.last,
+            codes: first.window,
+            items: (since..=stop.to).map(|number| Tag { number, ..first.tag }).collect(),
+        };
+        let named = slip.named();
+        for code in &slip.codes {
+            for printer in &mut self.printers {
+                printer.tracker.gone(code);
+            }
+            let (reason, who) = (SpoilReason::Slipped, "line".to_owned());
+            self.urgent(Record::Spoil { code: *code, reason, who, at: wall });
+            self.incident(Some(code), None, "set_aside", named.clone(), wall);
+        }
+        for tag in &slip.items {
+            self.incident(None, Some(*tag), "set_aside", named.clone(), wall);
+        }
+        self.slip = Some(slip);
+        let detail = stop.count.map_or_else(|| named.clone(), |n| format!("{n} ({named})"));
+        self.stop(stop.why, &detail, wall, out);
+    }
+
+    /// The same code on another item: the second repeat stops the line, unless the first item was taken off and is
+    /// this one. Right behind its first, sooner than a hand can be, it is another item with a label of its own.
+    pub(super) fn repeated(
+        &mut self,
+        lookup: &Lookup,
+        first: Option<Tag>,
+        wall: Wall,
+        out: &mut Vec<Effect>,
+    ) {
+        let (tag, code) = (lookup.tag, lookup.code.identity);
+        let right_behind = |a: &Agreed| {
+            a.code == code
+                && (a.tag.boot, a.tag.number + 1) == (tag.boot, tag.number)
+                && lookup.read_at.since(a.at) < HAND_MIN
+        };
+        for printer in &mut self.printers {
+            if printer.evidence.agreed.as_ref().is_some_and(right_behind) {
+                printer.evidence.doubled = Some(tag);
+            }
+        }
+        // With no label in order between them the window begins with the first of the two.
+        let known = self.strangers.repeats.back().filter(|_| self.strangers.since == 0).copied();
+        let this = Repeat { first, tag, code };
+        self.strangers.since = 0;
+        self.strangers.repeats.push_back(this);
+        if self.strangers.repeats.len() >= REPEATS_MAX {
+            let begins = known.unwrap_or(this);
+            let first = First { tag: begins.tag, code: Some(begins.code), window: Vec::new() };
+            let stop = Stop { why: "repeat", last: tag, count: None, to: tag.number };
+            let after = self.newest_agreed();
+            self.slipped(stop, after.as_ref(), first, wall, out);
+        }
+    }
+
+    fn newest_agreed(&self) -> Option<Agreed> {
+        self.printers.iter().filter_map(|p| p.evidence.agreed.clone()).max_by_key(|a| a.tag)
+    }
+
+    /// The item was taken off between reader and gate: if its code was read again, it was the same item, put back.
+    pub(super) fn taken_off(&mut self, tag: Tag) {
+        self.strangers.repeats.retain(|r| r.first != Some(tag));
+    }
+
+    /// An item is bad: what that says of the labels.
+    pub(super) fn evidence_of(
+        &mut self,
+        tag: Tag,
+        reason: Reason,
+        code: Option<&Identity>,
+        wall: Wall,
+        out: &mut Vec<Effect>,
+    ) {
+        use Reason as R;
+        match reason {
+            R::Foreign | R::OtherRun | R::WrongProduct => {
+                self.unread_one();
+                self.strangers.foreign += 1;
+                let first = || First { tag, code: code.copied(), window: Vec::new() };
+                let first = self.strangers.first.get_or_insert_with(first).clone();
+                let printing = self.config.kind != LineKind::PrePrinted;
+                if printing && self.running() && self.strangers.foreign >= FOREIGN_MAX {
+                    let after = self.newest_agreed();
+                    let stop = Stop { why: "foreign", last: tag, count: None, to: tag.number };
+                    self.slipped(stop, after.as_ref(), first, wall, out);
+                }
+            }
+            R::NoRead | R::Several | R::Malformed | R::Mismatch | R::NoResult | R::NoVerdict => {
+                self.unread_one();
+            }
+            // Its own label was read, or the line stands, and whoever sets it going has looked.
+            R::NeverIssued
+            | R::Grade
+            | R::Duplicate
+            | R::Dead(_)
+            | R::OutOfOrder
+            | R::Late
+            | R::NotRunning
+            | R::OverQuantity
+            | R::Away
+            | R::NotDurable => {}
+        }
+    }
+
+    fn unread_one(&mut self) {
+        for printer in &mut self.printers {
+            printer.evidence.unread = printer.evidence.unread.saturating_add(1);
+        }
+    }
+}
