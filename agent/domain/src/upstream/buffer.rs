@@ -198,20 +198,31 @@ impl Order {
     /// The sums disagree: which block is missing?
     fn packs_seen(&mut self, core: &mut Core, seen: Vec<PackSeen>) {
         self.buffer.packs_wanted = false;
-        let known = |id: &str| self.buffer.packs.iter().any(|p| p.pack_id == id);
-        let missing: Vec<usize> = (0..seen.len()).filter(|i| !known(&seen[*i].pack_id)).collect();
-        let here = self.buffer.packs.len();
-        let whole = seen.len() == here + missing.len();
-        match missing.as_slice() {
-            [at] if whole && *at + 1 == seen.len() && !self.buffer.restored => {
-                let previous = at.checked_sub(1).map(|i| seen[i].pack_id.clone());
-                if previous != self.buffer.newest() {
-                    return self.hold(core, "upstream's order of the blocks is another than ours");
-                }
-                self.buffer.asked = Some((seen[*at].count, previous));
+        // No document says in which order the list is, and a server's clock may be set back between two blocks: what is
+        // the newest by the one or the other may be it, and what it follows decides.
+        let mut by_moment = seen.clone();
+        if by_moment.iter().all(|p| p.made.is_some()) {
+            by_moment.sort_by_key(|p| p.made);
+        }
+        let known = |p: &PackSeen| self.buffer.packs.iter().any(|k| k.pack_id == p.pack_id);
+        let missing = seen.iter().filter(|p| !known(p)).count();
+        let whole = seen.len() == self.buffer.packs.len() + missing;
+        let follows = |list: &[PackSeen]| match list {
+            [.., before, last] if !known(last) => {
+                (self.buffer.newest().as_ref() == Some(&before.pack_id)).then_some(last.count)
             }
-            [] if whole => self.hold(core, "the sum of codes taken differs, no block is missing"),
-            [] => self.hold(core, "upstream does not name a block that is here"),
+            [last] if !known(last) => self.buffer.packs.is_empty().then_some(last.count),
+            _ => None,
+        };
+        match (missing, [&seen, &by_moment].iter().find_map(|list| follows(list))) {
+            (1, Some(count)) if whole && !self.buffer.restored => {
+                self.buffer.asked = Some((count, self.buffer.newest()));
+            }
+            (0, _) if whole => self.hold(core, "the sum of codes taken differs, no block is missing"),
+            (0, _) => self.hold(core, "upstream does not name a block that is here"),
+            (1, None) if whole && !self.buffer.restored => {
+                self.hold(core, "upstream's order of the blocks is another than ours");
+            }
             _ => self.hold(core, "blocks were taken that this database does not have"),
         }
     }

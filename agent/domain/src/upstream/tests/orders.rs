@@ -25,7 +25,7 @@ fn line(status: BufferStatus, passed: u64) -> Reply {
 }
 
 fn packs(ids: &[&str]) -> Reply {
-    Reply::Packs(ids.iter().map(|p| PackSeen { pack_id: p.to_string(), count: 100 }).collect())
+    Reply::Packs(ids.iter().map(|p| PackSeen { pack_id: p.to_string(), count: 100, made: None }).collect())
 }
 
 fn seen(id: &str, po: &str, status: OrderStatus) -> OrderSeen {
@@ -134,6 +134,24 @@ fn the_newest_block_is_fetched_again_with_its_predecessor_when_it_is_missing() {
     s.answer(id, line(BufferStatus::Active, 300));
     assert!(s.told.is_empty());
     assert_eq!((s.store.pooled, s.store.blocks[0].unpacked), (100, 100));
+}
+
+/// The server's clock was set back by an hour before it made the newest block; or its list is in no order at all.
+#[test]
+fn the_newest_block_is_found_by_the_list_or_by_its_moments() {
+    let pack = |id: &str, ms| PackSeen { pack_id: id.into(), count: 100, made: Some(Wall(START_MS + ms)) };
+    for list in [
+        vec![pack("a", 0), pack("b", 10), pack("c", -3_600_000)],
+        vec![pack("b", 10), pack("c", 20), pack("a", 0)],
+    ] {
+        let mut s = Script::with_order(OrderState::Ready(OrderTerms::default()), &["a", "b"], |_| {});
+        let (id, _) = s.expect("sub-order");
+        s.answer(id, line(BufferStatus::Active, 300));
+        let (id, _) = s.expect("packs");
+        s.answer(id, Reply::Packs(list));
+        let (_, request) = s.expect("block");
+        assert!(matches!(request, Request::Block { last_pack: Some(p), .. } if p == "b"));
+    }
 }
 
 #[test]
