@@ -523,8 +523,7 @@ impl World {
         let state = self.state.truth(moment);
         let plant = self.plant.truth();
         let Some(agent) = &self.agent else { return };
-        let found =
-            oracle::judge(agent.store(), &plant, &state, &self.ledger, self.restored, self.damaged);
+        let found = oracle::judge(agent.store(), &plant, &state, &self.ledger, self.restored, self.damaged);
         for (rule, what) in found {
             self.violate(rule, what);
         }
