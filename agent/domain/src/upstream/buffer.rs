@@ -8,6 +8,7 @@
 use super::config::{BlockFacts, PackFacts};
 use super::core::{Core, Subject};
 use super::orders::{Around, Order, Phase};
+use super::pace::Absence;
 use super::request::{BufferStatus, PackSeen, Reply, Request, SubOrder};
 use super::unpack::Unpacking;
 use crate::ids::BlockNo;
@@ -32,6 +33,8 @@ pub(super) struct Buffer {
     /// Digest of the codes of the newest block, to see whether a repeat has the same content.
     newest_digest: Option<u64>,
     packs_wanted: bool,
+    /// Looks at which the order was used up with fewer codes taken than it has.
+    short: Absence,
     /// Sums disagree and no block explains it.
     pub held: bool,
 }
@@ -47,6 +50,7 @@ impl Buffer {
             arriving: None,
             newest_digest: None,
             packs_wanted: false,
+            short: Absence::default(),
             held: false,
         }
     }
@@ -96,12 +100,21 @@ impl Order {
         }
         let received = self.buffer.received();
         let line = match &self.buffer.line {
-            Some(line) if self.buffer.fresh_until.is_some_and(|t| core.now <= t) => line,
+            Some(line) if self.buffer.fresh_until.is_some_and(|t| core.now <= t) => line.clone(),
             _ => return Some(self.sub_order()),
         };
         if line.passed != received {
             self.buffer.packs_wanted = true;
             return Some(Request::Packs { order: self.upstream_id.clone(), gtin: self.plan.gtin });
+        }
+        // Used up, and yet fewer codes taken than there are: a block of ours may not show yet, and would be forgotten.
+        let used_up =
+            line.status == BufferStatus::Exhausted || (line.status == BufferStatus::Active && line.left == 0);
+        if used_up && line.passed < line.total && !self.buffer.short.look(&core.config, core.now) {
+            self.buffer.fresh_until = None;
+            self.not_before = core.now.after(self.buffer.short.pause(&core.config));
+            core.wake_at(self.not_before);
+            return None;
         }
         match &line.status {
             BufferStatus::Exhausted => {

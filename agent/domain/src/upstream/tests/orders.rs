@@ -507,3 +507,25 @@ fn an_answer_that_names_another_order_makes_the_new_one_unknown() {
     s.answer(id, Reply::OrderMade { upstream_id: "o0".into() });
     assert_eq!(s.store.orders[1].state, OrderState::Unknown);
 }
+
+/// A block whose answer was lost, and that upstream does not show yet: the order is used up, and a block is missing.
+#[test]
+fn an_order_used_up_with_fewer_codes_taken_than_it_has_is_looked_at_again() {
+    let ready = || Script::with_order(OrderState::Ready(OrderTerms::default()), &["a"], |_| {});
+    let mut s = ready();
+    let (id, _) = s.expect("sub-order");
+    s.answer(id, line(BufferStatus::Exhausted, 100));
+    assert!(matches!(s.order_state(), OrderState::Ready(_)));
+    let (id, _) = s.expect("sub-order");
+    s.answer(id, line(BufferStatus::Exhausted, 1000));
+    let (id, _) = s.expect("packs");
+    s.answer(id, packs(&["a", "b"]));
+    s.expect("block");
+    // What stays so over the settling time is so.
+    let mut s = ready();
+    while *s.order_state() != OrderState::Exhausted {
+        let (id, _) = s.expect("sub-order");
+        s.answer(id, line(BufferStatus::Exhausted, 100));
+    }
+    assert!(s.now.since(crate::time::Time(0)) >= config().settle_min);
+}
