@@ -270,6 +270,21 @@ fn a_run_declares_days_of_the_plant() {
 }
 
 #[test]
+fn today_is_by_the_state_systems_clock_where_ours_is_known_to_be_off() {
+    let started = |ahead_ms: i64| {
+        let world = World::new();
+        world.upstream.send_modify(|status| status.clock_ahead_ms = Some(ahead_ms));
+        assert_eq!(world.post("/api/v1/lines/line1/run", json!({"gtin": GTIN, "batch": "A"})).0, 201);
+        let plan = &world.get("/api/v1/status").1["lines"][0]["run"]["plan"];
+        tamga_domain::day::Day::parse(plan["production"].as_str().unwrap()).unwrap().0
+    };
+    let today = started(100_000);
+    let in_ten_days = started(10 * 86_400_000);
+    // Midnight may lie between the two.
+    assert!((10..=11).contains(&(in_ten_days - today)), "{today} {in_ten_days}");
+}
+
+#[test]
 fn a_day_before_the_codes_were_ordered_is_refused_unless_a_person_insists() {
     let world = World::new();
     // 2026-11-22T00:30:00+05:00

@@ -159,7 +159,7 @@ fn report(sums: &Sums) {
     );
     println!(
         "The state system refused for good, each named to a person: {} codes that somebody annulled there, {} for no \
-         reason that it told. {} orders, {} repeated on the way by others, which a person is told.",
+         reason that it told. {} orders; {} of them the state system has twice, since the way repeated the request.",
         r.annulled, r.refused, r.orders, r.orders_doubled
     );
     println!(

@@ -45,7 +45,15 @@ fn passed(day: Day, passed_ms: i64, ordered_ms: Option<i64>) -> (World, RunId) {
 
 fn draft(w: &mut World, run: RunId, zone: Zone) -> Record {
     let passes = vec![PassRange { from: PassNo(1), to: PassNo(1) }];
-    Record::ReportDrafted { run, kind: ReportKind::Application, passes, replaces: None, zone, at: w.at() }
+    Record::ReportDrafted {
+        run,
+        kind: ReportKind::Application,
+        passes,
+        replaces: None,
+        zone,
+        by: None,
+        at: w.at(),
+    }
 }
 
 #[test]
@@ -67,6 +75,30 @@ fn a_report_carries_a_moment_of_the_declared_day_of_the_plant() {
         assert_eq!(production, expected, "{why}");
         assert_eq!(east().day_of(production), day, "{why}");
     }
+}
+
+/// This computer's clock was a year ahead when the item passed. What a refused report is parted into keeps the moment.
+#[test]
+fn a_moment_that_upstreams_clock_disproves_is_corrected_and_the_correction_kept() {
+    let (day, year, hour) = (Day(20_000), 365 * 86_400_000, 3_600_000);
+    let true_now = east().begins(day).plus_ms(9 * hour);
+    let (mut w, run) = passed(day, year, Some(hour));
+    let by = |record, wall: Wall| match record {
+        Record::ReportDrafted { run, kind, passes, replaces, zone, at, .. } => {
+            Record::ReportDrafted { run, kind, passes, replaces, zone, by: Some(wall), at }
+        }
+        other => panic!("{other:?}"),
+    };
+    let record = by(draft(&mut w, run, east()), true_now);
+    let Some(Answer::Report(report, production)) = w.twice(record) else { panic!() };
+    assert_eq!(production, true_now);
+    let why = w.store.view().reports_open().unwrap()[0].why.clone();
+    assert!(why.contains("clock") && why.contains("ahead"), "{why}");
+    let record = w.report_state(report, ReportState::Refused);
+    w.apply(record).unwrap();
+    let heir = by(w.draft(run, &[(1, 1)], Some(report)), true_now.plus_ms(5 * hour));
+    let Some(Answer::Report(_, production)) = w.apply(heir).unwrap() else { panic!() };
+    assert_eq!(production, true_now);
 }
 
 #[test]

@@ -12,6 +12,8 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const MINUTE_MS: i64 = 60 * 1000;
 /// No zone of the world is further from UTC.
 const OFFSET_MINUTES_MAX: i16 = 14 * 60;
+/// Upstream's clock is known by the `Date` of answers that may be two minutes old.
+const AHEAD_MS: i64 = 5 * MINUTE_MS;
 
 /// A day of the calendar, of no zone: days since 1970-01-01.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]
@@ -132,10 +134,26 @@ impl fmt::Display for Zone {
 /// day's first moment is the earliest that agrees, and the report waits for it. A code is never on an item before it
 /// was ordered: where the day allows, the moment lies after `ordered` (upstream refuses others), which makes a
 /// difference only when this computer's clock is behind upstream's. The day itself is never left to please a check.
-pub fn production_moment(zone: Zone, day: Day, last_pass: Wall, ordered: Option<Wall>) -> Wall {
+///
+/// The moment of a pass is this computer's word. Upstream's clock can disprove it: what lies in a report was made `by`
+/// the moment of its draft. A pass that is said to be later than that, by more than slow answers can explain, was
+/// written by a clock that was ahead, and the draft's moment by upstream's clock is true in its place.
+pub fn production_moment(
+    zone: Zone,
+    day: Day,
+    last_pass: Wall,
+    ordered: Option<Wall>,
+    by: Option<Wall>,
+) -> Wall {
+    let last_pass = disproved(last_pass, by).unwrap_or(last_pass);
     let (begins, ends) = (zone.begins(day), zone.ends(day));
     let after_order = ordered.map_or(begins, |at| at.plus_ms(1));
     last_pass.max(after_order).clamp(begins, ends)
+}
+
+/// The moment by which a pass was made, where that shows its own moment to be wrong.
+pub fn disproved(last_pass: Wall, by: Option<Wall>) -> Option<Wall> {
+    by.filter(|by| last_pass.0.saturating_sub(by.0) > AHEAD_MS)
 }
 
 #[cfg(test)]
@@ -200,7 +218,38 @@ mod tests {
             ("ordered after the day: not bent", at(30 * hour), Some(at(25 * hour)), end),
             ("of the stock: no order", at(hour), None, at(hour)),
         ] {
-            assert_eq!(production_moment(TASHKENT, day, last_pass, ordered), expected, "{why}");
+            assert_eq!(production_moment(TASHKENT, day, last_pass, ordered, None), expected, "{why}");
+        }
+    }
+
+    #[test]
+    fn a_pass_in_the_future_of_upstreams_clock_is_put_where_that_clock_proves_it() {
+        let (hour, year) = (3_600_000, 365 * DAY_MS);
+        let at = |ms| MIDNIGHT.plus_ms(ms);
+        let day = TASHKENT.day_of(MIDNIGHT);
+        for (why, last_pass, by, expected) in [
+            ("a year ahead", at(year), at(9 * hour), at(9 * hour)),
+            ("an hour ahead, within the day", at(10 * hour), at(9 * hour), at(9 * hour)),
+            (
+                "as far as slow answers make it look",
+                at(9 * hour + 240_000),
+                at(9 * hour),
+                at(9 * hour + 240_000),
+            ),
+            (
+                "a year behind: the day's beginning agrees with what is declared",
+                at(-year),
+                at(9 * hour),
+                at(0),
+            ),
+            (
+                "marked after the declared day, by both clocks",
+                at(26 * hour),
+                at(27 * hour),
+                TASHKENT.ends(day),
+            ),
+        ] {
+            assert_eq!(production_moment(TASHKENT, day, last_pass, None, Some(by)), expected, "{why}");
         }
     }
 
@@ -213,7 +262,7 @@ mod tests {
             let (zone, day) = (Zone { minutes }, Day(day));
             let begins = zone.begins(day);
             let (last_pass, ordered) = (begins.plus_ms(pass_ms), ordered_ms.map(|ms| begins.plus_ms(ms)));
-            let moment = production_moment(zone, day, last_pass, ordered);
+            let moment = production_moment(zone, day, last_pass, ordered, None);
             prop_assert_eq!(zone.day_of(moment), day);
             if let Some(ordered) = ordered && ordered < zone.ends(day) {
                 prop_assert!(moment > ordered);

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use rusqlite::params;
-use tamga_domain::day::{Day, Zone, production_moment};
+use tamga_domain::day::{Day, Zone, disproved, production_moment};
 use tamga_domain::ids::{BlockNo, PassNo, ReportNo, RunId};
 use tamga_domain::record::{Answer, PassRange, ReportKind, ReportState};
 use tamga_domain::time::Wall;
@@ -56,6 +56,7 @@ pub(super) struct Draft<'a> {
     pub(super) passes: &'a [PassRange],
     pub(super) replaces: Option<ReportNo>,
     pub(super) zone: Zone,
+    pub(super) by: Option<Wall>,
 }
 
 struct ReportRow {
@@ -67,7 +68,7 @@ struct ReportRow {
 
 impl Tx<'_> {
     pub(super) fn report_drafted(&self, draft: &Draft<'_>, at: Wall) -> Result<Answer, Fault> {
-        let Draft { run, kind, passes, replaces, zone } = *draft;
+        let Draft { run, kind, passes, replaces, zone, by } = *draft;
         let last_pass = self.run_row(run)?.last_pass;
         let kind = report_kind_number(kind);
         if let Some((report, production)) = self.same_draft(run, kind, passes, replaces, at)? {
@@ -95,10 +96,11 @@ impl Tx<'_> {
             self.add_blocks(run, range, &mut by_block)?;
         }
         let total: u32 = by_block.values().sum();
-        let production = self.production_of(run, after, by_block.keys(), zone)?;
+        let by = self.made_by(replaces, by)?;
+        let (production, why) = self.production_of(run, after, by_block.keys(), zone, by)?;
         let sql = "INSERT INTO reports(run, kind, state, why, replaces, drafted_at, changed_at, passes, production) \
-                   VALUES(?1, ?2, 0, '', ?3, ?4, ?4, ?5, ?6)";
-        self.run(sql, params![run.0, kind, replaces.map(|r| r.0), at.0, total, production.0])?;
+                   VALUES(?1, ?2, 0, ?7, ?3, ?4, ?4, ?5, ?6)";
+        self.run(sql, params![run.0, kind, replaces.map(|r| r.0), at.0, total, production.0, why])?;
         let report = ReportNo(self.inserted());
         for range in passes {
             let sql = "INSERT INTO report_ranges(report_no, first, last, run, kind, live) \
@@ -110,8 +112,16 @@ impl Tx<'_> {
             self.run(sql, (report.0, block.0, n))?;
         }
         self.must("a run", 1, "UPDATE runs SET carried = carried + ?2 WHERE run = ?1", (run.0, total))?;
-        self.changed(Change::Report(report, &ReportState::Wanted), "", "", at)?;
+        self.changed(Change::Report(report, &ReportState::Wanted), "", &why, at)?;
         Ok(Answer::Report(report, production))
+    }
+
+    /// By when all of a draft was made: what a report is parted into was made by the moment that it carried.
+    fn made_by(&self, replaces: Option<ReportNo>, by: Option<Wall>) -> Result<Option<Wall>, Fault> {
+        let Some(refused) = replaces else { return Ok(by) };
+        let sql = "SELECT production FROM reports WHERE report_no = ?1";
+        let before = self.one(sql, [refused.0], |r| Ok(Wall(r.get(0)?)))?;
+        Ok(by.map(|by| before.map_or(by, |before| before.min(by))))
     }
 
     /// The moment of production of a report up to the pass `last`, by the domain's rule: from the run's declared day,
@@ -122,7 +132,8 @@ impl Tx<'_> {
         last: PassNo,
         blocks: impl Iterator<Item = &'b BlockNo>,
         zone: Zone,
-    ) -> Result<Wall, Fault> {
+        by: Option<Wall>,
+    ) -> Result<(Wall, String), Fault> {
         let sql = "SELECT r.production, r.opened_at + ifnull(c.verified_after, 0) + ifnull(c.ended_after, 0) \
                    FROM runs r JOIN passes p ON p.run = r.run AND p.pass_no = ?2 \
                    JOIN codes c ON c.gtin_id = r.gtin_id AND c.serial = p.serial WHERE r.run = ?1";
@@ -134,7 +145,10 @@ impl Tx<'_> {
             let at: Option<i64> = self.one(sql, [block.0], |r| r.get(0))?.flatten();
             ordered = ordered.max(at.map(Wall));
         }
-        Ok(production_moment(zone, day, passed, ordered))
+        let ahead_s = disproved(passed, by).map(|by| (passed.0 - by.0) / 1000);
+        let why = ahead_s
+            .map(|s| format!("this computer's clock was {s} s ahead: the state system's clock is used"));
+        Ok((production_moment(zone, day, passed, ordered, by), why.unwrap_or_default()))
     }
 
     /// The report that this very draft made, if it was applied before.

@@ -13,7 +13,7 @@ use crate::desk::{Finding, Level, LineDesk, UpstreamStatus};
 use crate::words::{self, Language};
 
 /// Certificates and times of reports begin to be refused not far beyond.
-const CLOCK_MS_BAD: i64 = 120_000;
+pub(super) const CLOCK_MS_BAD: i64 = 120_000;
 /// More than the way of an answer and the second of a `Date` header.
 const CLOCK_MS_WATCH: i64 = 5_000;
 /// A report that waits longer than this has a reason that a person should know.

@@ -18,6 +18,7 @@ use tamga_drivers::trace::Level;
 use tokio::sync::{mpsc::error::TrySendError, oneshot};
 
 use super::App;
+use super::doctor::CLOCK_MS_BAD;
 use super::door::By;
 use super::error::{ApiError, Body};
 use super::text::declared;
@@ -191,6 +192,12 @@ pub fn done(reply: Reply) -> (StatusCode, Json<dto::Done>) {
 }
 
 /// The plan in a request, or what is wrong with the first field that is wrong.
+/// Now, for the day that nobody names: by the state system's clock where this computer's is known to be wrong.
+fn today_by(desk: &Desk, now: Wall) -> Wall {
+    let ahead_ms = desk.upstream.borrow().clock_ahead_ms.filter(|ms| ms.abs() >= CLOCK_MS_BAD);
+    ahead_ms.map_or(now, |ms| now.plus_ms(ms))
+}
+
 fn plan_of(body: &asks::StartRun, desk: &Desk, now: Wall) -> Result<RunPlan, ApiError> {
     let products = &desk.products;
     let digits = body.gtin.trim();
@@ -210,7 +217,7 @@ fn plan_of(body: &asks::StartRun, desk: &Desk, now: Wall) -> Result<RunPlan, Api
     };
     let batch = batch(&body.batch)?;
     let production = day_of("production", body.production.as_deref(), desk.zone)?;
-    let production = production.unwrap_or_else(|| desk.zone.day_of(now));
+    let production = production.unwrap_or_else(|| desk.zone.day_of(today_by(desk, now)));
     let expiry = day_of("expiry", body.expiry.as_deref(), desk.zone)?;
     if expiry.is_some_and(|expiry| expiry <= production) {
         return Err(ApiError::field("expiry", "http.expiry_before_production"));

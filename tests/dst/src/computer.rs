@@ -62,7 +62,6 @@ impl World {
                 self.struck(what);
                 let year = 365 * 86_400_000;
                 self.skew_ms = [-year, -3_600_000, -5_000, 0, 5_000, 3_600_000, year][self.rng.usize(..7)];
-                self.clock_was_far_off |= self.skew_ms.abs() > 60_000;
             }
             Computer::SecondCopy => self.second_copy(),
             Computer::NoInternet => {

@@ -109,13 +109,12 @@ const HOLDS_AFTER_A_RESTORE: [&str; 5] =
 const HOLDS_IN_DAMAGE: [&str; 3] = ["printed-twice", "passed-twice", "reported-twice"];
 
 /// Judges a day that is over. `restored`: an older copy of the books was put back in it. `damaged`: pages of them are
-/// damaged, and nobody has met one yet. `all_reported`: whatever passed must be applied by now.
+/// damaged, and nobody has met one yet.
 pub fn judge(
     store: &Store,
     plant: &Truth,
     state: &StateTruth,
     ledger: &Ledger,
-    all_reported: bool,
     restored: bool,
     damaged: bool,
 ) -> Vec<(&'static str, String)> {
@@ -225,7 +224,7 @@ pub fn judge(
         if !bearers.contains_key(&code) {
             say("applied-and-on-no-item", code.to_string());
         }
-        if all_reported && !matches!(told(&code), Some(State::Applied)) {
+        if !matches!(told(&code), Some(State::Applied)) {
             say("applied-unknown-to-the-books", format!("{code} is {:?}", told(&code)));
         }
     }
@@ -242,7 +241,7 @@ pub fn judge(
     }
     for code in &all {
         match told(code) {
-            Some(State::Verified(Whereabouts::Passed)) if all_reported && !held.contains(code) => {
+            Some(State::Verified(Whereabouts::Passed)) if !held.contains(code) => {
                 say("passed-and-never-applied", code.to_string());
             }
             Some(State::Applied) if !applied.contains(code) => {

@@ -89,9 +89,6 @@ pub struct World {
     pub(crate) incident_at: u64,
     pub(crate) slow_until: u64,
     pub(crate) offline_until: u64,
-    /// What was produced then bears a moment that the state system does not take before its time, or ever. Such reports
-    /// wait for a person, and nothing else is asked of them.
-    pub(crate) clock_was_far_off: bool,
     /// When the writer's next commit reaches the disk.
     pub(crate) writes_at: Option<u64>,
     pub(crate) look_at: u64,
@@ -332,7 +329,6 @@ impl World {
             incident_at: plan.incident_ms,
             slow_until: 0,
             offline_until: 0,
-            clock_was_far_off: false,
             writes_at: None,
             look_at: 0,
             strikes: Strikes::new(),
@@ -496,7 +492,7 @@ impl World {
         let Some(agent) = &self.agent else { return false };
         self.person.is_done(agent)
             && oracle::runs_are_closed(agent.store())
-            && (self.restored || self.clock_was_far_off || oracle::reports_are_settled(agent.store()))
+            && (self.restored || oracle::reports_are_settled(agent.store()))
             && (self.restored || self.all_received())
     }
 
@@ -527,15 +523,7 @@ impl World {
         let state = self.state.truth(moment);
         let plant = self.plant.truth();
         let Some(agent) = &self.agent else { return };
-        let found = oracle::judge(
-            agent.store(),
-            &plant,
-            &state,
-            &self.ledger,
-            !self.clock_was_far_off,
-            self.restored,
-            self.damaged,
-        );
+        let found = oracle::judge(agent.store(), &plant, &state, &self.ledger, self.restored, self.damaged);
         for (rule, what) in found {
             self.violate(rule, what);
         }

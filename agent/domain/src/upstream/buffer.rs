@@ -8,6 +8,7 @@
 use super::config::{BlockFacts, PackFacts};
 use super::core::{Core, Subject};
 use super::orders::{Around, Order, Phase};
+use super::pace::Absence;
 use super::request::{BufferStatus, PackSeen, Reply, Request, SubOrder};
 use super::unpack::Unpacking;
 use crate::ids::BlockNo;
@@ -32,6 +33,8 @@ pub(super) struct Buffer {
     /// Digest of the codes of the newest block, to see whether a repeat has the same content.
     newest_digest: Option<u64>,
     packs_wanted: bool,
+    /// Looks at which the order was used up with fewer codes taken than it has.
+    short: Absence,
     /// Sums disagree and no block explains it.
     pub held: bool,
 }
@@ -47,6 +50,7 @@ impl Buffer {
             arriving: None,
             newest_digest: None,
             packs_wanted: false,
+            short: Absence::default(),
             held: false,
         }
     }
@@ -96,12 +100,21 @@ impl Order {
         }
         let received = self.buffer.received();
         let line = match &self.buffer.line {
-            Some(line) if self.buffer.fresh_until.is_some_and(|t| core.now <= t) => line,
+            Some(line) if self.buffer.fresh_until.is_some_and(|t| core.now <= t) => line.clone(),
             _ => return Some(self.sub_order()),
         };
         if line.passed != received {
             self.buffer.packs_wanted = true;
             return Some(Request::Packs { order: self.upstream_id.clone(), gtin: self.plan.gtin });
+        }
+        // Used up, and yet fewer codes taken than there are: a block of ours may not show yet, and would be forgotten.
+        let used_up =
+            line.status == BufferStatus::Exhausted || (line.status == BufferStatus::Active && line.left == 0);
+        if used_up && line.passed < line.total && !self.buffer.short.look(&core.config, core.now) {
+            self.buffer.fresh_until = None;
+            self.not_before = core.now.after(self.buffer.short.pause(&core.config));
+            core.wake_at(self.not_before);
+            return None;
         }
         match &line.status {
             BufferStatus::Exhausted => {
@@ -198,20 +211,31 @@ impl Order {
     /// The sums disagree: which block is missing?
     fn packs_seen(&mut self, core: &mut Core, seen: Vec<PackSeen>) {
         self.buffer.packs_wanted = false;
-        let known = |id: &str| self.buffer.packs.iter().any(|p| p.pack_id == id);
-        let missing: Vec<usize> = (0..seen.len()).filter(|i| !known(&seen[*i].pack_id)).collect();
-        let here = self.buffer.packs.len();
-        let whole = seen.len() == here + missing.len();
-        match missing.as_slice() {
-            [at] if whole && *at + 1 == seen.len() && !self.buffer.restored => {
-                let previous = at.checked_sub(1).map(|i| seen[i].pack_id.clone());
-                if previous != self.buffer.newest() {
-                    return self.hold(core, "upstream's order of the blocks is another than ours");
-                }
-                self.buffer.asked = Some((seen[*at].count, previous));
+        // No document says in which order the list is, and a server's clock may be set back between two blocks: what is
+        // the newest by the one or the other may be it, and what it follows decides.
+        let mut by_moment = seen.clone();
+        if by_moment.iter().all(|p| p.made.is_some()) {
+            by_moment.sort_by_key(|p| p.made);
+        }
+        let known = |p: &PackSeen| self.buffer.packs.iter().any(|k| k.pack_id == p.pack_id);
+        let missing = seen.iter().filter(|p| !known(p)).count();
+        let whole = seen.len() == self.buffer.packs.len() + missing;
+        let follows = |list: &[PackSeen]| match list {
+            [.., before, last] if !known(last) => {
+                (self.buffer.newest().as_ref() == Some(&before.pack_id)).then_some(last.count)
             }
-            [] if whole => self.hold(core, "the sum of codes taken differs, no block is missing"),
-            [] => self.hold(core, "upstream does not name a block that is here"),
+            [last] if !known(last) => self.buffer.packs.is_empty().then_some(last.count),
+            _ => None,
+        };
+        match (missing, [&seen, &by_moment].iter().find_map(|list| follows(list))) {
+            (1, Some(count)) if whole && !self.buffer.restored => {
+                self.buffer.asked = Some((count, self.buffer.newest()));
+            }
+            (0, _) if whole => self.hold(core, "the sum of codes taken differs, no block is missing"),
+            (0, _) => self.hold(core, "upstream does not name a block that is here"),
+            (1, None) if whole && !self.buffer.restored => {
+                self.hold(core, "upstream's order of the blocks is another than ours");
+            }
             _ => self.hold(core, "blocks were taken that this database does not have"),
         }
     }

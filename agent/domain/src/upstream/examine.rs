@@ -31,6 +31,9 @@ const PAUSE_MAX: std::time::Duration = std::time::Duration::from_secs(24 * 3600)
 /// parting sends three reports, one of them a code alone, and eight bad codes alone in a row are no coincidence.
 const REFUSALS_MAX: u32 = 24;
 
+/// A code refused alone is looked at so often before it is held; that others are taken speaks against it already.
+const ALONE_LOOKS: u32 = 3;
+
 #[derive(Default)]
 pub(super) struct Examine {
     reason: String,
@@ -41,6 +44,8 @@ pub(super) struct Examine {
     looked_up: usize,
     /// What looks say of codes that cannot be reported, if it is so.
     doubt: Vec<(PassNo, String)>,
+    /// Looks at a code that was refused alone.
+    alone: u32,
     applied: Vec<PassNo>,
     rest: Vec<PassNo>,
     unresolved: Vec<(PassNo, String)>,
@@ -84,7 +89,18 @@ impl Report {
             return None;
         }
         self.examine.unresolved.extend(doubt);
-        self.hold_the_one(core);
+        if self.is_the_one(core) {
+            // That it is not applied was said once: by a cache, perhaps.
+            self.examine.alone += 1;
+            if !self.absence.look(&core.config, core.now) && self.examine.alone < ALONE_LOOKS {
+                self.examine.round = Some(std::mem::take(&mut self.examine.rest));
+                self.examine.looked_up = 0;
+                self.not_before = core.now.after(self.absence.pause(&core.config));
+                core.wake_at(self.not_before);
+                return None;
+            }
+            self.hold_the_one();
+        }
         self.busy = true;
         let (no, at) = (self.no, core.wall);
         let named = self.examine.named;
@@ -107,8 +123,8 @@ impl Report {
         for (part, _) in &self.examine.parts {
             let passes = passes::ranges(part.iter().copied());
             let kind = ReportKind::Application;
-            let (run, replaces, zone) = (self.run, Some(no), core.config.zone);
-            records.push(Record::ReportDrafted { run, kind, passes, replaces, zone, at });
+            let (run, replaces, zone, by) = (self.run, Some(no), core.config.zone, core.server_now());
+            records.push(Record::ReportDrafted { run, kind, passes, replaces, zone, by, at });
         }
         self.examine.commit = Some(Step::Closing);
         core.commit(Subject::Report(no), records);
@@ -126,11 +142,13 @@ impl Report {
     }
 
     /// A code that is refused alone, while others like it are taken, is what was refused.
-    fn hold_the_one(&mut self, core: &Core) {
-        if self.is_blameless() && self.examine.rest.len() == 1 && self.others_are_taken(core) {
-            let why = self.examine.reason.clone();
-            self.examine.unresolved = self.examine.rest.drain(..).map(|pass| (pass, why.clone())).collect();
-        }
+    fn is_the_one(&self, core: &Core) -> bool {
+        self.is_blameless() && self.examine.rest.len() == 1 && self.others_are_taken(core)
+    }
+
+    fn hold_the_one(&mut self) {
+        let why = self.examine.reason.clone();
+        self.examine.unresolved = self.examine.rest.drain(..).map(|pass| (pass, why.clone())).collect();
     }
 
     /// What goes into which heir.

@@ -430,7 +430,12 @@ impl Step {
         if self.core.last_answer.is_some() || self.core.asks() {
             return;
         }
-        let Some(group) = self.core.config.products.first().map(|p| p.group.clone()) else { return };
+        if let Some(group) = self.core.config.products.first().map(|p| p.group.clone()) {
+            self.ask_the_clock(group);
+        }
+    }
+
+    fn ask_the_clock(&mut self, group: String) {
         if self.core.now < self.greet_at {
             return self.core.wake_at(self.greet_at);
         }
@@ -440,13 +445,22 @@ impl Step {
         }
     }
 
+    /// A draft's moment is fixed with it, so none is made before upstream's clock is known.
     fn draft_reports(&mut self) {
+        if self.core.server_now().is_none() {
+            if let Some(group) = self.runs.due(&self.core)
+                && !self.core.asks()
+            {
+                self.ask_the_clock(group);
+            }
+            return;
+        }
         for Draft { run, passes, due } in self.runs.drafts(&self.core) {
             match due {
                 Ok(()) => {
                     let kind = crate::record::ReportKind::Application;
-                    let (zone, at) = (self.core.config.zone, self.core.wall);
-                    let record = Record::ReportDrafted { run, kind, passes, replaces: None, zone, at };
+                    let (zone, by, at) = (self.core.config.zone, self.core.server_now(), self.core.wall);
+                    let record = Record::ReportDrafted { run, kind, passes, replaces: None, zone, by, at };
                     self.core.commit(Subject::Run(run), vec![record]);
                 }
                 Err(later) => self.core.wake_at(later),

@@ -105,28 +105,35 @@ impl Pace {
     }
 }
 
+/// Looks that find nothing after the settling time before absence counts.
+const LATE_MIN: u32 = 3;
+
 /// Looks that found nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Absence {
     first: Option<Time>,
     looks: u32,
+    /// Those of them after the settling time. The early ones may have been made before the effect came.
+    late: u32,
     /// All looks, also those that did not count: they make the pauses grow.
     all: u32,
 }
 
 impl Absence {
-    /// One more look found nothing. True once absence counts: enough looks, over `settle_min`.
+    /// One more look found nothing. True once absence counts: enough looks over `settle_min`, the last [`LATE_MIN`] of
+    /// them after it, since one answer may come from a cache.
     pub fn look(&mut self, config: &Config, now: Time) -> bool {
         let first = *self.first.get_or_insert(now);
         self.looks = self.looks.saturating_add(1);
         self.all = self.all.saturating_add(1);
-        self.looks >= config.looks_min && now.since(first) >= config.settle_min
+        self.late += u32::from(now.since(first) >= config.settle_min);
+        self.looks >= config.looks_min && self.late >= LATE_MIN.min(config.looks_min)
     }
 
     /// Something of ours may be in process: counting begins again.
     pub fn forget(&mut self) {
         self.first = None;
-        self.looks = 0;
+        (self.looks, self.late) = (0, 0);
         self.all = self.all.saturating_add(1);
     }
 
@@ -202,7 +209,8 @@ mod tests {
         assert!(!a.look(&c, at(0)));
         assert!(!a.look(&c, at(1)));
         assert!(!a.look(&c, at(2)), "many looks in no time say nothing");
-        assert!(a.look(&c, at(100_000)));
+        assert!(!a.look(&c, at(100_000)) && !a.look(&c, at(100_001)), "an answer may be an old one");
+        assert!(a.look(&c, at(100_002)));
         let mut a = Absence::default();
         assert!(!a.look(&c, at(0)));
         assert!(!a.look(&c, at(200_000)), "two looks are too few");

@@ -144,6 +144,16 @@ struct Run {
     drafting: Option<Vec<PassRange>>,
 }
 
+impl Run {
+    /// When its next draft is due; one of a run at a time.
+    fn due(&self, core: &Core, most: u32) -> Option<Result<(), Time>> {
+        let (Some(since), None) = (self.since, &self.drafting) else { return None };
+        let later = since.after(core.config.report_every);
+        let enough = passes::count(&self.free) >= most || self.closed || core.now >= later;
+        Some(if enough { Ok(()) } else { Err(later) })
+    }
+}
+
 /// The runs that have passes to report.
 #[derive(Default)]
 pub(super) struct Runs {
@@ -174,16 +184,19 @@ impl Runs {
         }
     }
 
+    /// The product group of a run that has a draft due.
+    pub fn due(&self, core: &Core) -> Option<String> {
+        let most = core.config.codes_per_report.clamp(1, REPORT_CODES_MAX);
+        let mut due = self.runs.values().filter(|run| run.due(core, most).is_some_and(|due| due.is_ok()));
+        due.next().map(|run| run.head.group.clone())
+    }
+
     pub fn drafts(&mut self, core: &Core) -> Vec<Draft> {
         self.runs.retain(|_, r| r.drafting.is_some() || !r.free.is_empty());
         let most = core.config.codes_per_report.clamp(1, REPORT_CODES_MAX);
         let mut drafts = Vec::new();
         for (no, run) in &mut self.runs {
-            // One draft of a run at a time.
-            let (Some(since), None) = (run.since, &run.drafting) else { continue };
-            let waiting = passes::count(&run.free);
-            let later = since.after(core.config.report_every);
-            let due = if waiting >= most || run.closed || core.now >= later { Ok(()) } else { Err(later) };
+            let Some(due) = run.due(core, most) else { continue };
             let passes = passes::first(&run.free, most);
             if due.is_ok() {
                 run.drafting = Some(passes.clone());

@@ -76,6 +76,8 @@ pub(super) struct Report {
     /// The last document of the pages looked through, and whether one on them may be this report in process.
     page: Option<String>,
     in_process: bool,
+    /// When its codes were seen not to be applied.
+    probed: Time,
     /// Some of its codes were seen applied, and some not.
     in_part: bool,
     /// Of its passes in their order, how many were seen applied.
@@ -108,6 +110,7 @@ impl Report {
             absence: Absence::default(),
             page: None,
             in_process: false,
+            probed: Time(0),
             in_part: false,
             confirmed: 0,
             sent_at: at,
@@ -252,7 +255,10 @@ impl Report {
     fn window(&self, core: &Core) -> (Wall, Wall) {
         let skew = core.skew_ms().unwrap_or(0);
         let settle = i64::try_from(core.config.settle_min.as_millis()).unwrap_or(i64::MAX);
-        (self.at.plus_ms(skew - DOCUMENT_MARGIN_MS), self.sent_at.plus_ms(skew).plus_ms(settle))
+        let (since, until) = (self.at.plus_ms(skew), self.sent_at.plus_ms(skew + settle));
+        // Both were taken by this computer's clock, which may have been wrong then: now is in the window in any case.
+        let now = core.wall.plus_ms(skew);
+        (since.min(now.plus_ms(-settle)).plus_ms(-DOCUMENT_MARGIN_MS), until.max(now))
     }
 
     fn search(&self, core: &Core) -> Request {
@@ -343,6 +349,7 @@ impl Report {
                 let (applied, in_part) = (all_applied(&seen), any_applied(&seen));
                 // What is applied stays so: a look that shows less was an old one.
                 self.in_part |= in_part && !applied;
+                self.probed = core.now;
                 self.phase = if applied { Phase::Naming } else { Phase::Searching };
             }
             (Phase::Naming, Reply::Codes { applied_by, .. }) => self.found(core, applied_by),
@@ -373,6 +380,7 @@ impl Report {
     fn seen(&mut self, core: &mut Core, seen: &[(PassNo, CodeStatus)]) {
         if !all_applied(seen) {
             self.in_part = true;
+            self.probed = core.now;
             self.phase = Phase::Searching;
             return;
         }
@@ -440,6 +448,10 @@ impl Report {
         self.page = None;
         if std::mem::take(&mut self.in_process) {
             self.absence.forget();
+        } else if core.now.since(self.probed) > core.config.poll_max {
+            // What was seen of its codes is old by now: both are looked at again.
+            self.phase = Phase::Probing;
+            return;
         } else if self.absence.look(&core.config, core.now) {
             if self.in_part {
                 return self.refused(core, "in effect for a part of its codes".to_owned(), vec![]);

@@ -25,7 +25,7 @@ pub enum Request {
     SubOrder { order: String, gtin: Gtin },
     /// The block that follows `last_pack`. Safe to repeat with the same `last_pack`.
     Block { order: String, gtin: Gtin, quantity: u32, last_pack: Option<String> },
-    /// The blocks that were handed out of an order, oldest first.
+    /// The blocks that were handed out of an order.
     Packs { order: String, gtin: Gtin },
     /// Closes an order of ours. Changes upstream: codes that were not taken would be annulled.
     CloseOrder { order: String },
@@ -216,6 +216,8 @@ pub enum BufferStatus {
 pub struct PackSeen {
     pub pack_id: String,
     pub count: u32,
+    /// When it was handed out, by the server's clock.
+    pub made: Option<Wall>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -178,13 +178,13 @@ struct PackInfo {
     pack_date_time: Option<String>,
 }
 
-fn packs(mut list: Packs) -> Reply {
-    let moment = |p: &PackInfo| p.pack_date_time.as_deref().and_then(of_iso);
-    // Without a readable moment for each, the list's own order is all there is.
-    if list.packs.iter().all(|p| moment(p).is_some()) {
-        list.packs.sort_by_key(|p| moment(p));
-    }
-    Reply::Packs(list.packs.into_iter().map(|p| PackSeen { pack_id: p.pack_id, count: p.quantity }).collect())
+fn packs(list: Packs) -> Reply {
+    let pack = |p: PackInfo| PackSeen {
+        made: p.pack_date_time.as_deref().and_then(of_iso),
+        pack_id: p.pack_id,
+        count: p.quantity,
+    };
+    Reply::Packs(list.packs.into_iter().map(pack).collect())
 }
 
 fn report(answer: &Value, asked: &BTreeMap<Vec<u8>, PassNo>) -> Option<Reply> {

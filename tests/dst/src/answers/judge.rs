@@ -32,7 +32,8 @@ pub struct Reports {
     /// The same, refused alone for no reason that it tells.
     pub refused: u64,
     pub orders: u64,
-    /// Orders that something on the way repeated: the state system has them twice, and a person is told.
+    /// Orders that the state system has twice, since something on the way repeated the request. Where the agent meets
+    /// both, a person is told.
     pub orders_doubled: u64,
 }
 

@@ -50,6 +50,9 @@ const LATE_MS: u64 = 10_000;
 /// With no faults any more, everything must settle within this: a report that was refused for no reason that shows
 /// waits for hours, up to a day.
 const SETTLE_MAX_MS: u64 = 6 * 86_400_000;
+/// What people are told must be over so long after the last fault, and is looked at so often.
+const TROUBLE_MAX_MS: u64 = 86_400_000;
+const TROUBLE_EVERY_MS: u64 = 600_000;
 /// How often the store is asked how things stand.
 const LOOK_EVERY_MS: u64 = 5_000;
 
@@ -113,6 +116,7 @@ struct Day {
     tag: u32,
     /// Nothing goes wrong any more, and nothing is made.
     calm: bool,
+    judge_at: u64,
     look_at: u64,
     lot_at: u64,
     kill_at: Option<u64>,
@@ -148,6 +152,7 @@ impl Day {
             runs: 0,
             tag: 0,
             calm: false,
+            judge_at: 0,
             look_at: 0,
             lot_at: plan.lot_every_ms,
             kill_at: plan.kill_every_ms,
@@ -183,16 +188,7 @@ impl Day {
             if !self.calm && self.ms >= self.plan.made_ms {
                 self.calm();
             }
-            if self.calm && self.settled() {
-                let moment = self.moment();
-                let state = self.state.truth(moment);
-                let Some(alive) = &self.alive else { break };
-                let troubles = alive.way.troubles.keys().copied().collect();
-                let (reports, found) = judge::judge(&alive.store, &state, &troubles);
-                self.counts.reports = reports;
-                for (rule, what) in found {
-                    self.violate(rule, what);
-                }
+            if self.calm && self.ms >= self.judge_at && self.settled() && self.judge() {
                 break;
             }
             if self.calm && self.ms - self.plan.made_ms > SETTLE_MAX_MS {
@@ -211,6 +207,25 @@ impl Day {
             self.disk.borrow_mut().freeze();
             drop(alive);
         }
+    }
+
+    /// True when the day is over. A trouble that is told still may end with the next answer, which may be an hour away.
+    fn judge(&mut self) -> bool {
+        let moment = self.moment();
+        let state = self.state.truth(moment);
+        let Some(alive) = &self.alive else { return false };
+        let troubles = alive.way.troubles.keys().copied().collect();
+        let (reports, found) = judge::judge(&alive.store, &state, &troubles);
+        let waits = found.iter().all(|(rule, _)| *rule == "person-needed");
+        if !found.is_empty() && waits && self.ms - self.plan.made_ms < TROUBLE_MAX_MS {
+            self.judge_at = self.ms + TROUBLE_EVERY_MS;
+            return false;
+        }
+        self.counts.reports = reports;
+        for (rule, what) in found {
+            self.violate(rule, what);
+        }
+        true
     }
 
     /// From here on everything must come to its end.

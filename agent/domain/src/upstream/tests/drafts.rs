@@ -1,6 +1,7 @@
 //! Drafting: every pass in one report, however slow a commit or a look at the store is.
 
 use super::super::config::*;
+use super::super::request::*;
 use super::super::{Effect, Input, Step};
 use super::world::*;
 use crate::ids::*;
@@ -17,9 +18,23 @@ fn slow(told: &[Progress]) -> (Step, Vec<Txn>) {
     let mut step = Step::new(config, Box::new(parse), Snapshot::default());
     let mut out = Vec::new();
     for progress in told {
-        step.step(Time(1), Wall(START_MS), Input::Progress(progress.clone()), &mut out);
+        step.step(second(1), Wall(START_MS), Input::Progress(progress.clone()), &mut out);
     }
+    step.step(second(2), Wall(START_MS), Input::Tick, &mut out);
+    assert_eq!(drafts(out.clone()), [], "no moment is fixed before upstream's clock is known");
+    let clock = out.iter().find_map(|e| match e {
+        Effect::Request { id, request: Request::Clock { .. } } => Some(*id),
+        _ => None,
+    });
+    let (server, said) = (Some(Wall(START_MS)), Reply::Clock);
+    let answer = Answered { status: 200, retry_after: None, server, said, kept: None };
+    let input = Input::Answer { id: clock.expect("the clock is asked for"), answer };
+    step.step(second(3), Wall(START_MS), input, &mut out);
     (step, drafts(out))
+}
+
+fn second(n: u64) -> Time {
+    Time(n * 1_000_000_000)
 }
 
 fn drafts(out: Vec<Effect>) -> Vec<Txn> {
@@ -59,11 +74,11 @@ fn passes_told_free_before_their_draft_was_durable_are_drafted_once() {
     let mut out = Vec::new();
     let answers = vec![Answer::Report(ReportNo(4), PRODUCTION)];
     let input = Input::Committed { txn: drafts_made[0].id, answers };
-    step.step(Time(2), Wall(START_MS), input, &mut out);
-    step.step(Time(3), Wall(START_MS), Input::Progress(before), &mut out);
+    step.step(second(4), Wall(START_MS), input, &mut out);
+    step.step(second(5), Wall(START_MS), Input::Progress(before), &mut out);
     assert_eq!(drafts(std::mem::take(&mut out)), []);
     // Told anew, with what came since.
-    step.step(Time(4), Wall(START_MS), Input::Progress(told(&[range(11, 12)], Some(4))), &mut out);
+    step.step(second(6), Wall(START_MS), Input::Progress(told(&[range(11, 12)], Some(4))), &mut out);
     let made = drafts(out);
     assert_eq!(passes_of(&made[0]), [range(11, 12)]);
 }

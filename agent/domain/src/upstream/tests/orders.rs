@@ -25,7 +25,7 @@ fn line(status: BufferStatus, passed: u64) -> Reply {
 }
 
 fn packs(ids: &[&str]) -> Reply {
-    Reply::Packs(ids.iter().map(|p| PackSeen { pack_id: p.to_string(), count: 100 }).collect())
+    Reply::Packs(ids.iter().map(|p| PackSeen { pack_id: p.to_string(), count: 100, made: None }).collect())
 }
 
 fn seen(id: &str, po: &str, status: OrderStatus) -> OrderSeen {
@@ -134,6 +134,24 @@ fn the_newest_block_is_fetched_again_with_its_predecessor_when_it_is_missing() {
     s.answer(id, line(BufferStatus::Active, 300));
     assert!(s.told.is_empty());
     assert_eq!((s.store.pooled, s.store.blocks[0].unpacked), (100, 100));
+}
+
+/// The server's clock was set back by an hour before it made the newest block; or its list is in no order at all.
+#[test]
+fn the_newest_block_is_found_by_the_list_or_by_its_moments() {
+    let pack = |id: &str, ms| PackSeen { pack_id: id.into(), count: 100, made: Some(Wall(START_MS + ms)) };
+    for list in [
+        vec![pack("a", 0), pack("b", 10), pack("c", -3_600_000)],
+        vec![pack("b", 10), pack("c", 20), pack("a", 0)],
+    ] {
+        let mut s = Script::with_order(OrderState::Ready(OrderTerms::default()), &["a", "b"], |_| {});
+        let (id, _) = s.expect("sub-order");
+        s.answer(id, line(BufferStatus::Active, 300));
+        let (id, _) = s.expect("packs");
+        s.answer(id, Reply::Packs(list));
+        let (_, request) = s.expect("block");
+        assert!(matches!(request, Request::Block { last_pack: Some(p), .. } if p == "b"));
+    }
 }
 
 #[test]
@@ -488,4 +506,26 @@ fn an_answer_that_names_another_order_makes_the_new_one_unknown() {
     let (id, _) = s.expect("make-order");
     s.answer(id, Reply::OrderMade { upstream_id: "o0".into() });
     assert_eq!(s.store.orders[1].state, OrderState::Unknown);
+}
+
+/// A block whose answer was lost, and that upstream does not show yet: the order is used up, and a block is missing.
+#[test]
+fn an_order_used_up_with_fewer_codes_taken_than_it_has_is_looked_at_again() {
+    let ready = || Script::with_order(OrderState::Ready(OrderTerms::default()), &["a"], |_| {});
+    let mut s = ready();
+    let (id, _) = s.expect("sub-order");
+    s.answer(id, line(BufferStatus::Exhausted, 100));
+    assert!(matches!(s.order_state(), OrderState::Ready(_)));
+    let (id, _) = s.expect("sub-order");
+    s.answer(id, line(BufferStatus::Exhausted, 1000));
+    let (id, _) = s.expect("packs");
+    s.answer(id, packs(&["a", "b"]));
+    s.expect("block");
+    // What stays so over the settling time is so.
+    let mut s = ready();
+    while *s.order_state() != OrderState::Exhausted {
+        let (id, _) = s.expect("sub-order");
+        s.answer(id, line(BufferStatus::Exhausted, 100));
+    }
+    assert!(s.now.since(crate::time::Time(0)) >= config().settle_min);
 }

@@ -243,6 +243,9 @@ fn passes_are_reported_by_number_by_age_and_at_the_end() {
     tell(&mut s, 99, false);
     assert_eq!(s.store.reports.len(), 0);
     tell(&mut s, 230, false);
+    assert_eq!(s.store.reports.len(), 0, "no moment is fixed before upstream's clock is known");
+    let (id, _) = s.expect("clock");
+    s.answer(id, Reply::Clock);
     assert_eq!(s.store.reports.len(), 2, "two of a hundred");
     s.now = s.now.after(config().report_every);
     s.feed(Input::Tick);

@@ -139,8 +139,11 @@ impl Upstream {
                 self.block(order, *quantity, last_pack.as_deref())
             }
             Request::Packs { order, .. } => {
-                let pack =
-                    |p: &(String, Vec<Vec<u8>>)| PackSeen { pack_id: p.0.clone(), count: p.1.len() as u32 };
+                let pack = |p: &(String, Vec<Vec<u8>>)| PackSeen {
+                    pack_id: p.0.clone(),
+                    count: p.1.len() as u32,
+                    made: None,
+                };
                 Reply::Packs(self.order(order).packs.iter().map(pack).collect())
             }
             Request::CloseOrder { order } => {
