@@ -407,7 +407,7 @@ fn came(printer: &mut Printer, from_ms: u64) -> String {
     let mut out = String::new();
     for step in 0..40 {
         while let Some(label) = printer.take_label((from_ms + step * 100) * MS) {
-            out.push_str(&String::from_utf8(label.symbol.unwrap_or_default()).unwrap());
+            out.push_str(&String::from_utf8_lossy(&label.symbol.unwrap_or_default()));
         }
     }
     out
