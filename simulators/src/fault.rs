@@ -71,6 +71,19 @@ kinds! {
     GatePower "gate-power" 0.0 0.001 "per trigger: the gate loses power for a while",
     GateSilent "gate-silent" 0.0 0.002 "per trigger: the gate answers nothing for a while",
     GateAnswerLost "gate-answer-lost" 0.0 0.001 "per request: it is done, the answer never leaves",
+    RollChanged "roll-changed" 0.0 0.002 "per label: the roll is changed, the labels on the web are thrown away",
+    LabelDoubled "label-doubled" 0.0 0.002 "per label: the printer prints it twice",
+    LabelSkipped "label-skipped" 0.0 0.003 "per label: the next ones in the queue are not printed, and counted or not",
+    QueueShifted "queue-shifted" 0.0 0.001 "per label: the next ones in the queue are printed after the others",
+    OldAgain "old-again" 0.0 0.001 "per label: the last labels are printed once more",
+    NeighbourJob "neighbour-job" 0.0 0.003 "per label: another host prints labels of its own between",
+    OdometerStep "odometer-step" 0.0 0.003 "per label: the odometer counts one more than there is",
+    OdometerMissed "odometer-missed" 0.0 0.003 "per label: the odometer does not count it",
+    ReprintAnyway "reprint-anyway" 0.0 0.2 "per interrupted label: it is printed again although the host said not to",
+    PrinterLate "printer-late" 0.0 0.003 "per answer: the printer is slow to give it",
+    PrinterTwice "printer-twice" 0.0 0.005 "per answer: the printer gives it twice",
+    NeighbourRead "neighbour-read" 0.0 0.005 "per reading behind an item with leave: the reader reads that item once more instead",
+    BeltStop "belt-stop" 0.0 0.003 "per item: somebody stops the belt for a while, with items before the gate",
 }
 
 impl Serialize for FaultKind {

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use tamga_simulators::model::MS;
 use tamga_simulators::model::printer::{Block, PrintMode, Printer, PrinterConfig};
+use tamga_simulators::model::printer_trips::Slip;
 use tamga_simulators::model::truth::PrintedLabel;
 
 /// `~HS` of a resting printer; from zpl-toolchain `print-status-framing.v1.json`. Do not change.
@@ -390,4 +391,52 @@ proptest! {
         prop_assert_eq!(whole.log(), split.log());
         prop_assert_eq!(whole.take_answers(), split.take_answers());
     }
+}
+
+/// A printer with a web of three that was asked for six labels, `A` to `F`, and has printed three of them.
+fn busy() -> Printer {
+    let mut printer = Printer::new(PrinterConfig { mode: PrintMode::Stream { web_capacity: 3 }, ..config() });
+    for letter in "ABCDEF".chars() {
+        printer.receive(0, format!("^XA^FO0,0^BXN,8,200^FD{letter}^FS^XZ").as_bytes());
+    }
+    printer.step(1000 * MS);
+    printer
+}
+
+fn came(printer: &mut Printer, from_ms: u64) -> String {
+    let mut out = String::new();
+    for step in 0..40 {
+        while let Some(label) = printer.take_label((from_ms + step * 100) * MS) {
+            out.push_str(&String::from_utf8_lossy(&label.symbol.unwrap_or_default()));
+        }
+    }
+    out
+}
+
+#[test]
+fn labels_slip_as_they_do_in_plants() {
+    let check = |slip: Slip, expected: &str| {
+        let mut printer = busy();
+        let slipped = printer.slip(1000 * MS, &slip);
+        assert_eq!(came(&mut printer, 1000), expected, "{slip:?}");
+        slipped.map(|s| String::from_utf8(s.missing.concat()).unwrap())
+    };
+    assert_eq!(check(Slip::RollChanged, "DEF").as_deref(), Some("ABC"));
+    assert_eq!(check(Slip::RollSwapped { codes: vec![b"x".to_vec(); 2] }, "xxCDEF").as_deref(), Some("AB"));
+    assert_eq!(check(Slip::Doubled, "ABCCDEF").as_deref(), Some(""));
+    assert_eq!(check(Slip::Skipped { labels: 2, counted: true }, "ABCF").as_deref(), Some("DE"));
+    assert_eq!(check(Slip::Shifted { jobs: 1 }, "ABCEFD").as_deref(), Some("D"));
+    assert_eq!(check(Slip::Shifted { jobs: 2 }, "ABCDEF"), None, "one label ahead is no shift");
+    assert_eq!(check(Slip::OneAhead, "ABCFDE").as_deref(), Some(""));
+    assert_eq!(check(Slip::OldAgain { labels: 2 }, "ABCBCDEF").as_deref(), Some(""));
+    assert_eq!(check(Slip::Neighbours { codes: vec![b"n".to_vec()] }, "ABCnDEF").as_deref(), Some(""));
+}
+
+#[test]
+fn labels_that_nobody_asked_for_are_told_and_the_odometer_may_be_wrong() {
+    let mut printer = busy();
+    printer.miscount(-1);
+    printer.slip(1000 * MS, &Slip::Doubled);
+    came(&mut printer, 1000);
+    assert_eq!((printer.unasked(), printer.odometer()), (&[4][..], 6));
 }

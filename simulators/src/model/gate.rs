@@ -237,6 +237,11 @@ impl Gate {
         if passes { Fate::Passed } else { Fate::Rejected }
     }
 
+    /// The agent allowed this tag.
+    pub fn has_leave(&self, tag: TagRef) -> bool {
+        tag.boot == self.boot && self.pass_entry(tag.tag) == tag.tag
+    }
+
     pub fn power_off(&mut self) {
         self.powered = false;
         self.belt_running = false;

@@ -4,6 +4,7 @@ pub mod belt;
 pub mod gate;
 pub mod modbus;
 pub mod plant;
+mod plant_labels;
 pub mod plant_orders;
 mod plant_stations;
 pub mod printer;

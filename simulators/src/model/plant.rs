@@ -75,6 +75,7 @@ pub(super) enum Act {
     PrinterOn,
     FeedReprint,
     GateOn,
+    BeltOn,
 }
 
 /// The item that stands at the head and is not served yet.
@@ -96,7 +97,7 @@ pub struct Plant {
     pub(super) now_ns: u64,
     agenda: BTreeMap<(u64, u64), Act>,
     agenda_count: u64,
-    labels_seen: u64,
+    pub(super) labels_seen: u64,
     pub(super) at_head: Option<AtHead>,
     /// Over-printing: which item a label in motion goes onto.
     pub(super) printing_on: BTreeMap<u64, u64>,
@@ -243,32 +244,7 @@ impl Plant {
             Act::PrinterOn => self.printer.power_on(self.now_ns),
             Act::FeedReprint => self.printer.reprint_last(self.now_ns),
             Act::GateOn => self.gate.power_on(self.now_ns),
-        }
-    }
-
-    /// A label has begun: what goes wrong with it, and where in it?
-    fn label_faults(&mut self) {
-        const KINDS: [FaultKind; 5] = [
-            FaultKind::RibbonOut,
-            FaultKind::MediaOut,
-            FaultKind::HeadOpen,
-            FaultKind::PrinterPower,
-            FaultKind::FeedReprint,
-        ];
-        while self.labels_seen < self.printer.labels_begun() {
-            self.labels_seen += 1;
-            let possible = if self.printer.has_last() { &KINDS[..] } else { &KINDS[..4] };
-            let Some(kind) = self.faults.first(possible) else { continue };
-            let (moves_ns, done_ns) = self.printer.motion().unwrap_or((self.now_ns, self.now_ns + 1));
-            let at_ns = self.faults.stream(kind).u64(moves_ns..done_ns.max(moves_ns + 1));
-            let act = match kind {
-                FaultKind::RibbonOut => Act::Block(Block::Ribbon),
-                FaultKind::MediaOut => Act::Block(Block::Media),
-                FaultKind::HeadOpen => Act::Block(Block::Head),
-                FaultKind::PrinterPower => Act::PrinterOff,
-                _ => Act::FeedReprint,
-            };
-            self.later(at_ns.max(self.now_ns), act);
+            Act::BeltOn => self.belt_on = true,
         }
     }
 

@@ -3,7 +3,6 @@
 use super::MS;
 use super::plant::{Act, Plant};
 use super::printer::Block;
-use super::printer_trips::{Slip, Slipped};
 use super::truth::{Fate, Item, Mark, Reading, Summary, Truth};
 use crate::fault::FaultKind;
 
@@ -88,16 +87,6 @@ impl Plant {
         self.belt.remove(item_no);
         self.meet(item_no, Fate::Removed, false);
         true
-    }
-
-    /// Lets the labels of the printer slip; `None` where nothing could.
-    pub fn slip(&mut self, slip: &Slip) -> Option<Slipped> {
-        let on_web: Vec<u64> = self.printer.web.iter().map(|l| l.label_no).collect();
-        let slipped = self.printer.slip(self.now_ns, slip)?;
-        if *slip == Slip::RollChanged {
-            self.truth.labels_fallen.extend(on_web);
-        }
-        Some(slipped)
     }
 
     /// An item as it is now.

@@ -3,7 +3,7 @@
 use super::MS;
 use super::belt::{Arrival, Station};
 use super::gate::Mishap;
-use super::plant::{AtHead, Kind, Plant};
+use super::plant::{Act, AtHead, Kind, Plant};
 use super::reader::Seen;
 use super::truth::{Fate, Mark, Met, Reading};
 use crate::fault::FaultKind;
@@ -80,20 +80,38 @@ impl Plant {
         let items = in_view.into_iter().flatten().filter_map(|no| self.truth.item(no));
         let whole = items.flat_map(|i| &i.marks).filter_map(|m| Some((m.readable()?, m.gs1)));
         let seen: Vec<Seen> = whole.map(|(bytes, gs1)| Seen { bytes: bytes.to_vec(), gs1 }).collect();
-        let (sent, faults) = self.reader.trigger(self.now_ns, &seen, &mut self.faults);
+        let neighbour = self.neighbour().filter(|_| self.faults.strikes(FaultKind::NeighbourRead));
+        let seen = neighbour.clone().unwrap_or(seen);
+        let (sent, mut faults) = self.reader.trigger(self.now_ns, &seen, &mut self.faults);
+        faults.extend(neighbour.map(|_| FaultKind::NeighbourRead));
         self.truth.readings.push(Reading { at_ns: self.now_ns, tag, sent, faults });
         self.item_mut(item_no, |item| item.tags.push(tag));
         self.behind_reader(item_no);
     }
 
+    /// The mark of the item before, which still stands near, as long as that item has leave to pass. Of one that nobody
+    /// read its code on the next item cannot be told from an item without a label and the next label behind it: no
+    /// agent can, that has but codes to go by.
+    fn neighbour(&self) -> Option<Vec<Seen>> {
+        let before = self.truth.readings.last()?;
+        if !self.gate.has_leave(before.tag) {
+            return None;
+        }
+        let item = self.truth.items.iter().rev().find(|i| i.tags.last() == Some(&before.tag))?;
+        let marks =
+            item.marks.iter().filter_map(|m| Some(Seen { bytes: m.readable()?.to_vec(), gs1: m.gs1 }));
+        Some(marks.collect()).filter(|marks: &Vec<Seen>| !marks.is_empty())
+    }
+
     /// People and power between reader and gate.
     fn behind_reader(&mut self, item_no: u64) {
-        const KINDS: [FaultKind; 5] = [
+        const KINDS: [FaultKind; 6] = [
             FaultKind::Removed,
             FaultKind::PutBack,
             FaultKind::Moved,
             FaultKind::GatePower,
             FaultKind::GateSilent,
+            FaultKind::BeltStop,
         ];
         let Some(kind) = self.faults.first(&KINDS) else { return };
         self.item_mut(item_no, |item| item.faults.push(kind));
@@ -108,6 +126,11 @@ impl Plant {
             }
             FaultKind::Moved => self.belt.hold_back(item_no, 30),
             FaultKind::GatePower => self.gate_power_off(true),
+            FaultKind::BeltStop => {
+                self.belt_on = false;
+                let stands_ms = self.faults.stream(kind).u64(100..4_000);
+                self.later(self.now_ns + stands_ms * MS, Act::BeltOn);
+            }
             _ => {
                 let silent_ms = self.faults.stream(kind).u64(100..3000);
                 self.gate.be_silent_until(self.now_ns + silent_ms * MS);

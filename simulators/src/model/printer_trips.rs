@@ -36,8 +36,6 @@ pub(super) struct Trips {
     pub(super) odometer: i64,
     /// The label that is interrupted next is printed again, whatever `^JZ` says.
     pub(super) reprints: bool,
-    /// The next answer comes twice.
-    pub(super) answers_twice: bool,
     /// The next answer waits until then.
     pub(super) answers_not_before_ns: u64,
 }
@@ -129,11 +127,6 @@ impl Printer {
         Some(Slipped { from_label, missing })
     }
 
-    /// The next answer comes twice.
-    pub fn answer_twice(&mut self) {
-        self.trips.answers_twice = true;
-    }
-
     /// Nothing is answered before then.
     pub fn answer_not_before(&mut self, at_ns: u64) {
         self.trips.answers_not_before_ns = at_ns;
@@ -149,13 +142,15 @@ impl Printer {
         self.trips.reprints = true;
     }
 
-    /// Answers since the last call, as far as they may leave now.
-    pub fn take_answers_at(&mut self, now_ns: u64) -> Vec<u8> {
-        if now_ns < self.trips.answers_not_before_ns || self.out.is_empty() {
-            return Vec::new();
-        }
-        let answers = self.take_answers();
-        if std::mem::take(&mut self.trips.answers_twice) { answers.repeat(2) } else { answers }
+    /// There is an answer, and it may leave now.
+    pub fn may_answer(&self, now_ns: u64) -> bool {
+        !self.out.is_empty() && now_ns >= self.trips.answers_not_before_ns
+    }
+
+    /// The symbol of the label in motion, or of the last one.
+    pub fn symbol(&self) -> Option<Vec<u8>> {
+        let job = self.printing.as_ref().map(|p| &p.job).or(self.last.as_ref())?;
+        Some(job.symbol.as_ref()?.bytes.clone())
     }
 }
 

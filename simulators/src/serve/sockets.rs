@@ -30,9 +30,8 @@ async fn printer_connection(mut live: Live, mut stream: TcpStream) -> io::Result
     let mut buffer = vec![0; 4096];
     loop {
         let (up, room, answers) = live.with(|plant| {
-            let printer = &mut plant.printer;
-            let up = printer.is_up() && printer.power_losses() == power_losses;
-            (up, printer.room().min(4096), printer.take_answers())
+            let up = plant.printer.is_up() && plant.printer.power_losses() == power_losses;
+            (up, plant.printer.room().min(4096), plant.printer_answers())
         });
         if !up {
             return Ok(());

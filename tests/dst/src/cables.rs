@@ -170,7 +170,7 @@ impl World {
     pub(crate) fn take_from_device(&mut self, device: Device) -> bool {
         match device {
             Device::Printer => {
-                let answers = self.plant.printer.take_answers();
+                let answers = self.plant.printer_answers();
                 self.send(device, answers, FaultKind::PrinterCut)
             }
             Device::Reader => {

@@ -245,12 +245,16 @@ fn take_off(codes: &[Identity], plant: &mut Plant, trace: &mut Trace) {
     }
 }
 
-/// Where the item with this code is. Of several with it, one behind the gate counts.
+/// Where the item with this code is. Of several with it, one behind the gate counts, then one on the belt.
 fn seen(code: &Identity, plant: &Plant) -> Option<Declared> {
     let items = plant.items().iter().filter(|i| bears(i, code));
     let fates: Vec<Option<Fate>> = items.map(|i| i.fate).collect();
     if fates.contains(&Some(Fate::Passed)) {
         return Some(Declared::Passed);
+    }
+    // What stands on the belt is left, also when a copy of its label is elsewhere.
+    if fates.contains(&None) {
+        return None;
     }
     match fates.last()? {
         Some(Fate::Rejected | Fate::Removed) => Some(Declared::Rejected),

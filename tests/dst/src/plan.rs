@@ -220,7 +220,10 @@ impl Plan {
 fn plant(rng: &mut fastrand::Rng, switches: &Switches) -> FaultPlan {
     let mut plan = FaultPlan::none();
     let day = rng.u8(..4);
+    // Kinds that came later draw from a stream of their own, so that the days of known seeds stay what they were.
+    let mut later = rng.clone();
     for kind in FaultKind::ALL {
+        let rng = if *kind > FaultKind::GateAnswerLost { &mut later } else { &mut *rng };
         let rough = FaultPlan::rough().rate(*kind);
         let rate = match day {
             0 => 0.0,

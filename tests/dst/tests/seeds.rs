@@ -30,6 +30,10 @@ fn nothing_is_printed_twice_and_nothing_is_lost() {
     assert!(sums.counts.passed > 100 && sums.counts.power_cuts > 10, "{sums:?}");
 }
 
+/// Short days show an act before its commit only where a power cut falls into the few milliseconds between: one in some
+/// fifty does.
+const PLANTED_SEEDS_MAX: u64 = 150;
+
 /// The planted faults that few seeds find; `prove --planted all` takes them all.
 #[test]
 fn a_broken_rule_is_found() {
@@ -39,7 +43,7 @@ fn a_broken_rule_is_found() {
         Planted::DoubtfulToPool,
         Planted::PassWithoutVerified,
     ] {
-        let sums = campaign(40, 60, Some(planted)).run(|_, _| ());
+        let sums = campaign(PLANTED_SEEDS_MAX, 60, Some(planted)).run(|_, _| ());
         assert!(!sums.failures.is_empty(), "{} was not found in {} seeds", planted.name(), sums.seeds);
     }
 }

@@ -325,6 +325,10 @@ impl Line {
         let standing = self.items.iter().find(|(_, i)| i.verified == Some(*code)).map(|(t, _)| *t);
         if let Some(tag) = standing.filter(|_| !self.running()) {
             self.on_lost(tag, wall);
+            // Should it stand before the gate after all, it must not pass on the leave that it had.
+            if declared != Declared::Passed {
+                out.push(Effect::Gate(GateOrder::Reject(tag)));
+            }
         }
         let (who, at) = (who.to_owned(), wall);
         if self.pass_unknown.contains_key(code) {

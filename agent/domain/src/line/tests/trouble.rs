@@ -88,6 +88,7 @@ fn an_item_whose_end_nobody_told_can_be_declared() {
     d.settle();
     assert!(d.out.contains(&Effect::Reply(AskId(3), Ok(Reply::Done))));
     assert!(d.line.unknown_passes().is_empty());
+    assert!(d.out.contains(&Effect::Gate(GateOrder::Reject(tag(1)))), "its leave is taken back");
 }
 
 #[test]
