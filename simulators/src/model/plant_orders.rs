@@ -79,12 +79,16 @@ impl Plant {
         true
     }
 
-    /// Somebody takes an item off the belt. False if it is not on it.
+    /// Somebody takes an item off the belt, or keeps the one in hand. False if it is in neither place.
     pub fn take_off(&mut self, item_no: u64) -> bool {
-        if self.belt.get(item_no).is_none() {
+        let in_hand = self.by_hand.iter().position(|one| *one == item_no);
+        if let Some(at) = in_hand {
+            self.by_hand.remove(at);
+        } else if self.belt.get(item_no).is_some() {
+            self.belt.remove(item_no);
+        } else {
             return false;
         }
-        self.belt.remove(item_no);
         self.meet(item_no, Fate::Removed, false);
         true
     }
