@@ -23,7 +23,7 @@ use tamga_dst::campaign::{Campaign, Failure, Sums, folder};
 use tamga_dst::plan::{Plan, Switches, names};
 use tamga_dst::planted::Planted;
 use tamga_dst::step;
-use tamga_dst::world;
+use tamga_dst::world::{self, Ended};
 
 /// Seeds in which a planted fault must be found.
 const PLANTED_SEEDS_MAX: u64 = 1_000;
@@ -122,11 +122,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn one(seed: u64, args: &Args, switches: &Switches) -> ExitCode {
+/// Plays one seed in a folder of its own.
+fn played(seed: u64, args: &Args, switches: &Switches, traced: bool) -> Ended {
     let dir = folder();
-    let wanted = args.log.is_some() || args.step;
-    let ended = world::play(&Plan::of(seed, args.items, switches), &dir, wanted);
+    let ended = world::play(&Plan::of(seed, args.items, switches), &dir, traced);
     drop(std::fs::remove_dir_all(dir));
+    ended
+}
+
+fn one(seed: u64, args: &Args, switches: &Switches) -> ExitCode {
+    let ended = played(seed, args, switches, args.log.is_some() || args.step);
     let text = ended.lines.join("\n");
     match args.log.as_deref() {
         Some("-") => println!("{text}"),
@@ -172,15 +177,19 @@ fn planted(args: &Args, switches: &Switches) -> ExitCode {
             failures_max: 1,
         };
         let sums = campaign.run(|_, _| ());
-        match sums.failures.first().and_then(|f| f.violations.first()) {
-            Some(v) => println!("{:<26} found after {:>4} seeds: {}", planted.name(), sums.seeds, v.rule),
-            None => {
-                missed += 1;
-                println!("{:<26} NOT FOUND in {} seeds", planted.name(), sums.seeds);
-            }
-        }
+        missed += u32::from(!tell_planted(planted, sums.seeds, &sums.failures));
     }
     ExitCode::from(u8::from(missed > 0))
+}
+
+/// Says after how many seeds a planted fault was found; false: it was not.
+fn tell_planted(planted: Planted, seeds: u64, failures: &[Failure]) -> bool {
+    let found = failures.first().and_then(|f| f.violations.first());
+    match found {
+        Some(v) => println!("{:<26} found after {seeds:>4} seeds: {}", planted.name(), v.rule),
+        None => println!("{:<26} NOT FOUND in {seeds} seeds", planted.name()),
+    }
+    found.is_some()
 }
 
 fn many(args: &Args, switches: Switches) -> ExitCode {
@@ -270,15 +279,7 @@ fn tell(failure: &Failure, args: &Args, switches: &Switches) {
 /// Plays the seed once more, and writes what happened.
 fn keep_log(seed: u64, args: &Args, switches: &Switches) -> std::io::Result<PathBuf> {
     std::fs::create_dir_all(&args.logs)?;
-    let dir = folder();
-    // A thread of its own: the disk under SQLite is the thread's.
-    let plan = Plan::of(seed, args.items, switches);
-    let played = std::thread::spawn(move || {
-        let ended = world::play(&plan, &dir, true);
-        drop(std::fs::remove_dir_all(dir));
-        ended.lines.join("\n")
-    });
-    let text = played.join().map_err(|_| std::io::Error::other("it panicked when it was played again"))?;
+    let text = played(seed, args, switches, true).lines.join("\n");
     let path = args.logs.join(format!("seed-{seed}.log"));
     std::fs::write(&path, text)?;
     Ok(path)

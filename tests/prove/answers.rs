@@ -8,6 +8,8 @@ use tamga_dst::answers::{Campaign, Counts, Fates, Plan, Sums, play};
 use tamga_dst::campaign::folder;
 use tamga_dst::planted::Planted;
 
+use crate::tell_planted;
+
 /// The planted faults that concern the way upstream.
 const PLANTED: [Planted; 3] =
     [Planted::BlindSecondPost, Planted::AbsentAfterOneLook, Planted::RetryWithNewKey];
@@ -114,13 +116,7 @@ fn planted(args: &Args) -> ExitCode {
     let mut missed = 0;
     for planted in PLANTED {
         let sums = campaign(args, Some(planted)).run(|_| ());
-        match sums.failures.first().and_then(|f| f.violations.first()) {
-            Some(v) => println!("{:<26} found after {:>4} seeds: {}", planted.name(), sums.seeds, v.rule),
-            None => {
-                missed += 1;
-                println!("{:<26} NOT FOUND in {} seeds", planted.name(), sums.seeds);
-            }
-        }
+        missed += u32::from(!tell_planted(planted, sums.seeds, &sums.failures));
     }
     ExitCode::from(u8::from(missed > 0))
 }

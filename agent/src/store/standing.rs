@@ -96,10 +96,19 @@ fn owner_name(folder: &str) -> String {
     format!("{folder}.folder")
 }
 
-/// Whose the folder was last, if it was another agent's.
-fn owner_before(shelf: &mut dyn Shelf, here: &Here, agent: &str) -> std::io::Result<Option<String>> {
+/// Whose the folder was last, where somebody's.
+fn owner_of(shelf: &mut dyn Shelf, here: &Here) -> std::io::Result<Option<String>> {
     let owner = shelf.read(&owner_name(&here.folder))?.and_then(|bytes| Owner::parse(&bytes));
-    Ok(owner.map(|owner| owner.agent).filter(|before| before != agent))
+    Ok(owner.map(|owner| owner.agent))
+}
+
+/// The folder is this agent's from here on.
+fn take_over(shelf: &mut dyn Shelf, here: &Here, agent: &str) -> std::io::Result<()> {
+    if owner_of(shelf, here)?.as_deref() == Some(agent) {
+        return Ok(());
+    }
+    let owner = Owner { agent: agent.to_owned() };
+    shelf.replace(&owner_name(&here.folder), owner.render().as_bytes())
 }
 
 /// What the shelf holds of an agent.
@@ -159,8 +168,8 @@ impl Store {
             Found::Whole(witness) => witness.ended,
             Found::Missing | Found::Damaged => None,
         };
-        let instead_of = match owner_before(shelf.as_mut(), here, self.agent_id()) {
-            Ok(before) => before,
+        let instead_of = match owner_of(shelf.as_mut(), here) {
+            Ok(before) => before.filter(|before| before != self.agent_id()),
             Err(why) => {
                 self.issuing = Issuing::Barred(Bar::Witness);
                 return Ok(Standing::Away(why));
@@ -213,10 +222,9 @@ impl Store {
             done().map_err(super::of_housework)
         })?;
         let witness = Witness { epoch: Some(here.epoch.clone()), next: None, ended: None, ..begun };
-        let owner = Owner { agent: witness.agent.clone() };
         let written = shelf
             .replace(&name, witness.render().as_bytes())
-            .and_then(|()| shelf.replace(&owner_name(&here.folder), owner.render().as_bytes()));
+            .and_then(|()| take_over(shelf.as_mut(), here, &witness.agent));
         if let Err(why) = written {
             return Ok(Err(why));
         }

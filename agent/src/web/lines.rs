@@ -191,13 +191,13 @@ pub fn done(reply: Reply) -> (StatusCode, Json<dto::Done>) {
     }
 }
 
-/// The plan in a request, or what is wrong with the first field that is wrong.
 /// Now, for the day that nobody names: by the state system's clock where this computer's is known to be wrong.
 fn today_by(desk: &Desk, now: Wall) -> Wall {
     let ahead_ms = desk.upstream.borrow().clock_ahead_ms.filter(|ms| ms.abs() >= CLOCK_MS_BAD);
     ahead_ms.map_or(now, |ms| now.plus_ms(ms))
 }
 
+/// The plan in a request, or what is wrong with the first field that is wrong.
 fn plan_of(body: &asks::StartRun, desk: &Desk, now: Wall) -> Result<RunPlan, ApiError> {
     let products = &desk.products;
     let digits = body.gtin.trim();

@@ -69,6 +69,13 @@ struct File {
     named: bool,
 }
 
+impl File {
+    /// All of it is on the disk, name and content.
+    fn durable(content: Vec<u8>) -> File {
+        File { seen: content.clone(), durable: content, changes: Vec::new(), named: true }
+    }
+}
+
 /// Files by name, as programs saw them.
 pub type Copied = BTreeMap<String, Vec<u8>>;
 
@@ -166,8 +173,7 @@ impl Disk {
         }
         for (name, content) in std::mem::take(&mut self.removed) {
             if self.rng.bool() && !kept.contains_key(&name) {
-                let file = File { seen: content.clone(), durable: content, changes: Vec::new(), named: true };
-                kept.insert(name, file);
+                kept.insert(name, File::durable(content));
             }
         }
         self.files = kept;
@@ -314,7 +320,7 @@ impl Disk {
     /// Puts bytes in the place of a small file: written aside, synced, renamed. A cut leaves the old or the new.
     pub fn replace(&mut self, name: &str, bytes: &[u8]) -> Result<(), Failed> {
         let op = self.op()?;
-        let new = File { seen: bytes.to_vec(), durable: bytes.to_vec(), changes: Vec::new(), named: true };
+        let new = File::durable(bytes.to_vec());
         if self.trouble.cut_at == Some(op) {
             if self.rng.bool() {
                 self.files.insert(name.to_owned(), new);
@@ -363,16 +369,10 @@ impl Disk {
 
     /// Puts a copy in place of all files but those under `but`.
     pub fn restore(&mut self, copy: &Copied, but: &str) {
-        let file = |content: &Vec<u8>| File {
-            seen: content.clone(),
-            durable: content.clone(),
-            changes: Vec::new(),
-            named: true,
-        };
         let stays = |name: &String| !but.is_empty() && name.starts_with(but);
         self.files.retain(|name, _| stays(name));
         let put = copy.iter().filter(|(name, _)| !stays(name));
-        self.files.extend(put.map(|(name, content)| (name.clone(), file(content))));
+        self.files.extend(put.map(|(name, content)| (name.clone(), File::durable(content.clone()))));
         self.removed.clear();
     }
 

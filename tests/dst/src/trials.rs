@@ -1,11 +1,10 @@
 //! Many trials of the labels' order, on several threads, and a row for each kind of them.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::campaign::folder;
+use crate::campaign::each_seed;
 use crate::slips::{Broken, What, plan};
 use crate::world;
 
@@ -83,31 +82,19 @@ impl Trials {
         let begun = Instant::now();
         let each = self.seeds.end.saturating_sub(self.seeds.start);
         let all = each * self.of.len() as u64;
-        let (next, outcome) = (AtomicU64::new(0), Mutex::new(Outcome::default()));
-        std::thread::scope(|scope| {
-            for _ in 0..self.threads {
-                scope.spawn(|| {
-                    let dir = folder();
-                    loop {
-                        let no = next.fetch_add(1, Ordering::Relaxed);
-                        if no >= all {
-                            break;
-                        }
-                        let what = self.of[usize::try_from(no / each).unwrap_or(0)];
-                        let seed = self.seeds.start + no % each;
-                        let ended = world::play(&plan(what, seed, self.items, self.broken), &dir, false);
-                        let mut outcome = outcome.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                        outcome.add(what, seed, &ended);
-                        if outcome.wrong.len() >= self.failures_max {
-                            next.store(all, Ordering::Relaxed);
-                        }
-                        told(no + 1);
-                    }
-                    drop(std::fs::remove_dir_all(&dir));
-                });
-            }
+        let mut outcome = Outcome::default();
+        let trial =
+            |no: u64| (self.of[usize::try_from(no / each).unwrap_or(0)], self.seeds.start + no % each);
+        let play = |no, dir: &Path| {
+            let (what, seed) = trial(no);
+            world::play(&plan(what, seed, self.items, self.broken), dir, false)
+        };
+        each_seed(0..all, self.threads, None, play, |no, ended| {
+            let (what, seed) = trial(no);
+            outcome.add(what, seed, &ended);
+            told(no + 1);
+            outcome.wrong.len() < self.failures_max
         });
-        let mut outcome = outcome.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         outcome.wrong.sort_by_key(|w| (w.what, w.seed));
         outcome.took = begun.elapsed();
         outcome

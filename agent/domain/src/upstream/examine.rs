@@ -82,10 +82,7 @@ impl Report {
         }
         let doubt = std::mem::take(&mut self.examine.doubt);
         if !doubt.is_empty() && !self.absence.look(&core.config, core.now) {
-            self.examine.round = Some(doubt.iter().map(|(pass, _)| *pass).collect());
-            self.examine.looked_up = 0;
-            self.not_before = core.now.after(self.absence.pause(&core.config));
-            core.wake_at(self.not_before);
+            self.look_again(core, doubt.iter().map(|(pass, _)| *pass).collect());
             return None;
         }
         self.examine.unresolved.extend(doubt);
@@ -93,10 +90,8 @@ impl Report {
             // That it is not applied was said once: by a cache, perhaps.
             self.examine.alone += 1;
             if !self.absence.look(&core.config, core.now) && self.examine.alone < ALONE_LOOKS {
-                self.examine.round = Some(std::mem::take(&mut self.examine.rest));
-                self.examine.looked_up = 0;
-                self.not_before = core.now.after(self.absence.pause(&core.config));
-                core.wake_at(self.not_before);
+                let rest = std::mem::take(&mut self.examine.rest);
+                self.look_again(core, rest);
                 return None;
             }
             self.hold_the_one();
@@ -139,6 +134,14 @@ impl Report {
     /// Whether upstream took another report of this run since it refused the first of this family.
     fn others_are_taken(&self, core: &Core) -> bool {
         self.root.is_some_and(|root| core.accepted_since(self.run, root))
+    }
+
+    /// Another round of look-ups, after a pause.
+    fn look_again(&mut self, core: &mut Core, round: Vec<PassNo>) {
+        self.examine.round = Some(round);
+        self.examine.looked_up = 0;
+        self.not_before = core.now.after(self.absence.pause(&core.config));
+        core.wake_at(self.not_before);
     }
 
     /// A code that is refused alone, while others like it are taken, is what was refused.

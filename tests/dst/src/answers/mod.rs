@@ -40,9 +40,8 @@ use crate::trace::Trace;
 use crate::vfs;
 use crate::way::{Call, Way, burn};
 use crate::witness::{Beside, stand};
-use crate::world::{GTIN, MORNING_MS};
+use crate::world::{AGENT, GTIN, MORNING_MS};
 
-const AGENT: &str = "a0000001";
 /// The product gives up on an answer after this.
 const TIMEOUT_MS: u64 = 150_000;
 /// An answer after this is called late.
