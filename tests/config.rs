@@ -86,6 +86,36 @@ fn the_reference_means_what_it_says() {
     assert_eq!(config.product(&config.products[1].gtin).unwrap().name, "Sparkling water 1.5 l");
 }
 
+/// Who changes the roll takes the labels of the web away: were as many codes allowed to be missing, nobody would see it.
+#[test]
+fn a_gap_as_long_as_the_web_is_warned_of_and_is_never_the_default() {
+    let text = std::fs::read_to_string(root().join("config/line-print-and-apply.toml")).unwrap();
+    let with = |web: u32, gap_max: Option<u32>| {
+        let text = text.replace("head_to_applicator = 2", &format!("head_to_applicator = {web}"));
+        let limits = gap_max.map_or(String::new(), |gap| format!("[lines.l1.limits]\ngap_max = {gap}\n"));
+        Config::parse(Path::new("line.toml"), &format!("{text}\n{limits}")).unwrap_or_else(|p| panic!("{p}"))
+    };
+    for (web, usual) in [(0, 3), (1, 1), (2, 1), (3, 2), (4, 3), (5, 3), (50, 3)] {
+        let config = with(web, None);
+        assert_eq!((config.lines[0].limits.gap_max, config.warnings.warnings()), (usual, 0), "web {web}");
+    }
+    for (web, gap_max, warned) in
+        [(0, 100, false), (1, 0, false), (1, 1, false), (1, 2, true), (2, 1, false), (2, 2, true)]
+            .into_iter()
+            .chain([(3, 2, false), (3, 3, true), (4, 3, false), (4, 100, true)])
+    {
+        let config = with(web, Some(gap_max));
+        let messages: Vec<&str> = config.warnings.iter().map(|problem| problem.message).collect();
+        let expected: &[&str] = if warned { &["config.gap_hides_roll"] } else { &[] };
+        assert_eq!(messages, expected, "web {web}, gap_max {gap_max}");
+        for problem in config.warnings.iter() {
+            whole(problem);
+            let at = text.lines().count() + 3;
+            assert_eq!((problem.line, problem.key.as_str()), (at, "lines.l1.limits.gap_max"));
+        }
+    }
+}
+
 /// A wrong zone reports goods as made on another day: where a country has several, none is guessed.
 #[test]
 fn the_plants_zone_is_known_by_its_country_or_must_be_written() {

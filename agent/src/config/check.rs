@@ -11,7 +11,7 @@ use tamga_drivers::gate::map::GateConfig;
 use tamga_drivers::printer::zpl_format::SymbolSize;
 
 use super::gate::Gate;
-use super::line::{Line, LineKind};
+use super::line::{Line, LineKind, gap_max_of};
 use super::printer::{PrinterDevice, Zpl};
 use super::product::Product;
 use super::raw::Notes;
@@ -45,6 +45,7 @@ pub fn check(draft: &Draft<'_>, notes: &Notes) {
         devices(draft, line, notes);
         speed(line, notes);
         life(draft, line, notes);
+        gap(line, notes);
         track(line, notes);
         for printer in &line.printers {
             let PrinterDevice::Zpl(zpl) = &printer.device;
@@ -278,6 +279,16 @@ fn life(draft: &Draft<'_>, line: &Line, notes: &Notes) {
     if let Some((life, group)) = shortest.filter(|(life, _)| hours >= *life) {
         let problem = notes.error(format!("lines.{}.life_left_min_h", line.name), "config.life_left");
         notes.add(problem.with("group", group).with("hours", hours).with("life", life));
+    }
+}
+
+/// A gap as long as the web hides that the roll was changed.
+fn gap(line: &Line, notes: &Notes) {
+    let (web, gap_max) = (line.geometry.labels_head_to_applicator, line.limits.gap_max);
+    if line.kind == LineKind::PrintAndApply && web > 0 && gap_max >= web.max(2) {
+        let key = format!("lines.{}.limits.gap_max", line.name);
+        let problem = notes.warning(key, "config.gap_hides_roll").with("web", web).with("gap", gap_max);
+        notes.add(problem.with("best", gap_max_of(web)));
     }
 }
 

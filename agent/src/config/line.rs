@@ -71,13 +71,26 @@ pub struct Limits {
     /// More than so many of 100 bad, over the last `bad_rate_window` items.
     pub bad_rate_max_percent: u32,
     pub bad_rate_window: u32,
-    /// Codes that may be missing between two reads; a longer gap is a jump.
+    /// Codes that may be missing between two reads; a longer gap is a jump. See [`gap_max_of`].
     pub gap_max: u32,
     /// More gaps than so many among 100 items.
     pub gaps_per_100_max: u32,
     /// How many issue numbers back a code that was left behind may still be read: an item taken off and put back.
     pub refeed_max: u32,
     pub min_grade: Option<Grade>,
+}
+
+/// Codes that may be missing where nobody says how many, and on any line without a web.
+const GAP_MAX: u32 = 3;
+
+/// The most codes that may be missing on a line with so many labels between head and applicator. Who changes the roll
+/// takes these labels away: were a gap as long as the web, it would hide that. One is always allowed, since one item
+/// taken off must never stop a line (behaviour, section 4); so a roll changed over a web of one label is a gap like any.
+pub fn gap_max_of(labels_on_web: u32) -> u32 {
+    match labels_on_web {
+        0 => GAP_MAX,
+        labels => (labels - 1).clamp(1, GAP_MAX),
+    }
 }
 
 const GRADES: [(&str, Grade); 4] = [("A", Grade::A), ("B", Grade::B), ("C", Grade::C), ("D", Grade::D)];
@@ -111,7 +124,7 @@ fn read(name: &str, section: &Section<'_>) -> Option<Line> {
         items_per_min: items_per_min.and_then(|n| u32::try_from(n).ok()),
         life_left_min: Duration::from_secs(life_left * 3600),
         pool_low: number("pool_low", 0..=10_000_000, 1000, "why.line.pool_low"),
-        limits: limits(&section.section("limits")),
+        limits: limits(&section.section("limits"), geometry.labels_head_to_applicator),
         printers: printer::read_all(&printers),
         readers: reader::read_all(&readers),
         gate: gate::read(&section.section("gate")),
@@ -129,7 +142,7 @@ pub fn check_name(name: &str, section: &Section<'_>) {
     }
 }
 
-fn limits(section: &Section<'_>) -> Limits {
+fn limits(section: &Section<'_>, labels_on_web: u32) -> Limits {
     let number = |name, range, usual, why| {
         section.number(name, range, why).and_then(|n| u32::try_from(n).ok()).unwrap_or(usual)
     };
@@ -137,7 +150,7 @@ fn limits(section: &Section<'_>) -> Limits {
         consecutive_bad_max: number("consecutive_bad_max", 1..=1000, 10, "why.limits.consecutive_bad_max"),
         bad_rate_max_percent: number("bad_rate_max_percent", 1..=100, 20, "why.limits.bad_rate"),
         bad_rate_window: number("bad_rate_window", 10..=10_000, 100, "why.limits.bad_rate"),
-        gap_max: number("gap_max", 0..=100, 3, "why.limits.gap_max"),
+        gap_max: number("gap_max", 0..=100, gap_max_of(labels_on_web), "why.limits.gap_max"),
         gaps_per_100_max: number("gaps_per_100_max", 1..=100, 5, "why.limits.gaps_per_100_max"),
         refeed_max: number("refeed_max", 0..=10_000, 64, "why.limits.refeed_max"),
         min_grade: section.choice("min_grade", &GRADES),

@@ -160,8 +160,10 @@ pub fn plan(what: What, seed: u64, items: u64, broken: Option<Broken>) -> Plan {
     let mut rng = fastrand::Rng::with_seed(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ what as u64 ^ 0x511B);
     let gap_max = rng.u32(1..=3);
     let items_per_min = [300, 450, 600, 900, 1_200, 1_500, 2_000][rng.usize(..7)];
+    // Another roll is known by three labels of it one after another.
+    let web_min = if what == What::RollSwapped { gap_max.max(2) + 1 } else { gap_max + 1 };
     let floor = Floor {
-        web: rng.u32(gap_max.max(2) + 1..=8),
+        web: rng.u32(web_min..=8),
         items_to_reader: rng.u32(1..=6),
         items_to_gate: rng.u32(2..=8),
         window: rng.u32(gap_max + 4..=12),

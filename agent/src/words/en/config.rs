@@ -22,6 +22,7 @@ pub const WORDS: super::super::Table = &[
     ("config.data_no_folder", "{path} is not a folder. The database needs one. Name another."),
     ("config.empty", "The value is empty. Write one, or leave the setting out."),
     ("config.file_unreadable", "{path} cannot be read: {fault}. Check the path and that the user of the agent may read it."),
+    ("config.gap_hides_roll", "Up to {gap} missing codes are a gap, at which the line goes on, and labels between head and applicator: {web}. Who changes the roll takes these away, and nothing would show it: that looks like items taken off. Write gap_max = {best}, or leave it out."),
     ("config.gate_timeout", "timeout_ms must be longer than poll_ms: otherwise each answer is late before it is asked for, and the line stands. Raise it."),
     ("config.group_guessed", "In the rules of \"{group}\" at least one layout of codes is a guess. Compare a real code with the rule file before the first run; with a wrong layout every item is rejected."),
     ("config.group_name", "\"{value}\" is not a product group. Write its name in the state system: small letters, digits and _, such as water or beer."),
