@@ -82,3 +82,29 @@ async fn after_a_failed_write_nothing_more_is_written() {
     drop(handle);
     thread.join().unwrap();
 }
+
+/// The group is applied again without what is refused: nothing of it stays, and what is issued is issued once.
+#[test]
+fn a_group_without_what_is_refused_is_one_commit_and_issues_once() {
+    let mut w = World::new();
+    w.pool(10);
+    let run = w.run("r");
+    let issue = |at| Record::Issue { run, printer: PRINTER, count: 2, life_left_min_ms: 0, at };
+    let txn = |id, records| Txn { id: TxnId(id), records };
+    let bad = w.passed(run, 1, 1);
+    let group = [
+        txn(1, vec![issue(w.at())]),
+        txn(2, vec![issue(w.at()), bad]),
+        txn(3, vec![issue(w.at())]),
+        txn(4, vec![]),
+    ];
+    let told = w.store.apply_each(&group).unwrap();
+    let issued = |told: &Result<Vec<Answer>, StoreError>| match told {
+        Ok(answers) => answers.iter().map(|a| if let Answer::Issued(c) = a { c.len() } else { 0 }).sum(),
+        Err(StoreError::Rule { txn: TxnId(2), place: 1, .. }) => usize::MAX,
+        Err(other) => panic!("{other}"),
+    };
+    assert_eq!(told.iter().map(issued).collect::<Vec<_>>(), [2, usize::MAX, 2, 0]);
+    assert_eq!(w.store.recover(LINE).unwrap().run.unwrap().in_doubt.len(), 4);
+    assert!(w.store.broken().is_none());
+}

@@ -11,6 +11,7 @@ use tamga_domain::ids::{LineNo, RunId};
 use tamga_domain::record::{Answer, OrderState, Record, ReportState, RunState, Txn};
 
 use super::Store;
+use super::error::StoreError;
 
 /// What moves single codes and items, of which there are hundreds a second: the log says nothing of it.
 macro_rules! untold {
@@ -164,8 +165,12 @@ impl Journal {
 }
 
 /// The transactions with a record that is told, each with its answers.
-pub fn worth_telling<'t>(txns: &'t [Txn], answers: &[Vec<Answer>]) -> Vec<(&'t Txn, Vec<Answer>)> {
-    let told = txns.iter().zip(answers).filter(|(txn, _)| txn.records.iter().any(is_told));
+pub fn worth_telling<'t>(
+    txns: &'t [Txn],
+    answers: &[Result<Vec<Answer>, StoreError>],
+) -> Vec<(&'t Txn, Vec<Answer>)> {
+    let made = txns.iter().zip(answers).filter_map(|(txn, answers)| Some((txn, answers.as_ref().ok()?)));
+    let told = made.filter(|(txn, _)| txn.records.iter().any(is_told));
     told.map(|(txn, answers)| (txn, answers.clone())).collect()
 }
 

@@ -41,6 +41,7 @@ mod runs;
 mod tx;
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -139,14 +140,54 @@ impl Store {
     ///
     /// Where nothing may be issued, [`Record::Issue`] is answered with [`Answer::Barred`] and the rest is done.
     ///
-    /// On [`StoreError::Rule`] nothing was changed: one record is a bug of ours, and the caller ends the process.
-    /// (That is why there is no savepoint for each: nothing would be done with the others.) After any other error the
-    /// outcome is unknown, and this store writes no more.
+    /// On [`StoreError::Rule`] nothing was changed: one record is a bug of ours. After any other error the outcome is
+    /// unknown, and this store writes no more.
     pub fn apply(&mut self, txns: &[Txn]) -> Result<Vec<Vec<Answer>>, StoreError> {
+        self.apply_but(txns, &BTreeMap::new()).map_err(|(_, error)| error)
+    }
+
+    /// [`Store::apply`] for transactions of several askers: one with a record that is not allowed is left out and told
+    /// so with its [`StoreError::Rule`], and nobody else pays for it. The others become durable together, in one commit.
+    ///
+    /// There is no savepoint for each, which every group would pay for: where a transaction is refused, all is rolled
+    /// back, and the group is applied again without it.
+    pub fn apply_each(&mut self, txns: &[Txn]) -> Result<Vec<Result<Vec<Answer>, StoreError>>, StoreError> {
+        let mut refused = BTreeMap::new();
+        loop {
+            match self.apply_but(txns, &refused) {
+                Ok(answers) => {
+                    let told = |(at, answers)| refused.remove(&at).map_or(Ok(answers), Err);
+                    return Ok(answers.into_iter().enumerate().map(told).collect());
+                }
+                Err((Some(at), error)) if self.broken.is_none() => refused.insert(at, error),
+                Err((_, error)) => return Err(error),
+            };
+        }
+    }
+
+    /// All but the refused, which have no answers. An error that is a rule's comes with the place of its transaction.
+    fn apply_but(
+        &mut self,
+        txns: &[Txn],
+        refused: &BTreeMap<usize, StoreError>,
+    ) -> Result<Vec<Vec<Answer>>, (Option<usize>, StoreError)> {
         let bar = self.lease(txns);
-        let answers = self.transact(|tx| apply_all(tx, txns, bar))?;
-        self.count_issued(&answers);
-        Ok(answers)
+        let mut at = 0;
+        let applied = self.transact(|tx| {
+            let mut all = Vec::with_capacity(txns.len());
+            for (place, txn) in txns.iter().enumerate() {
+                at = place;
+                all.push(if refused.contains_key(&place) { Vec::new() } else { apply_one(tx, txn, bar)? });
+            }
+            Ok(all)
+        });
+        match applied {
+            Ok(answers) => {
+                self.count_issued(&answers);
+                Ok(answers)
+            }
+            Err(error) => Err((matches!(error, StoreError::Rule { .. }).then_some(at), error)),
+        }
     }
 
     /// Keeps a piece of the body of a large block ahead of its own commit, in a transaction of its own. True when
@@ -282,18 +323,14 @@ impl Store {
     }
 }
 
-fn apply_all(tx: Tx<'_>, txns: &[Txn], bar: Option<Bar>) -> Result<Vec<Vec<Answer>>, StoreError> {
-    let mut answers = Vec::with_capacity(txns.len());
-    for txn in txns {
-        let mut of_txn = Vec::new();
-        for (place, record) in txn.records.iter().enumerate() {
-            if let (Record::Issue { .. }, Some(bar)) = (record, bar) {
-                of_txn.push(Answer::Barred(bar));
-                continue;
-            }
-            of_txn.extend(tx.apply(record).map_err(|fault| of_record(txn, place, fault))?);
+fn apply_one(tx: Tx<'_>, txn: &Txn, bar: Option<Bar>) -> Result<Vec<Answer>, StoreError> {
+    let mut answers = Vec::new();
+    for (place, record) in txn.records.iter().enumerate() {
+        if let (Record::Issue { .. }, Some(bar)) = (record, bar) {
+            answers.push(Answer::Barred(bar));
+            continue;
         }
-        answers.push(of_txn);
+        answers.extend(tx.apply(record).map_err(|fault| of_record(txn, place, fault))?);
     }
     Ok(answers)
 }

@@ -2,7 +2,8 @@
 //!
 //! The thread takes one request, takes what else waits, makes the commits of all of them durable with one fsync and
 //! answers each in the order of asking. There is no timer: while one fsync runs, the next group gathers. A find sees
-//! every commit that was asked for before it.
+//! every commit that was asked for before it. A commit that the store does not allow is refused to its own asker: the
+//! others of its group are made.
 //!
 //! Two ways to ask: a [`Port`] for a line, whose answers come as inputs in order, and [`Handle::commit`] for tasks
 //! that wait for the answer. After a failed write every request is refused: the caller ends the process.
@@ -282,7 +283,7 @@ fn serve_group(store: &mut Store, journal: &mut Journal, group: &mut Vec<Request
             Request::Turns(to) => Waiting::Turns(to),
         });
     }
-    let applied = if txns.is_empty() { Ok(Vec::new()) } else { store.apply(&txns) };
+    let applied = if txns.is_empty() { Ok(Vec::new()) } else { store.apply_each(&txns) };
     let told = match &applied {
         Ok(answers) => journal::worth_telling(&txns, answers),
         Err(_) => Vec::new(),
@@ -293,7 +294,9 @@ fn serve_group(store: &mut Store, journal: &mut Journal, group: &mut Vec<Request
     };
     for one in waiting {
         match (one, &failure) {
-            (Waiting::Commit(to), None) => to(answers.next().ok_or(WriterError::Ended)),
+            (Waiting::Commit(to), None) => {
+                to(answers.next().map_or(Err(WriterError::Ended), |answer| answer.map_err(Into::into)));
+            }
             (Waiting::Commit(to), Some(e)) => to(Err(WriterError::Store(Arc::clone(e)))),
             (Waiting::Find(_, to), Some(e)) => to(Err(WriterError::Store(Arc::clone(e)))),
             (Waiting::Find(identity, to), None) => to(store.find(&identity).map_err(Into::into)),
@@ -346,4 +349,68 @@ fn weight(request: &Request) -> usize {
         | Record::AlarmAcknowledged { .. } => 1,
     };
     txn.records.iter().map(of).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use tamga_domain::ids::RunId;
+    use tamga_domain::record::RunState;
+    use tamga_domain::time::Wall;
+
+    use super::super::error::Rule;
+    use super::*;
+
+    fn alarm(key: &str) -> Record {
+        Record::AlarmRaised { line: None, key: key.to_owned(), detail: String::new(), at: Wall(1) }
+    }
+
+    /// One bad record of the API must not end a line whose commit stands in the same group.
+    #[test]
+    fn a_commit_that_is_not_allowed_is_refused_alone_in_its_group() {
+        let dir = std::env::temp_dir().join(format!("tamga-group-{}", std::process::id()));
+        let mut store = Store::open(&dir, "0a1b2c3d").unwrap();
+        let no_run = || {
+            let (run, state) = (RunId(77), RunState::Stopped);
+            Record::RunState { run, state, why: String::new(), who: String::new(), at: Wall(1) }
+        };
+        let wanted = [
+            vec![alarm("alarm.disk_low")],
+            vec![alarm("alarm.pool_low"), no_run()],
+            vec![alarm("alarm.clock")],
+            vec![no_run()],
+            vec![alarm("alarm.pool_empty")],
+        ];
+        let told: Arc<Mutex<Vec<Result<usize, String>>>> = Arc::default();
+        let mut group: Vec<Request> = Vec::new();
+        for (records, id) in wanted.into_iter().zip(1..) {
+            let told = Arc::clone(&told);
+            let answer = move |answer: Result<Vec<Answer>, WriterError>| {
+                let said = match answer {
+                    Ok(answers) => Ok(answers.len()),
+                    Err(WriterError::Store(e)) => match &*e {
+                        StoreError::Rule { txn, place, rule } if matches!(**rule, Rule::NoSuchRun(_)) => {
+                            Err(format!("{txn} {place}"))
+                        }
+                        other => Err(other.to_string()),
+                    },
+                    Err(other) => Err(other.to_string()),
+                };
+                told.lock().unwrap().push(said);
+            };
+            group.push(Request::Commit(Txn { id: TxnId(id), records }, Box::new(answer)));
+        }
+        let mut journal = Journal::of(&store);
+        serve_group(&mut store, &mut journal, &mut group);
+        let told = std::mem::take(&mut *told.lock().unwrap());
+        let refused = |at: &str| Err(at.to_owned());
+        assert_eq!(told, [Ok(0), refused("2 1"), Ok(0), refused("4 0"), Ok(0)]);
+        let raised: Vec<String> = store.view().alarms(10).unwrap().into_iter().map(|a| a.key).collect();
+        assert_eq!(raised.len(), 3, "what is refused leaves nothing: {raised:?}");
+        assert!(!raised.iter().any(|key| key == "alarm.pool_low"), "{raised:?}");
+        assert!(store.broken().is_none());
+        drop(store);
+        std::fs::remove_dir_all(dir).unwrap();
+    }
 }

@@ -388,9 +388,10 @@ impl Agent {
             let _ = self.disk.borrow_mut().sync(&wal);
             self.disk.borrow_mut().lie(Lies::Wal);
         }
-        let mut answers =
-            if txns.is_empty() { Vec::new() } else { self.store.apply(&txns).map_err(Over::Store)? }
-                .into_iter();
+        let made = if txns.is_empty() { Ok(Vec::new()) } else { self.store.apply_each(&txns) };
+        // Whose record is not allowed is told so, line or way upstream, and the product ends by it.
+        let answers: Result<Vec<_>, _> = made.and_then(|each| each.into_iter().collect());
+        let mut answers = answers.map_err(Over::Store)?.into_iter();
         self.acknowledged.extend(txns.into_iter().flat_map(|t| t.records).filter(is_of_codes));
         for asked in group {
             let told = match asked {
