@@ -163,6 +163,13 @@ fn main() -> ExitCode {
             return ExitCode::from(3);
         }
     }
+    for kept in world::left_by_the_dead() {
+        let command = std::fs::read_to_string(kept.join(world::KEPT)).unwrap_or_default();
+        eprintln!(
+            "an earlier campaign kept {}; remove it when it was looked at; again with:\n  {command}",
+            kept.display()
+        );
+    }
     let (tally, began) = (Tally::default(), Instant::now());
     let whole = match args.what {
         What::Kills { kills, seed, scene, at_once } => {

@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt, parent_id};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -130,6 +130,22 @@ pub fn tail(log: &Path) -> String {
     lines[lines.len().saturating_sub(40)..].join("\n")
 }
 
+/// The process is killed when the thread that starts it is gone, in whatever way: whoever is killed kills nobody.
+#[allow(unsafe_code)] // what is done between fork and exec has no safe face in std
+fn dies_with_us(command: &mut Command) {
+    let us = std::process::id();
+    let ask = move || {
+        // SAFETY: it takes no pointer and changes a setting of the calling process only.
+        if unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) } != 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+        // Who is gone already sends nothing.
+        if parent_id() == us { Ok(()) } else { Err(std::io::Error::from_raw_os_error(libc::ESRCH)) }
+    };
+    // SAFETY: it makes two system calls, takes no lock and allocates nothing.
+    unsafe { command.pre_exec(ask) };
+}
+
 fn serve(config: &Path, log: &Path, launch: &Launch) -> Child {
     let append = || -> File { OpenOptions::new().create(true).append(true).open(log).unwrap() };
     let mut words = launch.through.clone();
@@ -137,5 +153,6 @@ fn serve(config: &Path, log: &Path, launch: &Launch) -> Child {
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]).arg("--config").arg(config).arg("serve");
     command.envs(launch.env.iter().map(|(name, value)| (name, value)));
+    dies_with_us(&mut command);
     command.stdin(Stdio::null()).stdout(append()).stderr(append()).spawn().unwrap()
 }

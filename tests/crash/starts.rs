@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::agent::{Agent, tail};
 use super::world::operator::Operator;
-use super::world::{self, GTIN, Wanted, World, until};
+use super::world::{self, GTIN, KEPT, Own, Wanted, World, left_in, scratch, until};
 
 const THERE_MAX: Duration = Duration::from_secs(60);
 
@@ -137,4 +137,50 @@ async fn a_data_folder_of_another_machine_is_refused() {
         assert!(said.contains("belongs to another machine") && said.contains("tamga db settle"), "{said}");
     }
     desk.end().await;
+}
+
+/// Who is killed by SIGKILL kills nobody: the kernel does, when the thread that started the agent is gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_dies_with_who_started_it_though_nobody_kills_it() {
+    let desk = desk("crash-orphan", Wanted::default()).await;
+    let pid = std::thread::scope(|scope| {
+        let start = || {
+            let agent = Agent::start(&desk.world);
+            let pid = agent.pid();
+            std::mem::forget(agent);
+            pid
+        };
+        scope.spawn(start).join().unwrap()
+    });
+    until("the agent to be dead", THERE_MAX, async || {
+        let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        // A zombie: nobody is left who waits for it but the end of this process.
+        state.rsplit(") ").next().is_some_and(|s| s.starts_with('Z')).then_some(())
+    })
+    .await;
+    desk.end().await;
+}
+
+#[test]
+fn what_a_killed_campaign_left_is_cleared_but_for_what_it_kept() {
+    let all = scratch("crash-left");
+    let (dead, alive) = (Own::make(&all, 11), Own::make(&all, 12));
+    for own in [&dead, &alive] {
+        for folder in ["looked-at", "left"] {
+            std::fs::create_dir(own.path.join(folder)).unwrap();
+        }
+        std::fs::write(own.path.join("looked-at").join(KEPT), "campaign kills").unwrap();
+    }
+    let kept = dead.path.join("looked-at");
+    drop(dead);
+    for _ in 0..2 {
+        assert_eq!(left_in(&all), std::slice::from_ref(&kept));
+        assert!(kept.join(KEPT).exists() && !all.join("11/left").exists());
+    }
+    assert!(alive.path.join("left").exists(), "its process lives");
+    std::fs::remove_dir_all(kept).unwrap();
+    assert_eq!(left_in(&all), [""; 0].map(std::path::PathBuf::from));
+    assert!(!all.join("11").exists());
+    drop(alive);
+    std::fs::remove_dir_all(all).unwrap();
 }

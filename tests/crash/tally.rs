@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::world::KEPT;
+
 /// Shared by all rounds of a campaign; a round that panics leaves what it counted.
 #[derive(Clone, Debug, Default)]
 pub struct Tally(Arc<Mutex<Counts>>);
@@ -82,6 +84,7 @@ impl Drop for Kept {
     fn drop(&mut self) {
         // Rounds side by side share a tally: a violation of another keeps this folder too, which hurts nobody.
         if std::thread::panicking() || self.tally.violations().len() > self.before {
+            drop(std::fs::write(self.dir.join(KEPT), &self.command));
             eprintln!("kept in {}; again with:\n  {}", self.dir.display(), self.command);
         } else {
             drop(std::fs::remove_dir_all(&self.dir));

@@ -7,8 +7,10 @@
 pub mod compare;
 pub mod operator;
 
+use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
@@ -320,12 +322,79 @@ pub fn free_port() -> SocketAddr {
     free.expect("Linux answers on all of 127.0.0.0/8")
 }
 
+/// In a folder of [`scratch`] that is kept for a person: the command that does the same again.
+pub const KEPT: &str = "kept";
+
 /// An empty folder of this process, for `name`.
 pub fn scratch(name: &str) -> PathBuf {
-    let dir = std::env::temp_dir().join(format!("tamga-{name}-{}", std::process::id()));
+    static OWN: OnceLock<Own> = OnceLock::new();
+    let own = OWN.get_or_init(|| {
+        left_by_the_dead();
+        Own::make(&scratches(), std::process::id())
+    });
+    let dir = own.path.join(name);
     drop(std::fs::remove_dir_all(&dir));
     std::fs::create_dir_all(&dir).expect("the temporary folder takes files");
     dir
+}
+
+/// Clears what processes left that were killed. What they kept for a person stays, and is named.
+pub fn left_by_the_dead() -> Vec<PathBuf> {
+    left_in(&scratches())
+}
+
+/// Where all processes of this user have their folders, one each.
+fn scratches() -> PathBuf {
+    let user = std::fs::metadata("/proc/self").map_or(0, |own| std::os::unix::fs::MetadataExt::uid(&own));
+    std::env::temp_dir().join(format!("tamga-scratch-{user}"))
+}
+
+/// The folder of one process, locked for as long as that lives: the kernel lets go of the lock of one that is killed.
+pub struct Own {
+    pub path: PathBuf,
+    _lock: File,
+}
+
+impl Own {
+    pub fn make(all: &Path, process: u32) -> Own {
+        let (new, path) = (all.join(format!("new-{process}")), all.join(process.to_string()));
+        // It has its name only when it is locked.
+        std::fs::create_dir_all(&new).expect("the temporary folder takes files");
+        let lock = File::open(&new).expect("it was just made");
+        lock.try_lock().expect("nobody else has its name");
+        if std::fs::rename(&new, &path).is_err() {
+            // Kept by a dead process of the same number.
+            drop(std::fs::remove_dir_all(&path));
+            std::fs::rename(&new, &path).expect("the temporary folder takes files");
+        }
+        Own { path, _lock: lock }
+    }
+}
+
+/// [`left_by_the_dead`] in this folder of folders.
+pub fn left_in(all: &Path) -> Vec<PathBuf> {
+    let inside = |dir: &Path| -> Vec<PathBuf> {
+        let found = std::fs::read_dir(dir).into_iter().flatten();
+        found.filter_map(|entry| Some(entry.ok()?.path())).collect()
+    };
+    let of_a_process =
+        |dir: &PathBuf| dir.file_name().is_some_and(|n| n.as_encoded_bytes().iter().all(u8::is_ascii_digit));
+    let mut kept = Vec::new();
+    for left in inside(all).into_iter().filter(of_a_process) {
+        let dead = File::open(&left).is_ok_and(|dir| dir.try_lock().is_ok());
+        for folder in inside(&left).into_iter().filter(|_| dead) {
+            if folder.join(KEPT).exists() {
+                kept.push(folder);
+            } else {
+                drop(std::fs::remove_dir_all(folder));
+            }
+        }
+        if dead {
+            // Not while it holds what was kept.
+            drop(std::fs::remove_dir(left));
+        }
+    }
+    kept
 }
 
 /// Waits until `look` gives something, looking at every change of the clock; fails after `at_most`.
