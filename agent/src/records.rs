@@ -13,7 +13,7 @@ use tamga_domain::gs1::Gtin;
 use tamga_domain::ids::{OrderNo, RunId, TxnId};
 use tamga_domain::layout::Layout;
 use tamga_domain::line::ask::{Alarm, Refusal};
-use tamga_domain::record::{Answer, Known, OrderPlan, Record, RunState, Txn};
+use tamga_domain::record::{Answer, Known, OrderPlan, Record, RunState, Txn, ends_acknowledged};
 use tamga_domain::rules::{Country, ProductGroup, Rules};
 use tamga_domain::time::Wall;
 use time::OffsetDateTime;
@@ -32,7 +32,6 @@ use crate::store::read::people::{AlarmRow, AuditRow};
 use crate::store::read::pools::PoolLevel;
 use crate::store::read::sheet::{RunLine, RunSheet};
 use crate::store::read::{Reader, View};
-use crate::store::standing::NEW_DATABASE;
 use crate::store::writer::{Handle, WriterError};
 use crate::witness::Doubt;
 
@@ -251,8 +250,7 @@ impl Records for StoreRecords {
         }
         let at = clock::wall();
         self.commit(Record::AlarmAcknowledged { line: None, key: key.to_owned(), who, at })?;
-        if key == NEW_DATABASE {
-            // It tells of something that happened, not of something that lasts.
+        if ends_acknowledged(key) {
             self.commit(Record::AlarmCleared { line: None, key: key.to_owned(), at })?;
         }
         Ok(true)

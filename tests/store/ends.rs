@@ -19,6 +19,27 @@ impl World {
     }
 }
 
+/// An answer of some cache names an order that is over, of an earlier process: no bug of ours, and nothing to end for.
+#[test]
+fn the_id_of_another_order_names_none_whatever_became_of_that() {
+    for over in [OrderState::Accepted { upstream_id: "u1".into() }, OrderState::Closed] {
+        let mut w = World::new();
+        let (first, second) = (w.order("PO-1"), w.order("PO-2"));
+        let accepted = |order, id: &str, at| {
+            let state = OrderState::Accepted { upstream_id: id.to_owned() };
+            Record::OrderState { order, state, why: String::new(), at }
+        };
+        let at = w.at();
+        assert_eq!(w.apply(accepted(first, "u1", at)).unwrap(), None);
+        w.order_state(first, over);
+        let before = w.picture();
+        assert_eq!(w.apply(accepted(second, "u1", at)).unwrap(), Some(Answer::IdTaken(first)));
+        assert_eq!(w.picture(), before);
+        assert_eq!(w.apply(accepted(second, "u2", at)).unwrap(), None);
+        assert_eq!(w.apply(accepted(second, "u2", at)).unwrap(), None, "the same again");
+    }
+}
+
 #[test]
 fn codes_of_an_order_are_given_back_in_slices_and_every_code_stays_accounted_for() {
     let mut w = World::new();

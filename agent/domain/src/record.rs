@@ -265,6 +265,8 @@ pub enum Answer {
         refused: Vec<(Identity, String)>,
     },
     Order(OrderNo),
+    /// The id by which upstream is said to know the order belongs to this other one: nothing was changed.
+    IdTaken(OrderNo),
     Block(BlockNo),
     /// Pooled and set aside of the slice.
     Unpacked {
@@ -277,6 +279,21 @@ pub enum Answer {
     Returned {
         left: u64,
     },
+}
+
+/// Alarms of what happened once: nothing that lasts could end, so a person's word that they have seen it ends them. All
+/// others end by themselves, acknowledged or not.
+const ALARMS_OF_EVENTS: [&str; 5] = [
+    "alarm.codes_refused",
+    "alarm.contradicted",
+    "alarm.duplicate",
+    "alarm.new_database",
+    "alarm.order_twice",
+];
+
+/// Whether an alarm ends when a person has acknowledged it.
+pub fn ends_acknowledged(alarm: &str) -> bool {
+    ALARMS_OF_EVENTS.contains(&alarm)
 }
 
 /// Why this agent issues no codes, whatever its pools hold.

@@ -66,9 +66,7 @@ impl Tx<'_> {
         match record {
             Record::Import { roll, codes, group, at } => self.import(roll, codes, group, *at).map(Some),
             Record::OrderWanted { order, at } => self.order_wanted(order, *at).map(Some),
-            Record::OrderState { order, state, why, at } => {
-                self.order_state(*order, state, why, *at).map(|()| None)
-            }
+            Record::OrderState { order, state, why, at } => self.order_state(*order, state, why, *at),
             Record::Block { order, pack_id, previous, body, count, at } => {
                 self.block(*order, pack_id, previous.as_deref(), body, *count, *at).map(Some)
             }

@@ -117,7 +117,7 @@ impl Tx<'_> {
         to: &OrderState,
         why: &str,
         at: Wall,
-    ) -> Result<(), Fault> {
+    ) -> Result<Option<Answer>, Fault> {
         let sql = "SELECT state, upstream_id, expires, ordered_at FROM orders WHERE order_no = ?1";
         let found = self.one(sql, [order.0], |r| {
             let moments = (r.get::<_, Option<i64>>(2)?, r.get::<_, Option<i64>>(3)?);
@@ -148,7 +148,12 @@ impl Tx<'_> {
             return Err(Rule::OrderRenamed(order).into());
         }
         if number == from && expires == expires_new && ordered == ordered_new {
-            return Ok(());
+            return Ok(None);
+        }
+        if let (Some(id), None) = (upstream_id, known_as.as_deref())
+            && let Some(other) = self.order_of_id(id, order)?
+        {
+            return Ok(Some(Answer::IdTaken(other)));
         }
         let refused = order_state_number(&OrderState::Refused);
         let closed = order_state_number(&OrderState::Closed);
@@ -168,7 +173,14 @@ impl Tx<'_> {
             sql,
             params![order.0, from, number, why, upstream_id, expires_new, at.0, ordered_new, total],
         )?;
-        self.changed(Change::Order(order, to), "", why, at)
+        self.changed(Change::Order(order, to), "", why, at)?;
+        Ok(None)
+    }
+
+    /// Another order that upstream knows by this id, of any product. One that was refused may be found again.
+    fn order_of_id(&self, upstream_id: &str, but: OrderNo) -> Result<Option<OrderNo>, Fault> {
+        let sql = "SELECT order_no FROM orders WHERE upstream_id = ?1 AND order_no <> ?2 AND state <> 6";
+        self.one(sql, (upstream_id, but.0), |r| Ok(OrderNo(r.get(0)?)))
     }
 
     /// Gives back pooled codes of an order that can no longer be used: they get their rows in `codes`, of no run, with

@@ -9,7 +9,7 @@ use crate::lifecycle::SpoilReason;
 use crate::limits::SPOIL_SLICE;
 use crate::line::ask::{Ask, Declared, Refusal, Reply};
 use crate::line::commits::After;
-use crate::record::{Bar, ItemEnd, JobOutcome, OpenRun, Record, Recovered, RunPlan};
+use crate::record::{Bar, ItemEnd, JobOutcome, OpenRun, Record, Recovered, RunPlan, ends_acknowledged};
 use crate::time::{Time, Wall};
 use crate::verdict::Reason;
 use std::time::Duration;
@@ -387,6 +387,9 @@ impl Line {
         let line = Some(self.config.line);
         let record = Record::AlarmAcknowledged { line, key: key.to_owned(), who: who.to_owned(), at: wall };
         self.urgent(record);
+        if ends_acknowledged(key) {
+            self.clear(key, wall);
+        }
         self.then(After::Reply { ask: id, reply: Reply::Done });
         Ok(None)
     }

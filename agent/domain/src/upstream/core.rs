@@ -23,12 +23,13 @@ const FAILURES_TOLD: u32 = 3;
 const SKEW_TOLD_MS: u64 = 300_000;
 
 /// All that people are told of the way upstream.
-pub const TROUBLES: [&str; 16] = [
+pub const TROUBLES: [&str; 17] = [
     "alarm.block_refused",
     "alarm.clock",
     "alarm.codes_missing",
     "alarm.codes_refused",
     "alarm.order_close",
+    "alarm.order_id",
     "alarm.order_life",
     "alarm.order_refused",
     "alarm.order_status",
@@ -42,10 +43,11 @@ pub const TROUBLES: [&str; 16] = [
     "alarm.upstream_key",
 ];
 /// Troubles of an order or report that is open: a start tells those that hold, and ends the others.
-pub const OF_OPEN: [&str; 9] = [
+pub const OF_OPEN: [&str; 10] = [
     "alarm.block_refused",
     "alarm.codes_missing",
     "alarm.order_close",
+    "alarm.order_id",
     "alarm.order_life",
     "alarm.order_status",
     "alarm.order_unknown",

@@ -15,7 +15,7 @@
 //!
 //! | request | how its effect is found | how long absence must last | what a repeat would do |
 //! |---|---|---|---|
-//! | `MakeOrder`, `POST /api/orders` | `GET /api/orders?poNumber=`, compared here again: the number bears the agent's id, is never used twice and is looked for before the first request too | [`Config::looks_min`] looks over `settle_min`, each of a whole list, none while another order of ours is being made | a second order of the same codes, paid for; the first is found by the same number, one is used, `alarm.order_twice` is told |
+//! | `MakeOrder`, `POST /api/orders` | `GET /api/orders?poNumber=`, compared here again: the number bears the agent's id, is never used twice and is looked for before the first request too | [`Config::looks_min`] looks over `settle_min`, each of a whole list, none while another order of ours is being made | a second order of the same codes, paid for; the first is found by the same number, one is used, and `alarm.order_twice` is told, also where the first answer came straight: all orders of the number are looked at when one is taken, and again before it is closed |
 //! | `Block`, `GET /api/codes` | not looked for: asked again with the same `lastPackId`. After a start: the sum of blocks against `totalPassed`, then `GET /api/codes/packs` | nothing: a repeat is safe | the same block again: upstream repeats the block after `lastPackId` |
 //! | `CloseOrder`, `POST /api/order/close` | `GET /api/orders?orderId=`: `CLOSED` is in effect. Looked at before the first request too | as for `MakeOrder`, though a repeat does no harm | nothing, or a refusal: an order is closed once, and only when all its codes were taken, so there is nothing to annul |
 //! | `Apply`, `POST /api/utilisation` | `POST /public/api/cod/public/codes` of ten of its codes, first and last among them, then of all: all applied is in effect, some for the whole settling time is in effect in part. The report that their history names is kept as upstream's id | as for `MakeOrder`, each look with no `UTILISATION` document of its time still in process (`GET …/docs/search`) | if the first took effect unseen, upstream refuses the second whole, since its codes are no longer `RECEIVED`; its codes are then found applied |
@@ -332,6 +332,10 @@ impl Step {
             Answer::Block(block) => Some(*block),
             _ => None,
         });
+        let taken = answers.iter().find_map(|a| match a {
+            Answer::IdTaken(other) => Some(*other),
+            _ => None,
+        });
         match block {
             Some(block) => {
                 if let Some(unpacking) = order.block_durable(block) {
@@ -339,6 +343,9 @@ impl Step {
                 }
             }
             None => {
+                if let Some(other) = taken {
+                    return order.named_as(&mut self.core, other);
+                }
                 let refused = order.committed(&mut self.core);
                 if refused {
                     self.pools.refused(order.plan.gtin, self.core.now.after(self.core.config.refused_pause));

@@ -3,6 +3,8 @@
 //! The number is looked for before the first request as well as after a lost one: a database put back from a copy
 //! would else give out an order number a second time.
 
+use std::collections::BTreeSet;
+
 use super::buffer::Buffer;
 use super::config::{OrderFacts, PackFacts};
 use super::core::{self, Core, Subject};
@@ -166,14 +168,15 @@ impl Order {
             Phase::Wanted if self.plan.upstream_id.is_some() => self.find_itself(),
             Phase::Wanted | Phase::Unknown => self.find(OrderKey::PoNumber(self.plan.po_number.clone())),
             Phase::MaySend => Request::MakeOrder { plan: self.plan.clone() },
-            Phase::Accepted if self.look_at_order => self.find_itself(),
+            Phase::Accepted if self.look_at_order => self.find_all_of_number(core),
             Phase::Accepted => self.sub_order(),
             Phase::Ready => match self.next_of_buffer(core, around) {
                 Some(request) => request,
                 None => return,
             },
             Phase::Exhausted if !self.spent || !self.is_ours(core) => return,
-            Phase::Exhausted | Phase::CloseUnknown => self.find_itself(),
+            Phase::Exhausted => self.find_all_of_number(core),
+            Phase::CloseUnknown => self.find_itself(),
             Phase::MayClose => Request::CloseOrder { order: self.upstream_id.clone() },
             Phase::Over => return,
         };
@@ -186,6 +189,16 @@ impl Order {
 
     fn find_itself(&self) -> Request {
         self.find(OrderKey::UpstreamId(self.upstream_id.clone()))
+    }
+
+    /// The order itself, and any other of its number where the number is ours: one that was made twice upstream, by a
+    /// request repeated on the way, shows nowhere else when the first answer came straight.
+    fn find_all_of_number(&self, core: &Core) -> Request {
+        if self.is_ours(core) {
+            self.find(OrderKey::PoNumber(self.plan.po_number.clone()))
+        } else {
+            self.find_itself()
+        }
     }
 
     /// Whether this agent made the order; else a person assigned it, and its end is a person's too.
@@ -214,7 +227,26 @@ impl Order {
             self.phase = self.then;
             self.absence = Absence::default();
         }
+        if self.phase == Phase::Accepted {
+            core.clear("alarm.order_unknown", &self.plan.po_number);
+            core.clear("alarm.order_id", &self.plan.po_number);
+        }
         self.refused
+    }
+
+    /// The books have the id for another order, open or over: what upstream said is some other answer, from a cache
+    /// perhaps. The order is looked for again, and a person is told.
+    pub fn named_as(&mut self, core: &mut Core, other: OrderNo) {
+        let why = format!("the id {} is that of order {other}", self.upstream_id);
+        core.tell("alarm.order_id", &self.plan.po_number, &why);
+        self.upstream_id.clear();
+        self.busy = false;
+        self.then = self.phase;
+        if self.phase == Phase::Unknown {
+            self.again(core);
+        } else {
+            self.unknown(core, &why);
+        }
     }
 
     /// No answer. Only a request that changes upstream makes a difference.
@@ -254,7 +286,10 @@ impl Order {
     pub fn answer(&mut self, core: &mut Core, answer: Answered, around: Around) {
         self.busy = false;
         match (self.phase, answer.said) {
-            (Phase::MaySend, Reply::OrderMade { upstream_id }) => self.accepted(core, upstream_id),
+            (Phase::MaySend, Reply::OrderMade { upstream_id }) => {
+                self.look_at_order = true;
+                self.accepted(core, upstream_id);
+            }
             (Phase::MaySend, Reply::Refused { reason }) => self.refused(core, &reason),
             (Phase::MaySend, Reply::NotNow { .. }) => self.again(core),
             (Phase::MaySend, Reply::Failed { reason }) => self.unknown(core, &reason),
@@ -267,11 +302,16 @@ impl Order {
                 self.found(core, seen, whole, around);
             }
             (Phase::Accepted, Reply::SubOrder(line)) => self.line_seen(core, line),
-            (Phase::Accepted, Reply::Orders { seen, .. }) => self.order_seen(core, seen),
+            (Phase::Accepted, Reply::Orders { seen, whole }) => {
+                self.number_seen(core, &seen, whole);
+                self.order_seen(core, seen);
+            }
             (Phase::Ready, said) => self.answer_of_buffer(core, said),
-            (Phase::Exhausted | Phase::CloseUnknown, Reply::Orders { seen, .. }) => {
+            (Phase::Exhausted, Reply::Orders { seen, whole }) => {
+                self.number_seen(core, &seen, whole);
                 self.close_seen(core, seen);
             }
+            (Phase::CloseUnknown, Reply::Orders { seen, .. }) => self.close_seen(core, seen),
             (Phase::MayClose, Reply::OrderClosed) => self.closed(core, "closed: its codes are used up"),
             (Phase::MayClose, Reply::NotNow { .. }) => self.again(core),
             (Phase::MayClose, said) => {
@@ -285,23 +325,16 @@ impl Order {
     }
 
     fn accepted(&mut self, core: &mut Core, upstream_id: String) {
-        core.clear("alarm.order_unknown", &self.plan.po_number);
         self.upstream_id.clone_from(&upstream_id);
         self.becomes(core, OrderState::Accepted { upstream_id }, "", Phase::Accepted);
     }
 
     /// Upstream's list of orders under our number. The number is compared here: a filter may be ignored.
     fn found(&mut self, core: &mut Core, seen: Vec<OrderSeen>, whole: bool, around: Around) {
+        self.number_seen(core, &seen, whole);
         let mut ours: Vec<OrderSeen> =
             seen.into_iter().filter(|o| o.po_number == self.plan.po_number).collect();
-        ours.sort_by(|a, b| a.upstream_id.cmp(&b.upstream_id));
-        if ours.len() > 1 {
-            core.tell(
-                "alarm.order_twice",
-                &self.plan.po_number,
-                "upstream has several orders of this number",
-            );
-        }
+        ours.sort_by(|a, b| (!lives(a), &a.upstream_id).cmp(&(!lives(b), &b.upstream_id)));
         if let Some(order) = ours.into_iter().next() {
             if let OrderStatus::Other(word) = &order.status {
                 core.tell("alarm.order_status", &self.plan.po_number, word);
@@ -328,6 +361,19 @@ impl Order {
             return;
         }
         self.not_before = core.now.after(self.absence.pause(&core.config));
+    }
+
+    /// Several orders of our number that live are told: each holds codes, and one of them is used. When the others are
+    /// closed it is over.
+    fn number_seen(&self, core: &mut Core, seen: &[OrderSeen], whole: bool) {
+        let ours = seen.iter().filter(|o| o.po_number == self.plan.po_number && lives(o));
+        let ids: BTreeSet<&str> = ours.map(|o| o.upstream_id.as_str()).collect();
+        if ids.len() > 1 {
+            let detail = ids.into_iter().collect::<Vec<_>>().join(", ");
+            core.tell("alarm.order_twice", &self.plan.po_number, &detail);
+        } else if whole && self.is_ours(core) {
+            core.clear("alarm.order_twice", &self.plan.po_number);
+        }
     }
 
     /// What upstream says of an order that a person assigned. One that bears our number is found by that number: under
@@ -418,6 +464,10 @@ impl Order {
             None => self.poll_again(core),
         }
     }
+}
+
+fn lives(order: &OrderSeen) -> bool {
+    !matches!(order.status, OrderStatus::Closed | OrderStatus::Rejected)
 }
 
 fn is_ours(core: &Core, po_number: &str) -> bool {

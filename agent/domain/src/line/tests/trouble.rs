@@ -544,3 +544,24 @@ fn codes_that_the_store_bars_are_not_waited_for_as_an_empty_pool_is() {
     d.settle();
     assert_eq!(d.line.status().stopped_by, None);
 }
+
+/// A code on two items is nothing that ends; a printer that is away is, and says so itself.
+#[test]
+fn an_alarm_of_what_happened_ends_when_it_is_acknowledged() {
+    let mut d = Desk::started(LineKind::PrintAndApply, 0);
+    d.one(1, &code(1));
+    d.gate(GateEvent::Passed(tag(1)));
+    d.one(2, &code(1));
+    d.input(Input::Printer(PrinterNo(0), PrinterEvent::Disconnected));
+    let raised = |d: &Desk| d.line.status().alarms.into_iter().map(|a| a.key).collect::<Vec<_>>();
+    assert_eq!(raised(&d), ["alarm.duplicate", "alarm.printer_lost"]);
+    for (id, key) in [(7, "alarm.duplicate"), (8, "alarm.printer_lost")] {
+        d.input(Input::Ask(AskId(id), Ask::Acknowledge { key: key.into() }, "op".into()));
+        d.settle();
+    }
+    assert_eq!(raised(&d), ["alarm.printer_lost"]);
+    let cleared = |r: &Record| matches!(r, Record::AlarmCleared { key, .. } if key == "alarm.duplicate");
+    assert_eq!(d.count(cleared), 1);
+    d.one(3, &code(1));
+    assert_eq!(raised(&d)[0], "alarm.duplicate", "the next one is told again");
+}

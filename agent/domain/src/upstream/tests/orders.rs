@@ -508,6 +508,68 @@ fn an_answer_that_names_another_order_makes_the_new_one_unknown() {
     assert_eq!(s.store.orders[1].state, OrderState::Unknown);
 }
 
+/// The books are asked, since an order that is over is not among those that are worked on.
+#[test]
+fn an_answer_that_names_an_order_of_an_earlier_process_is_not_taken_and_told() {
+    let over = |snapshot: &mut Snapshot| snapshot.orders.clear();
+    for straight in [true, false] {
+        let mut s = Script::with_order(OrderState::Closed, &["a"], over);
+        s.level(0);
+        let (id, _) = s.expect("find-orders");
+        s.answer(id, nothing_found());
+        let (id, _) = s.expect("make-order");
+        if straight {
+            s.answer(id, Reply::OrderMade { upstream_id: "o0".into() });
+        } else {
+            s.feed(Input::Lost { id, sent: true });
+            let (id, _) = s.expect("find-orders");
+            s.answer(id, Reply::Orders { seen: vec![seen("o0", "A1-2", OrderStatus::Pending)], whole: true });
+        }
+        assert_eq!(s.store.orders[1].state, OrderState::Unknown);
+        assert!(s.troubles.contains(&("alarm.order_id", "A1-2".into())), "{:?}", s.troubles);
+        let (id, _) = s.expect("find-orders");
+        s.answer(id, Reply::Orders { seen: vec![seen("o1", "A1-2", OrderStatus::Pending)], whole: true });
+        assert_eq!(s.store.orders[1].state, OrderState::Accepted { upstream_id: "o1".into() });
+        assert_eq!(s.troubles, Default::default());
+    }
+}
+
+/// A request that a proxy sent twice, with the first answer straight: nobody would ever look for the second order.
+#[test]
+fn an_order_made_twice_is_told_though_its_answer_came_straight_and_ends_when_the_other_is_closed() {
+    let twice = ("alarm.order_twice", "A1-1".to_string());
+    let (ready, closed) = (OrderStatus::Ready, OrderStatus::Closed);
+    let both = |other: &OrderStatus| Reply::Orders {
+        seen: vec![seen("o0", "A1-1", ready.clone()), seen("o1", "A1-1", other.clone())],
+        whole: true,
+    };
+    let mut s = Script::new(config(), Snapshot::default());
+    s.level(0);
+    let (id, _) = s.expect("find-orders");
+    s.answer(id, nothing_found());
+    let (id, _) = s.expect("make-order");
+    s.answer(id, Reply::OrderMade { upstream_id: "o0".into() });
+    let (id, _) = s.expect("find-orders");
+    s.answer(id, both(&ready));
+    assert!(s.troubles.contains(&twice), "{:?}", s.troubles);
+    assert_eq!(*s.order_state(), OrderState::Accepted { upstream_id: "o0".into() });
+    // One that shows late is told before the first is closed.
+    for (other, told) in [(&ready, true), (&closed, false)] {
+        let mut s = Script::with_order(OrderState::Exhausted, &["a"], |_| {});
+        s.level(1000);
+        s.feed(Input::Rests(vec![rest(true)]));
+        let (id, request) = s.expect("find-orders");
+        assert!(matches!(request, Request::FindOrders { by: OrderKey::PoNumber(_), .. }), "{request:?}");
+        s.answer(id, both(&ready));
+        assert!(s.troubles.contains(&twice));
+        drop(s);
+        let mut s = Script::with_order(OrderState::Unknown, &[], |_| {});
+        let (id, _) = s.expect("find-orders");
+        s.answer(id, both(other));
+        assert_eq!(s.troubles.contains(&twice), told);
+    }
+}
+
 /// A block whose answer was lost, and that upstream does not show yet: the order is used up, and a block is missing.
 #[test]
 fn an_order_used_up_with_fewer_codes_taken_than_it_has_is_looked_at_again() {

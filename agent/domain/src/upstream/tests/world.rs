@@ -273,6 +273,13 @@ impl Store {
                 Some(Answer::Order(no))
             }
             Record::OrderState { order, state, .. } => {
+                if let OrderState::Accepted { upstream_id } = state {
+                    let other =
+                        |o: &&OrderFacts| o.order != *order && o.upstream_id.as_ref() == Some(upstream_id);
+                    if let Some(other) = self.orders.iter().find(other) {
+                        return Some(Answer::IdTaken(other.order));
+                    }
+                }
                 let order = &mut self.orders[order.0 as usize];
                 if let OrderState::Accepted { upstream_id } = state {
                     order.upstream_id = Some(upstream_id.clone());
