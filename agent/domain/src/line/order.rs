@@ -106,6 +106,11 @@ impl Tracker {
         self.behind.iter().map(|(n, c)| (*n, c)).chain(self.ahead.iter().map(|a| (a.issue, &a.code)))
     }
 
+    /// Whether labels are expected, and none of them will surely come.
+    pub fn only_in_doubt(&self) -> bool {
+        !self.ahead.is_empty() && self.on_the_way() == 0
+    }
+
     /// Labels that are expected, the doubtful ones among them.
     pub fn ahead(&self) -> u32 {
         u32::try_from(self.ahead.len()).unwrap_or(u32::MAX)
@@ -113,12 +118,13 @@ impl Tracker {
 
     /// The next read may stand anywhere in the order. A person has looked: doubtful labels, and those that did not come
     /// since the resume before, hold no room any more. The others keep their order, and nobody waits for them: their
-    /// items may have gone by while nobody read.
-    pub fn resync(&mut self) {
+    /// items may have gone by while nobody read. No more than `kept_max` of them, the newest, hold room: a restart knows
+    /// nothing of resumes before it, and what several of them left unread is more than can stand on web and belt.
+    pub fn resync(&mut self, kept_max: u32) {
         self.anywhere = true;
-        let (gone, kept) =
+        let (mut gone, mut kept): (VecDeque<Ahead>, VecDeque<Ahead>) =
             std::mem::take(&mut self.ahead).into_iter().partition(|a: &Ahead| a.doubtful || a.earlier);
-        let gone: VecDeque<Ahead> = gone;
+        gone.extend(kept.drain(..kept.len().saturating_sub(kept_max as usize)));
         self.ahead = kept;
         self.ahead.iter_mut().for_each(|a| a.earlier = true);
         self.behind.extend(gone.into_iter().map(|a| (a.issue, a.code)));
@@ -247,7 +253,7 @@ mod tests {
     #[test]
     fn after_a_person_resumed_the_next_read_may_stand_anywhere_once() {
         let mut t = tracker(20);
-        t.resync();
+        t.resync(20);
         assert!(matches!(t.read(IssueNo(8), L, 0), Step::Gap { .. }));
         assert!(matches!(t.read(IssueNo(16), L, 0), Step::Jump { .. }));
     }
@@ -255,11 +261,21 @@ mod tests {
     #[test]
     fn labels_from_before_a_resume_are_not_waited_for_and_hold_room_until_the_next() {
         let mut t = tracker(5);
-        t.resync();
+        t.resync(5);
         assert_eq!((t.on_the_way(), t.ahead()), (0, 5));
         assert_eq!(t.read(IssueNo(1), L, 0), Step::InOrder);
-        t.resync();
+        t.resync(5);
         assert_eq!((t.on_the_way(), t.ahead()), (0, 0));
+        assert_eq!(t.read(IssueNo(3), L, 0), Step::Refed);
+    }
+
+    #[test]
+    fn more_labels_than_can_stand_on_web_and_belt_hold_no_room_after_a_resume_and_may_come_all_the_same() {
+        let mut t = tracker(9);
+        t.resync(6);
+        assert_eq!((t.ahead(), t.remembered()), (6, 9));
+        assert_eq!(t.read(IssueNo(2), L, 0), Step::Refed);
+        assert_eq!(t.read(IssueNo(4), L, 0), Step::InOrder);
         assert_eq!(t.read(IssueNo(3), L, 0), Step::Refed);
     }
 }

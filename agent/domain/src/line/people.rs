@@ -227,8 +227,9 @@ impl Line {
             return Err(Refusal::new("refuse.results_late"));
         }
         // The person has looked at the web and the belt: the order may go on from anywhere.
-        for printer in &mut self.printers {
-            printer.tracker.resync();
+        // Whatever is left of what was there, each printer has room for its window.
+        for (printer, place) in self.printers.iter_mut().zip(&self.config.printers) {
+            printer.tracker.resync(place.ahead_max.saturating_sub(place.window));
         }
         self.set_running(id, self.stops, who, wall);
         Ok(None)
@@ -293,6 +294,7 @@ impl Line {
             printer.jobs.clear();
         }
         self.verifying.clear();
+        self.clear("alarm.no_room", wall);
         self.stopped_by = Some("no_run");
         self.clear_stops(wall);
     }

@@ -100,6 +100,7 @@ impl Line {
             q => q.saturating_sub(run.passed).saturating_sub(self.coming()),
         };
         let life_left_min_ms = i64::try_from(self.config.life_left_min.as_millis()).unwrap_or(i64::MAX);
+        self.tell_no_room(wall);
         for n in 0..self.printers.len() {
             let (Some(printer), Some(place)) = (self.printers.get_mut(n), self.config.printers.get(n)) else {
                 continue;
@@ -118,6 +119,23 @@ impl Line {
             let printer = PrinterNo(u8::try_from(n).unwrap_or(u8::MAX));
             self.urgent(Record::Issue { run: id, printer, count, life_left_min_ms, at: wall });
             self.then(After::Print { printer, asked: count });
+        }
+    }
+
+    /// A printer gets no more labels while as many as may be ahead of the reader are in doubt: reads make room, or a
+    /// person who has looked. Where nothing printed can come, nobody but that person will.
+    fn tell_no_room(&mut self, wall: Wall) {
+        let full = |(p, place): &(&super::Printer, &super::PrinterPlace)| {
+            let idle = p.ready && p.jobs.is_empty() && p.asked == 0;
+            idle && p.tracker.ahead() >= place.ahead_max && p.tracker.only_in_doubt()
+        };
+        let stuck = self.printers.iter().zip(&self.config.printers).position(|both| full(&both));
+        match stuck {
+            Some(n) => {
+                let name = self.printer_name(PrinterNo(u8::try_from(n).unwrap_or(u8::MAX)));
+                self.raise("alarm.no_room", &name, wall);
+            }
+            None => self.clear("alarm.no_room", wall),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The line from outside: what it commits, when it acts, what it answers.
 
+mod doubt;
 mod shifted;
 mod slips;
 mod trouble;

@@ -11,6 +11,7 @@ pub const WORDS: super::super::Table = &[
     ("alarm.disk_low", "The disk is nearly full: {detail} left. Free space before the line stops."),
     ("alarm.duplicate", "The same code was seen on two items: {detail}. Find both; one of them bears a copy. Acknowledge this when both are found."),
     ("alarm.new_database", "Agent {detail} worked in this data folder before, and its database was not here when this one started: its codes, runs and reports are missing. Is the disk of the data folder mounted? Stop the agent, mount it or put the backup back, and start again. If a new beginning was meant, acknowledge this."),
+    ("alarm.no_room", "Printer {detail} gets no labels: as many as may be on their way are in doubt, and none of them comes to the reader. Stop the line (tamga run stop), look at the web, strip what is printed or let it stand, and resume: then it prints again."),
     ("alarm.order_close", "The state system does not close an order whose codes are used up: {detail}. It takes one of the places for orders; close it in the cabinet."),
     ("alarm.order_id", "The state system gives an order the id of another one: {detail}. No codes are taken by it; the agent looks for the order again. If this stays, find the order by its number in the cabinet."),
     ("alarm.order_life", "Codes of an order would not live long enough to be printed and are not taken: {detail} left. Order new ones."),

@@ -1,0 +1,86 @@
+//! What several crashes leave in doubt, with nothing read between them: the line can print again, or says what to do.
+
+use super::*;
+use crate::record::OpenRun;
+
+/// What the store has after a crash: all codes issued so far, none of them read, and what became of their jobs.
+fn crashed(codes: &[(u32, JobOutcome)]) -> Recovered {
+    let in_doubt = |(n, outcome): &(u32, JobOutcome)| {
+        (Issued { issue: IssueNo(*n), printer: PrinterNo(0), code: code(*n) }, *outcome)
+    };
+    Recovered {
+        run: Some(OpenRun {
+            run: RunId(1),
+            plan: plan(0),
+            state: RunState::Running,
+            passed: 0,
+            triggers: 0,
+            rejected: vec![],
+            last_tag: None,
+            open_tags: vec![],
+            in_doubt: codes.iter().map(in_doubt).collect(),
+            pass_unknown: vec![],
+            last_read: vec![],
+        }),
+    }
+}
+
+fn resume(d: &mut Desk) -> Vec<u32> {
+    d.input(Input::Ask(AskId(1), Ask::Resume, "op".into()));
+    printed(&d.settle())
+}
+
+fn printed(acts: &[Effect]) -> Vec<u32> {
+    let issue = |e: &Effect| match e {
+        Effect::Print(_, job) => Some(job.id.issue.0),
+        _ => None,
+    };
+    acts.iter().filter_map(issue).collect()
+}
+
+/// Killed again and again while the belt stands: each time the printer prints its window, and nobody reads a label.
+#[test]
+fn after_any_number_of_crashes_with_nothing_read_a_resumed_line_prints() {
+    let mut codes: Vec<(u32, JobOutcome)> = vec![];
+    for crash in 0..20 {
+        let mut d = Desk::new(LineKind::PrintAndApply, crashed(&codes));
+        d.issued = codes.len() as u32;
+        codes.iter().for_each(|(n, _)| drop(d.known.insert(code(*n).identity, facts(IssueNo(*n)))));
+        d.devices();
+        let new = resume(&mut d);
+        assert_eq!(new.len(), 4, "its window, after {crash} crashes with {} unread", codes.len());
+        codes.extend(new.iter().map(|n| (*n, JobOutcome::Printed)));
+    }
+    // What was left on the web is good all the same, and so is what stands behind it.
+    let mut d = Desk::new(LineKind::PrintAndApply, crashed(&codes));
+    codes.iter().for_each(|(n, _)| drop(d.known.insert(code(*n).identity, facts(IssueNo(*n)))));
+    d.issued = codes.len() as u32;
+    d.devices();
+    resume(&mut d);
+    assert_eq!(passes(&d.one(1, &code(71))), vec![tag(1)]);
+    assert_eq!(passes(&d.one(2, &code(79))), vec![tag(2)]);
+    assert_eq!(passes(&d.one(3, &code(80))), vec![tag(3)]);
+}
+
+/// A printer whose buffer is lost time and again while the line runs: what was asked of it holds the room, since it may
+/// stand on the web. When it is all the room a person is told, and has it back with a resume.
+#[test]
+fn labels_in_doubt_that_take_all_room_are_told_and_a_resume_gives_it_back() {
+    let mut d = Desk::started(LineKind::PrintAndApply, 0);
+    let raised = |d: &Desk| d.line.status().alarms.iter().any(|a| a.key == "alarm.no_room");
+    let mut lost = 0;
+    while !raised(&d) {
+        assert!(lost < 10, "nobody is told");
+        let jobs: Vec<JobId> = d.line.printers[0].jobs.keys().copied().collect();
+        lost += jobs.len();
+        for job in jobs {
+            d.input(Input::Printer(PrinterNo(0), PrinterEvent::Doubtful(job)));
+        }
+        d.settle();
+    }
+    assert_eq!(lost, 10, "as many as may be ahead");
+    d.input(Input::Ask(AskId(2), Ask::Stop, "op".into()));
+    d.settle();
+    assert_eq!(resume(&mut d).len(), 4);
+    assert!(!raised(&d));
+}
