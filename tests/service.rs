@@ -143,7 +143,7 @@ fn the_manager_hears_ready_then_pings_none_while_the_writer_hangs_and_the_end() 
     let manager = UnixDatagram::bind(&at).unwrap();
     let mut agent = desk.serve(at.to_str().unwrap());
     let ready = next(&manager, THERE_MAX).expect("a message");
-    assert!(ready.starts_with("READY=1\nSTATUS=1 lines"), "{ready}");
+    assert!(ready.starts_with("READY=1\nSTATUS=lines: 1"), "{ready}");
     // Ready means ready: who asks now is answered.
     let status = desk.tamga(&["--json", "status"]);
     assert_eq!(status.status.code(), Some(0), "{status:?}");

@@ -209,7 +209,7 @@ pub async fn start(config: Config, manager: Option<Arc<Manager>>) -> Result<Daem
         records: Arc::new(records),
     };
     let api = open_door(&config, desk, stopped.clone(), &mut windows).await?;
-    let told = health::watch(health, manager.clone(), format!("{} lines, API on {api}", desks.len()));
+    let told = health::watch(health, manager.clone(), format!("lines: {}, API on {api}", desks.len()));
     windows.spawn(until_stopped(told, stopped));
     tracing::info!(%api, lines = desks.len(), "ready");
     Ok(Daemon { api, stop, lines, devices, windows, desks, manager, writer: Some(thread), broken, bugs })

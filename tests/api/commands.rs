@@ -169,7 +169,7 @@ fn a_list_is_imported_and_its_refusals_are_named() {
     std::fs::write(&list, "010460000000001521a\n010460000000001521b\n").unwrap();
     check(&import(&path), 0, &["2 codes taken, 0 refused"]);
     std::fs::write(&list, "010460000000001521a\nbad\n").unwrap();
-    check(&import(&path), 1, &["1 codes taken, 1 refused", "not a code of the product group"]);
+    check(&import(&path), 1, &["1 code taken, 1 refused", "not a code of the product group"]);
     check(&import("/no/such/list"), 2, &[]);
 }
 

@@ -1,7 +1,7 @@
 //! Every text a person sees, by key.
 //!
 //! A text says what happened and then what to do. It knows no state and no device: values come as arguments for its
-//! `{name}` placeholders. Texts that are compared, parsed or stored are not here: those are keys.
+//! `{name}` placeholders, and a word that goes with a count as `{name: line|lines}`. Texts that are compared, parsed or stored are not here: those are keys.
 //!
 //! One folder a language, one file a part, one key a line, sorted. To add a language, copy the folder `en`, translate
 //! it, and add a variant to [`Language`]; the tests below say what is missing.
@@ -42,6 +42,18 @@ impl Language {
         Language::ALL.into_iter().find(|language| language.tag().eq_ignore_ascii_case(primary))
     }
 
+    /// Which of a word's forms goes with a count: English has two (1 line, 2 lines), Russian three (1 строка, 2 строки,
+    /// 5 строк).
+    fn form(self, count: u64) -> usize {
+        match (self, count % 10, count % 100) {
+            (Language::En, ..) => usize::from(count != 1),
+            (Language::Ru, _, 11..=14) => 2,
+            (Language::Ru, 1, _) => 0,
+            (Language::Ru, 2..=4, _) => 1,
+            (Language::Ru, ..) => 2,
+        }
+    }
+
     fn tables(self) -> &'static [Table] {
         match self {
             Language::En => en::TABLES,
@@ -68,15 +80,13 @@ pub fn say(language: Language, key: &str, args: &[(&str, &str)]) -> String {
     };
     let mut said = String::with_capacity(text.len() + 32);
     let mut rest = *text;
-    while let Some((before, name, after)) = placeholder(rest) {
+    while let Some(Placeholder { before, name, forms, after }) = placeholder(rest) {
         said.push_str(before);
-        match args.iter().find(|(given, _)| *given == name) {
-            Some((_, value)) => said.push_str(value),
-            None => {
-                said.push('{');
-                said.push_str(name);
-                said.push('}');
-            }
+        let value = args.iter().find(|(given, _)| *given == name).map(|(_, value)| *value);
+        match (value, forms) {
+            (Some(value), None) => said.push_str(value),
+            (Some(value), Some(forms)) => said.push_str(form(language, value, forms)),
+            (None, _) => said.push_str(&rest[before.len()..rest.len() - after.len()]),
         }
         rest = after;
     }
@@ -100,18 +110,36 @@ pub fn keys(prefix: &str) -> impl Iterator<Item = &'static str> {
     Language::En.catalogue().keys().copied().filter(move |key| key.starts_with(prefix))
 }
 
-/// Splits at the first `{name}`: what stands before it, the name, what stands after it. Braces around anything but a
-/// name of lower-case letters, digits and underscores are text.
-fn placeholder(text: &str) -> Option<(&str, &str, &str)> {
+/// The word that goes with this count. Of what is no number the last one: that is the word for many.
+fn form<'t>(language: Language, value: &str, forms: &'t str) -> &'t str {
+    let forms: Vec<&str> = forms.split('|').collect();
+    let wanted = value.parse().map_or(usize::MAX, |count| language.form(count));
+    forms.get(wanted).or(forms.last()).copied().unwrap_or_default()
+}
+
+/// A place in a text that is filled, and what stands around it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Placeholder<'t> {
+    before: &'t str,
+    name: &'t str,
+    /// The forms of a word, in the language's order, of which the one that goes with the value is said.
+    forms: Option<&'t str>,
+    after: &'t str,
+}
+
+/// The first `{name}`, which is filled with the value, or `{name: line|lines}`, filled with the word that goes with it.
+/// Braces around anything but a name of lower-case letters, digits and underscores are text.
+fn placeholder(text: &str) -> Option<Placeholder<'_>> {
     let mut from = 0;
     while let Some(open) = text[from..].find('{') {
         let open = from + open;
         let after = &text[open + 1..];
         if let Some(close) = after.find('}') {
-            let name = &after[..close];
+            let inside = &after[..close];
+            let (name, forms) = inside.split_once(": ").map_or((inside, None), |(n, f)| (n, Some(f)));
             let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
             if !name.is_empty() && name.chars().all(is_name) {
-                return Some((&text[..open], name, &after[close + 1..]));
+                return Some(Placeholder { before: &text[..open], name, forms, after: &after[close + 1..] });
             }
         }
         from = open + 1;

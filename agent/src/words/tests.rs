@@ -7,7 +7,7 @@ use std::path::Path;
 use tamga_domain::record::Bar;
 use tamga_domain::verdict::Reason;
 
-use super::{Language, has, placeholder, say};
+use super::{Language, Placeholder, has, placeholder, say};
 
 /// Beginnings of the keys: a string literal of the source that begins with one of these must be a key.
 const SECTIONS: &[&str] = &[
@@ -33,11 +33,22 @@ const SECTIONS: &[&str] = &[
 fn placeholders(text: &str) -> BTreeSet<&str> {
     let mut names = BTreeSet::new();
     let mut rest = text;
-    while let Some((_, name, after)) = placeholder(rest) {
-        names.insert(name);
-        rest = after;
+    while let Some(found) = placeholder(rest) {
+        names.insert(found.name);
+        rest = found.after;
     }
     names
+}
+
+/// Words of a text that go with a count, with all their forms.
+fn counted(text: &str) -> Vec<Vec<&str>> {
+    let mut words = Vec::new();
+    let mut rest = text;
+    while let Some(found) = placeholder(rest) {
+        words.extend(found.forms.map(|forms| forms.split('|').collect()));
+        rest = found.after;
+    }
+    words
 }
 
 /// What is wrong between two tables; empty when nothing is.
@@ -170,9 +181,46 @@ fn placeholders_are_filled_once_and_never_from_values() {
     let said = say(Language::En, "refuse.quantity_reached", &[("quantity", "{quantity}")]);
     assert!(said.contains("{quantity}") && !said.contains("{}"), "{said}");
     assert_eq!(say(Language::En, "no.such.key", &[]), "no.such.key");
-    assert_eq!(placeholder("a {b} c"), Some(("a ", "b", " c")));
-    assert_eq!(placeholder("{} { {x}"), Some(("{} { ", "x", "")));
+    let found = |before, name, forms, after| Some(Placeholder { before, name, forms, after });
+    assert_eq!(placeholder("a {b} c"), found("a ", "b", None, " c"));
+    assert_eq!(placeholder("a {b: x|y z}c"), found("a ", "b", Some("x|y z"), "c"));
+    assert_eq!(placeholder("{} { {x}"), found("{} { ", "x", None, ""));
     assert_eq!(placeholder("{X} {"), None);
+}
+
+#[test]
+fn a_counted_word_has_all_forms_of_its_language() {
+    for (language, forms) in [(Language::En, 2), (Language::Ru, 3)] {
+        let words: Vec<_> = language.catalogue().values().flat_map(|text| counted(text)).collect();
+        assert!(words.len() >= 5, "{language:?}");
+        let wrong = |word: &&Vec<&str>| word.len() != forms || word.iter().any(|form| form.trim() != *form);
+        assert_eq!(words.iter().filter(wrong).count(), 0, "{language:?}: {words:?}");
+    }
+}
+
+#[test]
+fn a_word_goes_with_its_count() {
+    let english = |n: &str| say(Language::En, "db.settling", &[("left", n)]);
+    for (n, expected) in
+        [("0", "0 codes to go"), ("1", "1 code to go"), ("2", "2 codes to go"), ("21", "21 codes to go")]
+    {
+        assert_eq!(english(n), expected);
+    }
+    assert_eq!(english("?"), "? codes to go", "no number");
+    assert_eq!(say(Language::En, "db.settling", &[]), "{left} {left: code|codes} to go");
+    let russian = |n: &str| {
+        let said = say(Language::Ru, "http.doctor_gs", &[("count", n), ("line", "l1")]);
+        said.split(" без").next().unwrap_or_default().to_owned()
+    };
+    for n in ["1", "21", "101", "1001"] {
+        assert_eq!(russian(n), format!("l1: {n} считывание пришло"));
+    }
+    for n in ["2", "3", "4", "22", "104"] {
+        assert_eq!(russian(n), format!("l1: {n} считывания пришли"));
+    }
+    for n in ["0", "5", "10", "11", "12", "14", "19", "20", "25", "111", "112"] {
+        assert_eq!(russian(n), format!("l1: {n} считываний пришли"));
+    }
 }
 
 #[test]

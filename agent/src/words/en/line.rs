@@ -138,7 +138,7 @@ pub const WORDS: super::super::Table = &[
     ("refuse.not_stopped", "The run is running. Stop it first: tamga run stop {line}"),
     ("refuse.pass_unknown", "The run is not closed: it is not known whether items with good codes passed: {codes}. Find each behind the gate, on the belt or in the bin and say what you see: tamga codes declare CODE passed|rejected (the codes: tamga status). Then close the run."),
     ("refuse.printer_away", "Printer {device} is not connected or not ready. Check its power, cable and panel; then try again."),
-    ("refuse.quantity_reached", "All {quantity} items of this run are made. Close it (tamga run close {line}) and start a new one."),
+    ("refuse.quantity_reached", "The run's {quantity} {quantity: item is|items are} made. Close it (tamga run close {line}) and start a new one."),
     ("refuse.reader_away", "There is no connection to the reader ({device}). Check its power and cable; then try again."),
     ("refuse.results_late", "The reader's result for one item is missing and may still come late: it would be taken for the next item's. Wait two seconds; then resume."),
     ("refuse.room", "The disk is nearly full: what is printed could not be written down. Free space on the disk of the data folder; then: tamga run resume {line}"),
