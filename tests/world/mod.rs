@@ -203,7 +203,6 @@ life_left_min_h = 24
 consecutive_bad_max = 10
 bad_rate_max_percent = 50
 bad_rate_window = 100
-gap_max = 3
 {printer}
 [lines.l1.readers.r1.text]
 {reader}
