@@ -114,6 +114,8 @@ pub struct Agent {
     pub gate: Port<ModbusGate>,
     gate_opening: Option<u16>,
     belt: bool,
+    /// A person has asked this process for a run, or to go on with one.
+    set_going: bool,
     way: Way,
     asked: VecDeque<Asked>,
     /// Answers on their way, each with the millisecond when it is there.
@@ -168,6 +170,7 @@ impl Agent {
             gate: Port::new(ModbusGate::new(gate.config.clone()).expect("the map was checked")),
             gate_opening: None,
             belt: false,
+            set_going: false,
             way,
             asked: VecDeque::new(),
             told: VecDeque::new(),
@@ -204,6 +207,7 @@ impl Agent {
 
     /// A person asks.
     pub fn ask(&mut self, id: AskId, ask: Ask) {
+        self.set_going |= matches!(ask, Ask::Start(_) | Ask::Resume);
         self.inputs.push_back(Input::Ask(id, ask, "operator".to_owned()));
     }
 
@@ -301,6 +305,16 @@ impl Agent {
             Effect::Wake(at) => self.wake = Some(self.wake.map_or(at, |w| w.min(at))),
         }
         None
+    }
+
+    /// The belt has leave to move though it must stand.
+    pub fn moves_against_the_rules(&self) -> Option<(&'static str, String)> {
+        match self.line.stands() {
+            _ if !self.belt => None,
+            Some(why) => Some(("belt-moves-while-the-line-stands", why.to_owned())),
+            None if !self.set_going => Some(("runs-by-itself", "nobody asked since the start".to_owned())),
+            None => None,
+        }
     }
 
     fn belt_may_run(&mut self, may: bool) {

@@ -100,7 +100,8 @@ impl World {
     /// What a copy does not know is not asked of the books any more, and the next start must be in doubt.
     fn put_back(&mut self, copy: &Copied) {
         self.disk.borrow_mut().restore(copy, "/witness/");
-        self.inode += 1;
+        // In the place of the old file, or as a file of its own.
+        self.inode += self.ms % 2;
         self.damaged = false;
         self.restored = true;
         self.doubt_due = true;

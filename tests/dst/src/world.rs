@@ -450,6 +450,9 @@ impl World {
             Err(Over::Killed) => self.killed(Computer::Kill),
             Err(Over::Store(error)) => self.ended(&error),
         }
+        if let Some((rule, what)) = self.agent.as_ref().and_then(Agent::moves_against_the_rules) {
+            self.violate(rule, what);
+        }
         if self.trying.is_some() {
             self.try_it();
         }
