@@ -1,6 +1,7 @@
 //! What several crashes leave in doubt, with nothing read between them: the line can print again, or says what to do.
 
 use super::*;
+use crate::lifecycle::SpoilReason;
 use crate::record::OpenRun;
 
 /// What the store has after a crash: all codes issued so far, none of them read, and what became of their jobs.
@@ -83,4 +84,16 @@ fn labels_in_doubt_that_take_all_room_are_told_and_a_resume_gives_it_back() {
     d.settle();
     assert_eq!(resume(&mut d).len(), 4);
     assert!(!raised(&d));
+}
+
+#[test]
+fn a_label_in_doubt_that_a_person_scraps_is_spoiled_before_the_person_is_answered() {
+    let mut d = Desk::started(LineKind::PrintAndApply, 0);
+    let declare = Ask::Declare { code: code(1).identity, declared: Declared::Scrapped };
+    d.input(Input::Ask(AskId(2), declare, "op".into()));
+    assert!(!d.out.iter().any(|e| matches!(e, Effect::Reply(AskId(2), _))), "nothing is durable yet");
+    d.settle();
+    let spoiled = |r: &Record| matches!(r, Record::Spoil { code: c, reason: SpoilReason::Declared, .. } if *c == code(1).identity);
+    assert_eq!(d.count(spoiled), 1);
+    assert!(d.out.contains(&Effect::Reply(AskId(2), Ok(Reply::Done))));
 }

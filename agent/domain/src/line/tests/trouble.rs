@@ -565,3 +565,29 @@ fn an_alarm_of_what_happened_ends_when_it_is_acknowledged() {
     d.one(3, &code(1));
     assert_eq!(raised(&d)[0], "alarm.duplicate", "the next one is told again");
 }
+
+#[test]
+fn an_item_fed_again_does_not_pass_over_the_quantity_while_others_have_leave() {
+    let mut d = Desk::started(LineKind::PrintAndApply, 2);
+    assert_eq!(passes(&d.one(1, &code(1))), vec![tag(1)]);
+    d.gate(GateEvent::Rejected(tag(1)));
+    d.wait(100);
+    d.settle();
+    assert_eq!(d.issued, 3, "another label takes the place of the one that was rejected");
+    assert_eq!(passes(&d.one(2, &code(2))), vec![tag(2)]);
+    assert_eq!(passes(&d.one(3, &code(3))), vec![tag(3)]);
+    assert_eq!(passes(&d.one(4, &code(1))), vec![], "two have leave and are not at the gate yet");
+    assert_eq!(d.known[&code(1).identity].state, State::Verified(Whereabouts::Rejected));
+}
+
+#[test]
+fn a_result_sooner_than_the_reader_can_gives_no_leave() {
+    let mut d = Desk::started(LineKind::PrintAndApply, 0);
+    d.wait(50);
+    d.item(1);
+    d.wait(2);
+    d.read(&code(1));
+    d.wait(20);
+    assert_eq!(passes(&d.settle()), vec![]);
+    assert_eq!(d.known[&code(1).identity].state, State::Issued);
+}
