@@ -246,3 +246,22 @@ fn migrate(conn: &mut Connection) -> Result<(), StoreError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_of_a_wal_is_written_once_more_and_none_is_changed() {
+        let path = std::env::temp_dir().join(format!("tamga-write-back-{}", std::process::id()));
+        let bytes: Vec<u8> = (0..2 * WRITE_BACK_PIECE + 77).map(|n| (n % 251) as u8).collect();
+        std::fs::write(&path, &bytes).unwrap();
+        let before = std::time::SystemTime::UNIX_EPOCH;
+        File::options().write(true).open(&path).unwrap().set_modified(before).unwrap();
+        write_back(&path).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
+        assert!(std::fs::metadata(&path).unwrap().modified().unwrap() > before, "nothing was written");
+        std::fs::remove_file(&path).unwrap();
+        write_back(&path).expect("no WAL is nothing to write back");
+    }
+}
