@@ -7,6 +7,7 @@ use tamga::store::Store;
 use tamga::store::error::StoreError;
 use tamga_domain::code::{Identity, Serial};
 use tamga_domain::gs1::Gtin;
+use tamga_domain::ids::RunId;
 use tamga_domain::lifecycle::{State, Whereabouts};
 use tamga_domain::record::{ItemEnd, Known, Record, RunState};
 use tamga_simulators::fault::FaultKind;
@@ -92,6 +93,33 @@ fn identity(symbol: &[u8]) -> Option<Identity> {
 
 fn readable(item: &Item) -> impl Iterator<Item = Identity> + '_ {
     item.marks.iter().filter_map(Mark::readable).filter_map(identity)
+}
+
+/// Runs that counted fewer items than the gate numbered from the first to the last one of the run that passed.
+fn items_not_counted(store: &Store, behind: &[&Item]) -> Vec<String> {
+    let mut spans: BTreeMap<RunId, BTreeMap<u16, (u32, u32)>> = BTreeMap::new();
+    for item in behind.iter().filter(|i| !i.escaped) {
+        let Some(tag) = item.met.last().filter(|m| m.known).and_then(|m| m.tag) else { continue };
+        for code in readable(item) {
+            let Ok(Known::Coded(facts)) = store.find(&code) else { continue };
+            if matches!(facts.state, State::Verified(Whereabouts::Passed) | State::Applied) {
+                let span = spans.entry(facts.run).or_default().entry(tag.boot).or_insert((tag.tag, tag.tag));
+                *span = (span.0.min(tag.tag), span.1.max(tag.tag));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for (run, of_boots) in spans {
+        let numbered: u32 = of_boots.values().map(|(first, last)| last - first + 1).sum();
+        match store.view().run_items(run) {
+            Ok(items) if items.triggers < numbered => {
+                found.push(format!("run {run} counts {} items of {numbered} numbered", items.triggers));
+            }
+            Ok(_) => {}
+            Err(error) => found.push(error.to_string()),
+        }
+    }
+    found
 }
 
 /// Codes that the state system has given in blocks, and those of blocks in the books.
@@ -193,6 +221,8 @@ pub fn judge(
         }
     }
 
+    items_not_counted(store, &behind).into_iter().for_each(|what| say("items-not-counted", what));
+
     // Seen or not applied; once upstream.
     let mut carried: BTreeMap<&str, u32> = BTreeMap::new();
     for document in state.documents.iter().filter(|d| d.status == "SUCCESS") {
@@ -203,6 +233,17 @@ pub fn judge(
     for (code, times) in carried {
         if times > 1 {
             say("reported-twice", format!("{code} in {times} reports"));
+        }
+    }
+    // A report that is in effect is not sent again, though the state system would refuse it.
+    let mut in_effect: BTreeSet<&str> = BTreeSet::new();
+    for document in state.documents.iter().filter(|d| !d.echo) {
+        let Some(number) = document.own_number.as_deref() else { continue };
+        if in_effect.contains(number) {
+            say("sent-again-though-in-effect", number.to_owned());
+        }
+        if document.status == "SUCCESS" {
+            in_effect.insert(number);
         }
     }
     let view = store.view();
@@ -235,6 +276,9 @@ pub fn judge(
     let mut held = BTreeSet::new();
     for run in view.runs(None, 1_000).unwrap_or_default() {
         held.extend(view.unresolved(run.run).unwrap_or_default().into_iter().map(|u| u.code));
+        if run.quantity > 0 && run.passed > run.quantity {
+            say("more-than-wanted", format!("{} of {} passed in run {}", run.passed, run.quantity, run.run));
+        }
         if run.state != RunState::Closed {
             say("run-not-closed", format!("run {} is {:?}", run.run, run.state));
         }
