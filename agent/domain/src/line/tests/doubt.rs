@@ -97,3 +97,15 @@ fn a_label_in_doubt_that_a_person_scraps_is_spoiled_before_the_person_is_answere
     assert_eq!(d.count(spoiled), 1);
     assert!(d.out.contains(&Effect::Reply(AskId(2), Ok(Reply::Done))));
 }
+
+#[test]
+fn an_item_with_leave_that_the_gate_has_forgotten_is_of_unknown_pass_and_not_rejected() {
+    let mut d = Desk::started(LineKind::PrintAndApply, 0);
+    d.one(1, &code(1));
+    d.gate(GateEvent::Disconnected);
+    d.gate(GateEvent::Connected { last: tag(100) });
+    d.wait(100);
+    d.settle();
+    assert_eq!(d.line.unknown_passes(), vec![(code(1).identity, tag(1))]);
+    assert_eq!(d.known[&code(1).identity].state, State::Verified(Whereabouts::Unknown));
+}
