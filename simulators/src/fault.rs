@@ -84,6 +84,7 @@ kinds! {
     PrinterTwice "printer-twice" 0.0 0.005 "per answer: the printer gives it twice",
     NeighbourRead "neighbour-read" 0.0 0.005 "per reading behind an item with leave: the reader reads that item once more instead",
     BeltStop "belt-stop" 0.0 0.003 "per item: somebody stops the belt for a while, with items before the gate",
+    HouseTwice "house-twice" 0.0 0.005 "per pre-printed item: the printing house put its code on the next one too",
 }
 
 impl Serialize for FaultKind {

@@ -35,7 +35,13 @@ impl Plant {
         let mut marks = Vec::new();
         let mut printing = None;
         match (self.config.kind, fault) {
-            (Kind::PrePrinted, _) => marks.extend(self.codes.pop_front().map(Mark::pre_printed)),
+            (Kind::PrePrinted, _) => {
+                let code = self.codes.pop_front();
+                if self.faults.strikes(FaultKind::HouseTwice) {
+                    code.iter().for_each(|code| self.codes.push_front(code.clone()));
+                }
+                marks.extend(code.map(Mark::pre_printed));
+            }
             (Kind::Print, _) => printing = self.printer.start_signal(now_ns),
             (Kind::PrintAndApply, Some(FaultKind::Unlabelled)) => {}
             (Kind::PrintAndApply, _) => {

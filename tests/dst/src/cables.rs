@@ -4,27 +4,35 @@ use tamga_drivers::session::Input as In;
 use tamga_simulators::fault::FaultKind;
 use tamga_simulators::model::modbus::Frames;
 
-use crate::world::{Cable, Device, World};
+use crate::agent::Agent;
+use crate::side::{Cable, Device};
+use crate::world::World;
 
 impl World {
-    pub(crate) fn cable(&mut self, device: Device) -> &mut Cable {
-        &mut self.cables[device as usize]
+    pub(crate) fn cable(&mut self, at: usize, device: Device) -> &mut Cable {
+        &mut self.sides[at].cables[device as usize]
     }
 
-    pub(crate) fn dial(&mut self) {
-        for device in [Device::Printer, Device::Reader, Device::Gate] {
-            if self.cables[device as usize].up || self.ms < self.cables[device as usize].dial_at {
+    pub(crate) fn dial(&mut self, at: usize) {
+        for device in Device::ALL {
+            let line_has_it = |agent: &Agent| device != Device::Printer || agent.lines[at].prints();
+            if !self.agent.as_ref().is_some_and(line_has_it) {
+                continue;
+            }
+            if self.sides[at].cables[device as usize].up
+                || self.ms < self.sides[at].cables[device as usize].dial_at
+            {
                 continue;
             }
             let there = match device {
-                Device::Printer => self.plant.printer.is_up(),
+                Device::Printer => self.sides[at].plant.printer.is_up(),
                 Device::Reader => true,
-                Device::Gate => self.plant.gate.is_up(),
+                Device::Gate => self.sides[at].plant.gate.is_up(),
             };
             let pause = self.rng.u64(50..800);
             let now = self.now();
             let ms = self.ms;
-            let cable = self.cable(device);
+            let cable = self.cable(at, device);
             if !there {
                 cable.dial_at = ms + pause;
                 continue;
@@ -33,78 +41,78 @@ impl World {
             let Some(agent) = &mut self.agent else { return };
             match device {
                 Device::Printer => {
-                    self.printer_losses = self.plant.printer.power_losses();
-                    self.plant.set_printer_connected(true);
-                    if let Some(port) = &mut agent.printer {
+                    self.sides[at].printer_losses = self.sides[at].plant.printer.power_losses();
+                    self.sides[at].plant.set_printer_connected(true);
+                    if let Some(port) = &mut agent.lines[at].printer {
                         port.connected(now);
                     }
                 }
                 Device::Reader => {
-                    self.plant.reader.set_connected(true);
-                    agent.reader.connected(now);
+                    self.sides[at].plant.reader.set_connected(true);
+                    agent.lines[at].reader.connected(now);
                 }
                 Device::Gate => {
-                    self.frames = Frames::default();
-                    self.shown = None;
-                    self.gate_boot = self.plant.gate.boot();
-                    agent.gate.connected(now);
+                    self.sides[at].frames = Frames::default();
+                    self.sides[at].shown = None;
+                    self.sides[at].gate_boot = self.sides[at].plant.gate.boot();
+                    agent.lines[at].gate.connected(now);
                 }
             }
         }
     }
 
     /// The connection breaks. What the agent had written may arrive up to some byte.
-    pub(crate) fn unplug(&mut self, device: Device) {
-        if !self.cables[device as usize].up {
+    pub(crate) fn unplug(&mut self, at: usize, device: Device) {
+        if !self.sides[at].cables[device as usize].up {
             return;
         }
         let pause = self.rng.u64(50..800);
         let dial_at = self.ms + pause;
-        let left: Vec<u8> = self.cable(device).to_device.drain(..).flat_map(|(_, bytes)| bytes).collect();
+        let left: Vec<u8> = self.cable(at, device).to_device.drain(..).flat_map(|(_, bytes)| bytes).collect();
         let arrives = self.rng.usize(..=left.len());
         match device {
             Device::Printer => {
-                if self.plant.printer.is_up() {
+                if self.sides[at].plant.printer.is_up() {
                     let mut rest = &left[..arrives];
                     while !rest.is_empty() {
-                        let taken = self.plant.printer_receive(rest);
+                        let taken = self.sides[at].plant.printer_receive(rest);
                         if taken == 0 {
                             break;
                         }
                         rest = &rest[taken..];
                     }
                 }
-                self.plant.set_printer_connected(false);
+                self.sides[at].plant.set_printer_connected(false);
             }
-            Device::Reader => self.plant.reader.set_connected(false),
-            Device::Gate => drop(self.gate_takes(&left[..arrives])),
+            Device::Reader => self.sides[at].plant.reader.set_connected(false),
+            Device::Gate => drop(self.gate_takes(at, &left[..arrives])),
         }
-        *self.cable(device) = Cable { dial_at, ..Cable::default() };
+        *self.cable(at, device) = Cable { dial_at, ..Cable::default() };
         let now = self.now();
         if let Some(agent) = &mut self.agent {
             match device {
                 Device::Printer => {
-                    if let Some(port) = &mut agent.printer {
+                    if let Some(port) = &mut agent.lines[at].printer {
                         port.disconnected(now);
                     }
                 }
-                Device::Reader => agent.reader.disconnected(now),
-                Device::Gate => agent.gate.disconnected(now),
+                Device::Reader => agent.lines[at].reader.disconnected(now),
+                Device::Gate => agent.lines[at].gate.disconnected(now),
             }
         }
     }
 
     /// The gate takes bytes and answers; `None` where they are no Modbus.
-    pub(crate) fn gate_takes(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
-        self.frames.push(bytes);
+    pub(crate) fn gate_takes(&mut self, at: usize, bytes: &[u8]) -> Option<Vec<u8>> {
+        self.sides[at].frames.push(bytes);
         let mut answers = Vec::new();
-        while let Some(frame) = self.frames.next_frame().ok()? {
-            if let Some(tag) = self.shown.take() {
-                self.plant.gate.heard(tag);
+        while let Some(frame) = self.sides[at].frames.next_frame().ok()? {
+            if let Some(tag) = self.sides[at].shown.take() {
+                self.sides[at].plant.gate.heard(tag);
             }
-            let answer = self.plant.gate_request(&frame);
+            let answer = self.sides[at].plant.gate_request(&frame);
             if answer.is_some() && asks_last_tag(&frame) {
-                self.shown = Some(self.plant.gate.last_tag());
+                self.sides[at].shown = Some(self.sides[at].plant.gate.last_tag());
             }
             answers.extend(answer.unwrap_or_default());
         }
@@ -112,50 +120,54 @@ impl World {
     }
 
     /// Brings what has arrived to both ends, and takes what the device says.
-    pub(crate) fn carry(&mut self, device: Device) {
-        if !self.cables[device as usize].up {
+    pub(crate) fn carry(&mut self, at: usize, device: Device) {
+        if !self.sides[at].cables[device as usize].up {
             return;
         }
         let gone = match device {
             Device::Printer => {
-                !self.plant.printer.is_up() || self.plant.printer.power_losses() != self.printer_losses
+                !self.sides[at].plant.printer.is_up()
+                    || self.sides[at].plant.printer.power_losses() != self.sides[at].printer_losses
             }
             Device::Reader => false,
-            Device::Gate => !self.plant.gate.is_up() || self.plant.gate.boot() != self.gate_boot,
+            Device::Gate => {
+                !self.sides[at].plant.gate.is_up()
+                    || self.sides[at].plant.gate.boot() != self.sides[at].gate_boot
+            }
         };
         if gone
-            || self.deliver_to_device(device)
-            || self.take_from_device(device)
-            || self.deliver_to_agent(device)
+            || self.deliver_to_device(at, device)
+            || self.take_from_device(at, device)
+            || self.deliver_to_agent(at, device)
         {
-            self.unplug(device);
+            self.unplug(at, device);
         }
     }
 
     /// True when the connection broke.
-    pub(crate) fn deliver_to_device(&mut self, device: Device) -> bool {
+    pub(crate) fn deliver_to_device(&mut self, at: usize, device: Device) -> bool {
         let ms = self.ms;
-        while let Some((_, bytes)) = self.cable(device).to_device.pop_front_if(|(due, _)| *due <= ms) {
+        while let Some((_, bytes)) = self.cable(at, device).to_device.pop_front_if(|(due, _)| *due <= ms) {
             let fault = match device {
                 Device::Printer => FaultKind::PrinterCut,
                 Device::Reader => FaultKind::ReaderCut,
                 Device::Gate => FaultKind::GateCut,
             };
-            let cut = self.plant.cut(fault, bytes.len());
+            let cut = self.sides[at].plant.cut(fault, bytes.len());
             let whole = cut.unwrap_or(bytes.len());
             self.trace.mix(&bytes[..whole]);
             match device {
                 Device::Printer => {
-                    let taken = self.plant.printer_receive(&bytes[..whole]);
+                    let taken = self.sides[at].plant.printer_receive(&bytes[..whole]);
                     if taken < whole && cut.is_none() {
-                        self.cable(device).to_device.push_front((ms + 1, bytes[taken..].to_vec()));
+                        self.cable(at, device).to_device.push_front((ms + 1, bytes[taken..].to_vec()));
                         return false;
                     }
                 }
                 Device::Reader => {}
                 Device::Gate => {
-                    let Some(answers) = self.gate_takes(&bytes[..whole]) else { return true };
-                    if self.send(device, answers, FaultKind::GateCut) {
+                    let Some(answers) = self.gate_takes(at, &bytes[..whole]) else { return true };
+                    if self.send(at, device, answers, FaultKind::GateCut) {
                         return true;
                     }
                 }
@@ -167,72 +179,75 @@ impl World {
         false
     }
 
-    pub(crate) fn take_from_device(&mut self, device: Device) -> bool {
+    pub(crate) fn take_from_device(&mut self, at: usize, device: Device) -> bool {
         match device {
             Device::Printer => {
-                let answers = self.plant.printer_answers();
-                self.send(device, answers, FaultKind::PrinterCut)
+                let answers = self.sides[at].plant.printer_answers();
+                self.send(at, device, answers, FaultKind::PrinterCut)
             }
             Device::Reader => {
-                let output = self.plant.reader.take_output();
-                self.send(device, output, FaultKind::ReaderCut)
+                let output = self.sides[at].plant.reader.take_output();
+                self.send(at, device, output, FaultKind::ReaderCut)
             }
             Device::Gate => false,
         }
     }
 
     /// Puts bytes on the way to the agent, in pieces; true when the connection broke in them.
-    pub(crate) fn send(&mut self, device: Device, bytes: Vec<u8>, fault: FaultKind) -> bool {
+    pub(crate) fn send(&mut self, at: usize, device: Device, bytes: Vec<u8>, fault: FaultKind) -> bool {
         if bytes.is_empty() {
             return false;
         }
-        let cut = self.plant.cut(fault, bytes.len());
+        let cut = self.sides[at].plant.cut(fault, bytes.len());
         let mut rest = &bytes[..cut.unwrap_or(bytes.len())];
         let mut due = self.ms + self.rng.u64(..2);
         while !rest.is_empty() {
             let len = if self.rng.u8(..8) == 0 { self.rng.usize(1..=rest.len()) } else { rest.len() };
-            self.cable(device).to_agent.push_back((due, rest[..len].to_vec()));
+            self.cable(at, device).to_agent.push_back((due, rest[..len].to_vec()));
             due += self.rng.u64(..2);
             rest = &rest[len..];
         }
         cut.is_some()
     }
 
-    pub(crate) fn deliver_to_agent(&mut self, device: Device) -> bool {
+    pub(crate) fn deliver_to_agent(&mut self, at: usize, device: Device) -> bool {
         let (ms, now) = (self.ms, self.now());
-        while let Some((_, bytes)) = self.cables[device as usize].to_agent.pop_front_if(|(due, _)| *due <= ms)
+        while let Some((_, bytes)) =
+            self.sides[at].cables[device as usize].to_agent.pop_front_if(|(due, _)| *due <= ms)
         {
             self.trace.mix(&bytes);
             let Some(agent) = &mut self.agent else { return false };
             match device {
                 Device::Printer => {
-                    if let Some(port) = &mut agent.printer {
+                    if let Some(port) = &mut agent.lines[at].printer {
                         port.step(now, In::Bytes(&bytes));
                     }
                 }
                 Device::Reader => {
-                    agent.reader_hears(now, In::Bytes(&bytes));
+                    agent.lines[at].reader.step(now, In::Bytes(&bytes));
                 }
-                Device::Gate => agent.gate.step(now, In::Bytes(&bytes)),
+                Device::Gate => agent.lines[at].gate.step(now, In::Bytes(&bytes)),
             }
         }
         false
     }
 
     /// What the sessions wrote in this turn goes on its way, and connections that they gave up are closed.
-    pub(crate) fn take_written(&mut self) {
-        for device in [Device::Printer, Device::Reader, Device::Gate] {
+    pub(crate) fn take_written(&mut self, at: usize) {
+        for device in Device::ALL {
             let due = self.ms + self.rng.u64(..2);
             let Some(agent) = &mut self.agent else { return };
-            let Some(wire) = agent.wires().into_iter().nth(device as usize).flatten() else { continue };
+            let Some(wire) = agent.lines[at].wires().into_iter().nth(device as usize).flatten() else {
+                continue;
+            };
             let (bytes, closes) = (std::mem::take(&mut wire.written), std::mem::take(&mut wire.close));
-            let cable = self.cable(device);
+            let cable = self.cable(at, device);
             if cable.up && !bytes.is_empty() {
                 let due = cable.to_device.back().map_or(due, |(last, _)| due.max(*last));
                 cable.to_device.push_back((due, bytes));
             }
             if closes {
-                self.unplug(device);
+                self.unplug(at, device);
             }
         }
     }

@@ -7,9 +7,10 @@ use crate::agent::Agent;
 use crate::disk::{Copied, Trouble};
 use crate::plan::Computer;
 use crate::planted::Planted;
+use crate::side::Device;
 use crate::vfs;
 use crate::witness::Beside;
-use crate::world::{AGENT, Device, World};
+use crate::world::{AGENT, World};
 
 /// Bytes of a page of the database.
 const PAGE: usize = 4096;
@@ -215,12 +216,12 @@ impl World {
 
     /// The agent is not there any more: its connections break, and it comes back after a while.
     pub(crate) fn gone(&mut self) {
-        for device in [Device::Printer, Device::Reader, Device::Gate] {
-            self.unplug(device);
+        for at in 0..self.sides.len() {
+            Device::ALL.into_iter().for_each(|device| self.unplug(at, device));
+            self.sides[at].person.agent_gone();
         }
         self.answering.clear();
         self.writes_at = None;
-        self.person.agent_gone();
         self.restart_at = self.ms + self.rng.u64(20..3_000);
     }
 

@@ -8,6 +8,8 @@ use crate::trace::Trace;
 /// How much of the plant's record is in the log already.
 #[derive(Default)]
 pub struct FloorLog {
+    /// Before each line, where there are several lines.
+    prefix: String,
     labels: usize,
     readings: usize,
     /// By item: marks, triggers and fates that were told.
@@ -19,6 +21,12 @@ fn text(symbol: Option<&[u8]>) -> String {
 }
 
 impl FloorLog {
+    /// Of the line with this number, from zero.
+    pub fn of_line(at: usize) -> FloorLog {
+        let prefix = if at == 0 { "floor".to_owned() } else { format!("floor {}", at + 1) };
+        FloorLog { prefix, ..FloorLog::default() }
+    }
+
     /// Tells what is new since the last look.
     pub fn look(&mut self, plant: &Plant, trace: &mut Trace) {
         if !trace.is_wanted() {
@@ -28,13 +36,16 @@ impl FloorLog {
             let how =
                 [(label.damaged, " damaged"), (label.reprint, " reprint"), (label.at_panel, " at the panel")];
             let how: String = how.iter().filter(|(is, _)| *is).map(|(_, word)| *word).collect();
-            trace.say(|| format!("floor label {}{how}: {}", label.label_no, text(label.symbol.as_deref())));
+            let prefix = &self.prefix;
+            trace
+                .say(|| format!("{prefix} label {}{how}: {}", label.label_no, text(label.symbol.as_deref())));
         }
         self.labels = plant.printer.log().len();
         for reading in plant.readings().iter().skip(self.readings) {
             let tag = format!("{}/{}", reading.tag.boot, reading.tag.tag);
             let said = text(reading.sent.as_deref());
-            trace.say(|| format!("floor reading of tag {tag}: {said} {:?}", reading.faults));
+            let prefix = &self.prefix;
+            trace.say(|| format!("{prefix} reading of tag {tag}: {said} {:?}", reading.faults));
         }
         self.readings = plant.readings().len();
         self.items.resize(plant.items().len(), [0; 3]);
@@ -42,13 +53,14 @@ impl FloorLog {
             let now = [item.marks.len(), item.tags.len(), item.met.len()];
             if now != *told {
                 *told = now;
-                trace.say(|| line_of(item));
+                let prefix = &self.prefix;
+                trace.say(|| line_of(prefix, item));
             }
         }
     }
 }
 
-fn line_of(item: &Item) -> String {
+fn line_of(prefix: &str, item: &Item) -> String {
     let marks: Vec<String> = item.marks.iter().map(|m| text(m.readable())).collect();
     let tag = item.tags.last().map_or_else(String::new, |t| format!(" tag {}/{}", t.boot, t.tag));
     let place = match item.fate {
@@ -58,5 +70,5 @@ fn line_of(item: &Item) -> String {
         Some(Fate::Rejected) => "in the bin",
         Some(Fate::Removed) => "taken off",
     };
-    format!("floor item {}{tag} {place}, bears [{}] {:?}", item.item_no, marks.join(", "), item.faults)
+    format!("{prefix} item {}{tag} {place}, bears [{}] {:?}", item.item_no, marks.join(", "), item.faults)
 }

@@ -3,12 +3,13 @@
 //!
 //! - [`disk`], [`vfs`]: a disk that loses power, under the real SQLite
 //! - [`witness`]: the agent's witness on that disk
-//! - [`port`], [`way`], [`agent`]: the product's parts, and in the place of its shells a loop
+//! - [`port`], [`way`], [`one_line`], [`agent`]: the product's parts, and in the place of its shells a loop
 //! - [`plan`]: what goes wrong in a seed
 //! - [`planted`]: faults of the agent, by which the checks are checked
 //! - [`people`]: the person at the line
 //! - [`slips`]: one slip of the labels, or one thing that is none, on a quiet day
-//! - [`world`]: all of it, a millisecond at a time; `cables`, `calls` and `computer` are parts of it
+//! - [`world`]: all of it, a millisecond at a time; `side` (what stands around one
+//!   line), `cables`, `calls`, `computer` and `config` are parts of it
 //! - [`oracle`]: what must be so
 //! - [`trace`]: what happened, as text and as a fingerprint; [`floor`] tells it what the models record, [`step`] goes
 //!   through it step by step
@@ -22,13 +23,16 @@ mod cables;
 mod calls;
 pub mod campaign;
 mod computer;
+mod config;
 pub mod disk;
 pub mod floor;
+pub mod one_line;
 pub mod oracle;
 pub mod people;
 pub mod plan;
 pub mod planted;
 pub mod port;
+mod side;
 pub mod slips;
 pub mod step;
 pub mod trace;

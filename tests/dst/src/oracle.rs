@@ -15,6 +15,9 @@ use tamga_simulators::model::truth::{Fate, Item, Mark, PrintedLabel, Truth};
 use tamga_simulators::model::xtrace::codes::CodeStatus;
 use tamga_simulators::model::xtrace::truth::Truth as StateTruth;
 
+/// Orders of this beginning were made by a printing house, and are in no books of the agent.
+pub const PRINTING_HOUSE: &str = "PRINTING-HOUSE";
+
 /// A rule that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
@@ -250,7 +253,8 @@ pub fn judge(
     let orders: BTreeSet<String> =
         view.orders(None, 10_000).unwrap_or_default().into_iter().map(|o| o.plan.po_number).collect();
     let mut made: BTreeSet<&str> = BTreeSet::new();
-    for number in state.orders.iter().filter(|o| !o.echo).filter_map(|o| o.po_number.as_deref()) {
+    let numbers = state.orders.iter().filter(|o| !o.echo).filter_map(|o| o.po_number.as_deref());
+    for number in numbers.filter(|number| !number.starts_with(PRINTING_HOUSE)) {
         if !orders.contains(number) {
             say("order-unknown-to-the-books", number.to_owned());
         }

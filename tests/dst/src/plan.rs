@@ -9,6 +9,11 @@ use tamga_simulators::model::xtrace::fault::{Fault, FaultPlan as UpstreamPlan, R
 use crate::planted::Planted;
 use crate::slips::Trial;
 
+/// The day begins: 2026-11-22T08:00:00Z in milliseconds.
+pub(crate) const MORNING_MS: i64 = 1_795_334_400_000;
+/// The next midnight in Tashkent, 2026-11-22T19:00:00Z in milliseconds.
+const MIDNIGHT_MS: i64 = MORNING_MS + 11 * 3_600_000;
+
 /// What happens to the agent's computer, each with a switch of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Computer {
@@ -90,6 +95,72 @@ impl Computer {
     }
 }
 
+/// What people do besides their work, each with a switch of its own and a chance in so many looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum People {
+    /// Somebody stops the line for a while.
+    Stops,
+    /// A run is closed before its quantity has passed.
+    ClosesEarly,
+    /// Rejected items are put before the reader again.
+    FeedsAgain,
+    /// A run is closed with items on the belt.
+    Hurries,
+    /// Somebody else works at another screen, and has not asked the first.
+    TwoOperators,
+    /// Another person comes, who knows nothing of what was asked.
+    ShiftChange,
+    /// The next run is of another product, with the last one's labels on the web.
+    ProductChange,
+}
+
+impl People {
+    pub const ALL: [People; 7] = [
+        People::Stops,
+        People::ClosesEarly,
+        People::FeedsAgain,
+        People::Hurries,
+        People::TwoOperators,
+        People::ShiftChange,
+        People::ProductChange,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            People::Stops => "person-stops",
+            People::ClosesEarly => "closes-early",
+            People::FeedsAgain => "feeds-again",
+            People::Hurries => "hurried-close",
+            People::TwoOperators => "two-operators",
+            People::ShiftChange => "shift-change",
+            People::ProductChange => "product-change",
+        }
+    }
+}
+
+/// What a day may be besides the usual one: a line of 08:00 in the morning that prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Two or three lines in one agent, of one pool.
+    SeveralLines,
+    /// Items come with marks that a printing house made.
+    PrePrinted,
+    /// The day ends while the line works.
+    Midnight,
+}
+
+impl Shape {
+    pub const ALL: [Shape; 3] = [Shape::SeveralLines, Shape::PrePrinted, Shape::Midnight];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Shape::SeveralLines => "several-lines",
+            Shape::PrePrinted => "pre-printed-line",
+            Shape::Midnight => "midnight",
+        }
+    }
+}
+
 /// How the stations of the line stand to one another, and what its order allows.
 #[derive(Clone, Copy, Debug)]
 pub struct Floor {
@@ -113,7 +184,9 @@ impl Floor {
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub seed: u64,
-    pub kind: Kind,
+    /// What each line of the agent is.
+    pub kinds: Vec<Kind>,
+    /// Items of all lines together.
     pub items: u64,
     pub items_per_min: u32,
     pub quantity: u32,
@@ -123,6 +196,10 @@ pub struct Plan {
     pub trial: Option<Trial>,
     pub plant: FaultPlan,
     pub upstream: UpstreamPlan,
+    /// When it begins, in milliseconds since 1970.
+    pub begins_ms: i64,
+    /// What people may do.
+    pub people: Vec<People>,
     /// What may happen to the computer.
     pub computer: Vec<Computer>,
     /// Incidents of the computer come so many milliseconds after one another, or up to twice as many.
@@ -159,7 +236,10 @@ impl Switches {
 pub fn names() -> Vec<String> {
     let plant = FaultKind::ALL.iter().map(|k| k.name().to_owned());
     let computer = Computer::ALL.iter().map(|c| c.name().to_owned());
-    plant.chain(computer).chain(Fault::ALL.iter().map(|f| upstream_name(*f))).collect()
+    let people = People::ALL.iter().map(|p| p.name().to_owned());
+    let shapes = Shape::ALL.iter().map(|s| s.name().to_owned());
+    let floor = plant.chain(people).chain(shapes);
+    floor.chain(computer).chain(Fault::ALL.iter().map(|f| upstream_name(*f))).collect()
 }
 
 /// The name of a fault of the state system, in the form of the others.
@@ -178,6 +258,8 @@ impl Plan {
     pub fn of(seed: u64, items: u64, switches: &Switches) -> Plan {
         let mut rng = fastrand::Rng::with_seed(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x0D57);
         let kind = [Kind::PrintAndApply, Kind::Print][rng.usize(..2)];
+        // What came later draws from a stream of its own, so that the days of known seeds stay what they were.
+        let mut later = fastrand::Rng::with_seed(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5A9E);
         let plant = plant(&mut rng, switches);
         let upstream = upstream(&mut rng, switches);
         let mut computer: Vec<Computer> =
@@ -186,7 +268,7 @@ impl Plan {
         computer.retain(|_| rng.u8(..4) > 0);
         Plan {
             seed,
-            kind,
+            kinds: kinds(kind, &mut later, switches),
             items,
             items_per_min: [300, 600, 900, 1200][rng.usize(..4)],
             quantity: rng.u32(20..=120),
@@ -195,11 +277,21 @@ impl Plan {
             trial: None,
             plant,
             upstream,
+            begins_ms: begins_ms(&mut later, switches),
+            people: people(&mut later, switches),
             computer,
             incident_ms: [500, 4_000, 12_000, 30_000, 60_000, 120_000][rng.usize(..6)],
             looks_ms: [100, 2_100, 3_000][rng.usize(..3)],
             planted: switches.planted,
         }
+    }
+
+    /// What the day is besides the usual one.
+    pub fn shapes(&self) -> impl Iterator<Item = Shape> {
+        let several = (self.kinds.len() > 1).then_some(Shape::SeveralLines);
+        let pre_printed = self.kinds.contains(&Kind::PrePrinted).then_some(Shape::PrePrinted);
+        let midnight = (self.begins_ms != MORNING_MS).then_some(Shape::Midnight);
+        several.into_iter().chain(pre_printed).chain(midnight)
     }
 
     /// The next incident of the computer, if any may happen.
@@ -214,6 +306,35 @@ impl Plan {
         }
         None
     }
+}
+
+/// What the lines are: one that prints, as a rule.
+fn kinds(first: Kind, rng: &mut fastrand::Rng, switches: &Switches) -> Vec<Kind> {
+    let may = |shape: Shape| switches.allows(shape.name());
+    let lines = if rng.u8(..4) == 0 { rng.usize(2..=3) } else { 1 };
+    let mut kinds = vec![first];
+    let more = if may(Shape::SeveralLines) { lines - 1 } else { 0 };
+    kinds.extend((0..more).map(|_| [Kind::PrintAndApply, Kind::Print][rng.usize(..2)]));
+    for kind in &mut kinds {
+        if rng.u8(..6) == 0 && may(Shape::PrePrinted) {
+            *kind = Kind::PrePrinted;
+        }
+    }
+    kinds
+}
+
+fn begins_ms(rng: &mut fastrand::Rng, switches: &Switches) -> i64 {
+    let before_midnight_ms = rng.i64(10_000..300_000);
+    match rng.u8(..6) {
+        0 if switches.allows(Shape::Midnight.name()) => MIDNIGHT_MS - before_midnight_ms,
+        _ => MORNING_MS,
+    }
+}
+
+fn people(rng: &mut fastrand::Rng, switches: &Switches) -> Vec<People> {
+    let mut may: Vec<People> = People::ALL.into_iter().filter(|p| switches.allows(p.name())).collect();
+    may.retain(|_| rng.u8(..4) > 0);
+    may
 }
 
 /// Nothing, a usual day, or a day on which some things go wrong often.

@@ -12,7 +12,7 @@ use tamga_simulators::model::printer_trips::{Slip, Slipped};
 use tamga_simulators::model::truth::{Fate, Item, TagRef, Truth};
 use tamga_simulators::model::xtrace::fault::FaultPlan as UpstreamPlan;
 
-use crate::plan::{Floor, Plan};
+use crate::plan::{Floor, MORNING_MS, Plan};
 use crate::world::{GTIN, World};
 
 /// Read items from the first that shows a slip to the one that stops the line, at most.
@@ -184,7 +184,7 @@ pub fn plan(what: What, seed: u64, items: u64, broken: Option<Broken>) -> Plan {
     }
     Plan {
         seed,
-        kind,
+        kinds: vec![kind],
         items,
         items_per_min,
         quantity: 0,
@@ -193,6 +193,8 @@ pub fn plan(what: What, seed: u64, items: u64, broken: Option<Broken>) -> Plan {
         trial: Some(Trial { what, at_item: rng.u64(10..items - 25), labels, seed }),
         plant,
         upstream: UpstreamPlan::of(Vec::new()),
+        begins_ms: MORNING_MS,
+        people: Vec::new(),
         computer: Vec::new(),
         incident_ms: u64::MAX / 4,
         looks_ms: 2_100,
@@ -252,7 +254,7 @@ impl World {
     /// Does what is tried when its moment has come, and notes why the line stands.
     pub(crate) fn try_it(&mut self) {
         let Some(mut trying) = self.trying.take() else { return };
-        if let Some(line) = self.agent.as_ref().map(|a| a.line()) {
+        if let Some(line) = self.agent.as_ref().map(|a| &a.lines[0].line) {
             let stands = line.stands();
             if stands != trying.stood {
                 trying.stood = stands;
@@ -260,15 +262,18 @@ impl World {
                     trying.stops.push((self.ms, why, line.slip().filter(|s| s.why == why).cloned()));
                 }
             }
-            if trying.done.is_none() && stands.is_none() && self.plant.items_come() >= trying.trial.at_item {
-                trying.done = self.tried(&mut trying).map(|slipped| (self.plant.now_ns(), slipped));
+            if trying.done.is_none()
+                && stands.is_none()
+                && self.sides[0].plant.items_come() >= trying.trial.at_item
+            {
+                trying.done = self.tried(&mut trying).map(|slipped| (self.sides[0].plant.now_ns(), slipped));
                 if trying.done.is_some() {
                     self.trace.say(|| format!("trial: {:?} {:?}", trying.trial, trying.done));
                 }
             }
         }
         if let Some((item, _)) = trying.in_hand.take_if(|(_, at)| *at <= self.ms) {
-            self.plant.feed_again(item);
+            self.sides[0].plant.feed_again(item);
         }
         self.trying = Some(trying);
     }
@@ -277,9 +282,9 @@ impl World {
         let labels = trying.trial.labels;
         let mut codes = |n: usize| -> Vec<Vec<u8>> { (0..n).map(|_| stranger(&mut trying.rng)).collect() };
         let more_than_a_gap = self.plan.floor.gap_max.min(3) as usize + 1;
-        let web = self.plant.printer.labels_on_web();
+        let web = self.sides[0].plant.printer.labels_on_web();
         let force = |world: &mut World, kind, times| {
-            world.plant.faults.force(kind, times);
+            world.sides[0].plant.faults.force(kind, times);
             Some(Slipped::default())
         };
         let slip = match trying.trial.what {
@@ -288,8 +293,8 @@ impl World {
             What::RollChanged | What::RollSwapped => return None,
             What::Doubled => Slip::Doubled,
             What::AgainAtPanel => {
-                let from_label = self.plant.printer.labels_begun() + 1;
-                self.plant.order(tamga_simulators::model::plant_orders::Order::FeedReprint);
+                let from_label = self.sides[0].plant.printer.labels_begun() + 1;
+                self.sides[0].plant.order(tamga_simulators::model::plant_orders::Order::FeedReprint);
                 return Some(Slipped { from_label, missing: Vec::new() });
             }
             What::SkippedCounted | What::OneSkipped => Slip::Skipped { labels, counted: true },
@@ -313,23 +318,23 @@ impl World {
             What::TwoLabels => return force(self, FaultKind::DoubleLabel, 1),
             What::NoGap => return force(self, FaultKind::NoGap, 1),
             What::PersonStops => {
-                self.person.stop_once();
+                self.sides[0].person.stop_once();
                 return Some(Slipped::default());
             }
             What::PrinterReconnects => return force(self, FaultKind::PrinterCut, 1),
         };
-        self.plant.slip(&slip)
+        self.sides[0].plant.slip(&slip)
     }
 
     /// Takes the newest item off that is before or behind the reader.
     fn take_off(&mut self, behind: bool) -> Option<u64> {
-        let newest = self.plant.summary().items;
+        let newest = self.sides[0].plant.summary().items;
         let of_kind = |no: &u64| {
-            let item = self.plant.item(*no);
+            let item = self.sides[0].plant.item(*no);
             item.is_some_and(|i| i.fate.is_none() && i.tags.is_empty() != behind)
         };
         let item = (newest.saturating_sub(12)..=newest).rev().find(of_kind)?;
-        self.plant.take_off(item).then_some(item)
+        self.sides[0].plant.take_off(item).then_some(item)
     }
 }
 

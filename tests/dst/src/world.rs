@@ -2,61 +2,39 @@
 //! the computer that loses its power, and people.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::rc::Rc;
 
 use tamga::upstream::xtrace::exchange::Outcome;
 use tamga_domain::time::{Time, Wall};
-use tamga_simulators::model::belt::BeltConfig;
-use tamga_simulators::model::modbus::Frames;
-use tamga_simulators::model::plant::{Kind, Plant, PlantConfig};
-use tamga_simulators::model::printer::{PrintMode, PrinterConfig};
-use tamga_simulators::model::reader::ReaderConfig;
 use tamga_simulators::model::xtrace::Xtrace;
-use tamga_simulators::model::xtrace::settings::Settings;
+use tamga_simulators::model::xtrace::settings::{Product, Settings};
 use time::OffsetDateTime;
 
 use crate::agent::{Agent, Out, Over, Parts};
+use crate::config;
 use crate::disk::{Copied, Disk, Lies, Trouble};
-use crate::floor::FloorLog;
+use crate::one_line::OneLine;
 use crate::oracle::{self, Violation};
-use crate::people::Person;
-use crate::plan::{Computer, Floor, Plan, Strikes, upstream_name};
+use crate::plan::{Computer, Plan, Strikes, upstream_name};
 use crate::planted::Planted;
+use crate::side::{Device, Side, merged};
 use crate::slips::{Observed, Trying};
 use crate::trace::Trace;
 use crate::vfs;
 use crate::way::Call;
 
 pub const GTIN: &str = "04780000000014";
+/// What the line makes after a change of product.
+pub const GTIN_OTHER: &str = "04780000000076";
 pub(crate) const AGENT: &str = "a0000001";
 pub(crate) const API_KEY: &str = "uz-key";
-/// The day begins: 2026-11-22T08:00:00Z in milliseconds.
-pub(crate) const MORNING_MS: i64 = 1_795_334_400_000;
 /// The agent gives up on an answer of the state system after this.
 pub(crate) const TIMEOUT_MS: u64 = 5_000;
 /// With no faults any more, everything must settle within this.
 const SETTLE_MAX_MS: u64 = 900_000;
 /// The part of a day that has faults, at most.
 const FAULTS_MAX_MS: u64 = 600_000;
-
-/// One cable, as the world sees it.
-#[derive(Default)]
-pub(crate) struct Cable {
-    pub(crate) up: bool,
-    pub(crate) dial_at: u64,
-    /// What is on its way, with the millisecond of its arrival.
-    pub(crate) to_device: VecDeque<(u64, Vec<u8>)>,
-    pub(crate) to_agent: VecDeque<(u64, Vec<u8>)>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Device {
-    Printer,
-    Reader,
-    Gate,
-}
 
 /// An answer of the state system on its way.
 pub(crate) struct Answering {
@@ -71,20 +49,15 @@ pub struct World {
     pub(crate) ms: u64,
     /// How far the computer's clock is off.
     pub(crate) skew_ms: i64,
-    pub plant: Plant,
+    /// The lines, each with what stands around it.
+    pub(crate) sides: Vec<Side>,
     pub state: Xtrace,
     pub(crate) disk: Rc<RefCell<Disk>>,
     pub(crate) dir: PathBuf,
     pub(crate) parts: Parts,
     pub agent: Option<Agent>,
     pub(crate) restart_at: u64,
-    pub(crate) cables: [Cable; 3],
-    pub(crate) frames: Frames,
-    pub(crate) gate_boot: u16,
-    pub(crate) shown: Option<u32>,
-    pub(crate) printer_losses: u64,
     pub(crate) answering: Vec<Answering>,
-    pub(crate) person: Person,
     pub(crate) faults_on: bool,
     pub(crate) incident_at: u64,
     pub(crate) slow_until: u64,
@@ -94,7 +67,6 @@ pub struct World {
     pub(crate) look_at: u64,
     pub strikes: Strikes,
     pub trace: Trace,
-    floor: FloorLog,
     pub violations: Vec<Violation>,
     /// What the store has acknowledged, over all lives of the agent.
     pub(crate) ledger: oracle::Ledger,
@@ -156,133 +128,34 @@ pub fn play(plan: &Plan, dir: &std::path::Path, traced: bool) -> Ended {
     world.run();
     let disk = world.disk.borrow().struck;
     let mut strikes = world.strikes.clone();
-    for report in world.plant.faults.report() {
-        *strikes.entry(report.kind.name().to_owned()).or_default() += report.struck;
+    let mut struck = |name: &str, times: u64| *strikes.entry(name.to_owned()).or_default() += times;
+    plan.shapes().for_each(|shape| struck(shape.name(), 1));
+    for (what, times) in world.sides.iter().flat_map(|side| &side.person.struck) {
+        struck(what.name(), *times);
+    }
+    for report in world.sides.iter().flat_map(|side| side.plant.faults.report()) {
+        struck(report.kind.name(), report.struck);
     }
     for (fault, count) in world.state.faults().struck() {
-        *strikes.entry(upstream_name(*fault)).or_default() += count;
+        struck(&upstream_name(*fault), *count);
     }
-    let summary = world.plant.summary();
+    let sums: Vec<_> = world.sides.iter().map(|side| side.plant.summary()).collect();
     let kills = ["kill", "kill-at-moment"].iter().filter_map(|n| strikes.get(*n)).sum();
     let counts = Counts {
         kills,
         strikes,
-        marks: summary.labels_printed,
-        passed: summary.passed,
+        marks: sums.iter().map(|s| s.labels_printed).sum(),
+        passed: sums.iter().map(|s| s.passed).sum(),
         power_cuts: disk.power_cuts,
         starts: world.starts,
         simulated_ms: world.ms,
     };
     Ended {
-        observed: world.trying.take().map(|t| t.observed(&world.plant.truth())),
+        observed: world.trying.take().map(|t| t.observed(&world.sides[0].plant.truth())),
         counts,
         fingerprint: world.trace.fingerprint(),
         lines: std::mem::take(&mut world.trace.lines),
         violations: std::mem::take(&mut world.violations),
-    }
-}
-
-fn config_text(plan: &Plan) -> String {
-    let kind = if plan.kind == Kind::Print { "print" } else { "print-and-apply" };
-    let Floor { web, items_to_reader, items_to_gate, window: jobs, gap_max, .. } = plan.floor;
-    let web = match plan.kind {
-        Kind::PrintAndApply => format!("labels_head_to_applicator = {web}"),
-        Kind::Print | Kind::PrePrinted => String::new(),
-    };
-    let window = window_ms(plan);
-    let poll = plan.gate_poll_ms;
-    format!(
-        r#"
-[agent]
-data = "/nowhere"
-country = "uz"
-language = "en"
-[api]
-listen = "127.0.0.1:1"
-[upstream.xtrace]
-url = "http://127.0.0.1:1"
-api_key_file = "/nowhere/key"
-business_place = 1
-manufacturer_country = "UZ"
-requests_per_min = 6000
-pull_codes = 150
-report_every_s = 5
-settle_min_s = 12
-timeout_s = 5
-poll_s = 1
-[[products]]
-gtin = "{GTIN}"
-name = "Water 0.5 l"
-group = "water"
-order = {{ low_water = 150, quantity = 300 }}
-[lines.l1]
-kind = "{kind}"
-{web}
-items_applicator_to_reader = {items_to_reader}
-items_reader_to_gate = {items_to_gate}
-life_left_min_h = 24
-[lines.l1.limits]
-consecutive_bad_max = 10
-bad_rate_max_percent = 50
-bad_rate_window = 100
-gap_max = {gap_max}
-[lines.l1.printers.p1.zpl]
-address = "127.0.0.1:2"
-window = {jobs}
-module_dots = 4
-label_width_dots = 400
-label_length_dots = 300
-stored_format = "E:TAMGA.ZPL"
-poll_ms = 50
-[lines.l1.readers.r1.text]
-connect = "127.0.0.1:3"
-no_read = ["NOREAD"]
-several_delimiter = "\t"
-latency_ms_min = 4
-latency_ms_max = {window}
-[lines.l1.gate.modbus]
-address = "127.0.0.1:4"
-poll_ms = {poll}
-scan_ms_max = 0
-"#
-    )
-}
-
-/// How long after its trigger a result may come: nearly until the next item's, or as the reader needs it.
-fn window_ms(plan: &Plan) -> u32 {
-    let until_next = (54_000 / plan.items_per_min).clamp(10, 150);
-    match plan.floor.reader_ms {
-        (8, 25) => until_next,
-        (_, most) => u32::try_from(most).map_or(until_next, |ms| ms + 4),
-    }
-}
-
-fn plant_config(plan: &Plan) -> PlantConfig {
-    let label_ms = (60_000 / u64::from(plan.items_per_min) / 3).max(1);
-    let mode = match plan.kind {
-        Kind::Print => PrintMode::Demand,
-        Kind::PrintAndApply | Kind::PrePrinted => PrintMode::Stream { web_capacity: plan.floor.web as usize },
-    };
-    PlantConfig {
-        kind: plan.kind,
-        seed: plan.seed,
-        belt: BeltConfig {
-            items_per_min: plan.items_per_min,
-            items_head_to_reader: plan.floor.items_to_reader,
-            items_reader_to_gate: plan.floor.items_to_gate,
-            total_items: Some(plan.items),
-            ..BeltConfig::default()
-        },
-        printer: PrinterConfig { mode, first_label_ms: label_ms, label_ms, ..PrinterConfig::default() },
-        reader: ReaderConfig {
-            latency_ms_min: plan.floor.reader_ms.0,
-            latency_ms_max: plan.floor.reader_ms.1,
-            ..ReaderConfig::default()
-        },
-        belt_on: true,
-        person_ms: 500,
-        power_off_ms: 800,
-        ..PlantConfig::default()
     }
 }
 
@@ -298,33 +171,23 @@ impl World {
         let mut settings = Settings::uz().at_once();
         settings.seed = plan.seed;
         settings.limits.calls_per_min_max = 1_000_000;
+        settings.products.push(Product::unit(GTIN_OTHER, "water"));
         let mut state = Xtrace::new(settings);
+        let sides = (0..plan.kinds.len()).map(|at| Side::new(&plan, at, &mut state)).collect();
         state.set_faults(plan.upstream.clone());
-        let plant = Plant::new(plant_config(&plan), plan.plant.clone());
         let rng = fastrand::Rng::with_seed(plan.seed ^ 0x517E);
-        let looks_ms = plan.looks_ms;
-        let mut person = Person::new(looks_ms, plan.quantity);
-        if plan.trial.is_some() {
-            person.be_quiet();
-        }
         World {
-            parts: Parts::of(&config_text(&plan), AGENT, plan.seed, plan.planted),
+            parts: Parts::of(&config::text(&plan), AGENT, plan.seed, plan.planted),
             rng,
             ms: 0,
             skew_ms: 0,
-            plant,
+            sides,
             state,
             disk,
             dir: dir.to_owned(),
             agent: None,
             restart_at: 0,
-            cables: Default::default(),
-            frames: Frames::default(),
-            gate_boot: 0,
-            shown: None,
-            printer_losses: 0,
             answering: Vec::new(),
-            person,
             faults_on: true,
             incident_at: plan.incident_ms,
             slow_until: 0,
@@ -333,7 +196,6 @@ impl World {
             look_at: 0,
             strikes: Strikes::new(),
             trace: Trace::new(traced),
-            floor: FloorLog::default(),
             violations: Vec::new(),
             ledger: oracle::Ledger::default(),
             starts: 0,
@@ -353,11 +215,11 @@ impl World {
     }
 
     pub(crate) fn wall(&self) -> Wall {
-        Wall(MORNING_MS + i64::try_from(self.ms).unwrap_or(i64::MAX) + self.skew_ms)
+        Wall(self.plan.begins_ms + i64::try_from(self.ms).unwrap_or(i64::MAX) + self.skew_ms)
     }
 
     pub(crate) fn true_moment(&self) -> OffsetDateTime {
-        let ms = i128::from(MORNING_MS) + i128::from(self.ms);
+        let ms = i128::from(self.plan.begins_ms) + i128::from(self.ms);
         OffsetDateTime::from_unix_timestamp_nanos(ms * 1_000_000).expect("a day of our time")
     }
 
@@ -370,7 +232,7 @@ impl World {
             }
             match calm_since {
                 None => {
-                    if self.plant.finished() || self.ms > FAULTS_MAX_MS {
+                    if self.sides.iter().all(|side| side.plant.finished()) || self.ms > FAULTS_MAX_MS {
                         self.calm();
                         calm_since = Some(self.ms);
                     }
@@ -394,7 +256,7 @@ impl World {
         }
     }
 
-    pub fn violate(&mut self, rule: &'static str, what: String) {
+    pub(crate) fn violate(&mut self, rule: &'static str, what: String) {
         self.trace.say(|| format!("VIOLATION {rule}: {what}"));
         self.violations.push(Violation { rule, what, at_ms: self.ms });
     }
@@ -403,7 +265,10 @@ impl World {
     fn calm(&mut self) {
         self.faults_on = false;
         self.trace.say(|| "no more faults".to_owned());
-        self.plant.faults.set_plan(tamga_simulators::fault::FaultPlan::none());
+        for side in &mut self.sides {
+            side.plant.faults.set_plan(tamga_simulators::fault::FaultPlan::none());
+            side.person.last_run();
+        }
         self.state.set_faults(tamga_simulators::model::xtrace::fault::FaultPlan::default());
         self.disk.borrow_mut().set_trouble(Trouble::default());
         self.skew_ms = 0;
@@ -412,14 +277,15 @@ impl World {
         if let Some(agent) = &mut self.agent {
             agent.fuse = None;
         }
-        self.person.last_run();
     }
 
     fn millisecond(&mut self) {
         self.ms += 1;
         self.trace.at(self.ms);
-        self.plant.step(self.ms * 1_000_000);
-        self.floor.look(&self.plant, &mut self.trace);
+        for side in &mut self.sides {
+            side.plant.step(self.ms * 1_000_000);
+            side.log.look(&side.plant, &mut self.trace);
+        }
         if self.faults_on && self.ms >= self.incident_at {
             self.incident();
         }
@@ -429,30 +295,35 @@ impl World {
         if self.agent.is_none() {
             return;
         }
-        self.dial();
-        for device in [Device::Printer, Device::Reader, Device::Gate] {
-            self.carry(device);
+        for at in 0..self.sides.len() {
+            self.dial(at);
+            for device in Device::ALL {
+                self.carry(at, device);
+            }
         }
         self.answers();
         let (ms, now, wall) = (self.ms, self.now(), self.wall());
         let mut out = Out::default();
         let turned = self.agent_turn(ms, now, wall, &mut out);
-        self.take_written();
+        (0..self.sides.len()).for_each(|at| self.take_written(at));
         for call in std::mem::take(&mut out.calls) {
             self.call(call);
         }
-        for (id, answer) in out.replies.drain(..) {
+        for (at, id, answer) in out.replies.drain(..) {
             self.trace.say(|| format!("reply {id:?} {answer:?}"));
-            self.person.answered(id, &answer);
+            self.sides[at].person.answered(id, &answer);
+        }
+        for at in out.imported.drain(..) {
+            self.sides[at].person.imported();
         }
         match turned {
             Ok(()) => {}
             Err(Over::Killed) => self.killed(Computer::Kill),
             Err(Over::Store(error)) => self.ended(&error),
         }
-        if let Some((rule, what)) = self.agent.as_ref().and_then(Agent::moves_against_the_rules) {
-            self.violate(rule, what);
-        }
+        let lines = self.agent.iter().flat_map(|agent| &agent.lines);
+        let wrong: Vec<_> = lines.filter_map(OneLine::moves_against_the_rules).collect();
+        wrong.into_iter().for_each(|(rule, what)| self.violate(rule, what));
         if self.trying.is_some() {
             self.try_it();
         }
@@ -485,15 +356,17 @@ impl World {
 
     fn people(&mut self) {
         let Some(agent) = &mut self.agent else { return };
-        let wall = Wall(MORNING_MS + i64::try_from(self.ms).unwrap_or(0));
-        self.person.look(self.ms, wall, agent, &mut self.plant, &mut self.trace);
+        let wall = Wall(self.plan.begins_ms + i64::try_from(self.ms).unwrap_or(0));
+        for side in &mut self.sides {
+            side.person.look(self.ms, wall, agent, &mut side.plant, &mut self.trace);
+        }
     }
 
     // ---- the end
 
     fn settled(&mut self) -> bool {
         let Some(agent) = &self.agent else { return false };
-        self.person.is_done(agent)
+        self.sides.iter().all(|side| side.person.is_done(agent))
             && oracle::runs_are_closed(agent.store())
             && (self.restored || oracle::reports_are_settled(agent.store()))
             && (self.restored || self.all_received())
@@ -514,8 +387,8 @@ impl World {
             Some(agent) => format!(
                 "given and received {:?}, {:?} {:?}",
                 oracle::given_and_received(agent.store(), &state),
-                agent.line().status().stopped_by,
-                agent.line().status().run.map(|r| (r.state, r.pass_unknown.len(), r.passed))
+                agent.lines.iter().map(|one| one.line.status().stopped_by).collect::<Vec<_>>(),
+                agent.lines.iter().map(|one| one.line.status().run).collect::<Vec<_>>()
             ),
             None => "the agent does not start".to_owned(),
         }
@@ -524,11 +397,15 @@ impl World {
     fn judge(&mut self) {
         let moment = self.true_moment();
         let state = self.state.truth(moment);
-        let plant = self.plant.truth();
+        let plant = merged(self.sides.iter().map(|side| side.plant.truth()));
         let Some(agent) = &self.agent else { return };
         let found = oracle::judge(agent.store(), &plant, &state, &self.ledger, self.restored, self.damaged);
         for (rule, what) in found {
             self.violate(rule, what);
+        }
+        if !self.restored {
+            let strange: Vec<String> = self.sides.iter().flat_map(Side::of_another_product).collect();
+            strange.into_iter().for_each(|what| self.violate("another-product-passed", what));
         }
     }
 }

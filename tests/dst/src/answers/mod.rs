@@ -36,11 +36,12 @@ use crate::agent::{Over, Parts};
 use crate::calls::{Exchanged, exchange};
 use crate::disk::Disk;
 use crate::oracle::Violation;
+use crate::plan::MORNING_MS;
 use crate::trace::Trace;
 use crate::vfs;
 use crate::way::{Call, Way, burn};
 use crate::witness::{Beside, stand};
-use crate::world::{AGENT, GTIN, MORNING_MS};
+use crate::world::{AGENT, GTIN};
 
 /// The product gives up on an answer after this.
 const TIMEOUT_MS: u64 = 150_000;

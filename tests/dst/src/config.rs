@@ -1,0 +1,117 @@
+//! The text of the agent's configuration, as a plan has it.
+
+use tamga_simulators::model::plant::Kind;
+
+use crate::plan::{Floor, People, Plan};
+use crate::world::{GTIN, GTIN_OTHER};
+
+pub(crate) fn text(plan: &Plan) -> String {
+    let mut text = format!(
+        r#"
+[agent]
+data = "/nowhere"
+country = "uz"
+language = "en"
+[api]
+listen = "127.0.0.1:1"
+[upstream.xtrace]
+url = "http://127.0.0.1:1"
+api_key_file = "/nowhere/key"
+business_place = 1
+manufacturer_country = "UZ"
+requests_per_min = 6000
+pull_codes = 150
+report_every_s = 5
+settle_min_s = 12
+timeout_s = 5
+poll_s = 1
+[[products]]
+gtin = "{GTIN}"
+name = "Water 0.5 l"
+group = "water"
+order = {{ low_water = 150, quantity = 300 }}
+"#
+    );
+    if plan.people.contains(&People::ProductChange) {
+        text.push_str(&format!(
+            r#"
+[[products]]
+gtin = "{GTIN_OTHER}"
+name = "Water 1.5 l"
+group = "water"
+order = {{ low_water = 150, quantity = 300 }}
+"#
+        ));
+    }
+    for at in 0..plan.kinds.len() {
+        text.push_str(&line(plan, at));
+    }
+    text
+}
+
+fn line(plan: &Plan, at: usize) -> String {
+    let kind = plan.kinds[at];
+    let no = at + 1;
+    let name = match kind {
+        Kind::Print => "print",
+        Kind::PrintAndApply => "print-and-apply",
+        Kind::PrePrinted => "pre-printed",
+    };
+    let Floor { web, items_to_reader, items_to_gate, window: jobs, gap_max, .. } = plan.floor;
+    let web = match kind {
+        Kind::PrintAndApply => format!("labels_head_to_applicator = {web}"),
+        Kind::Print | Kind::PrePrinted => String::new(),
+    };
+    let printer = match kind {
+        Kind::PrePrinted => String::new(),
+        Kind::Print | Kind::PrintAndApply => format!(
+            r#"
+[lines.l{no}.printers.p1.zpl]
+address = "127.0.0.{no}:2"
+window = {jobs}
+module_dots = 4
+label_width_dots = 400
+label_length_dots = 300
+stored_format = "E:TAMGA.ZPL"
+poll_ms = 50
+"#
+        ),
+    };
+    let window = window_ms(plan);
+    let poll = plan.gate_poll_ms;
+    format!(
+        r#"
+[lines.l{no}]
+kind = "{name}"
+{web}
+items_applicator_to_reader = {items_to_reader}
+items_reader_to_gate = {items_to_gate}
+life_left_min_h = 24
+[lines.l{no}.limits]
+consecutive_bad_max = 10
+bad_rate_max_percent = 50
+bad_rate_window = 100
+gap_max = {gap_max}
+{printer}
+[lines.l{no}.readers.r1.text]
+connect = "127.0.0.{no}:3"
+no_read = ["NOREAD"]
+several_delimiter = "\t"
+latency_ms_min = 4
+latency_ms_max = {window}
+[lines.l{no}.gate.modbus]
+address = "127.0.0.{no}:4"
+poll_ms = {poll}
+scan_ms_max = 0
+"#
+    )
+}
+
+/// How long after its trigger a result may come: nearly until the next item's, or as the reader needs it.
+fn window_ms(plan: &Plan) -> u32 {
+    let until_next = (54_000 / plan.items_per_min).clamp(10, 150);
+    match plan.floor.reader_ms {
+        (8, 25) => until_next,
+        (_, most) => u32::try_from(most).map_or(until_next, |ms| ms + 4),
+    }
+}
