@@ -243,8 +243,14 @@ fn lives(store: &mut Store, dir: &Path, lives: u64, codes: u64) {
         let of_run = (lives - done).min(100_000);
         let id = run(store, runs);
         for _ in 0..of_run / 100 {
-            let issue =
-                Record::Issue { run: id, printer: PrinterNo(0), count: 100, life_left_min_ms: 0, at: now() };
+            let issue = Record::Issue {
+                run: id,
+                printer: PrinterNo(0),
+                count: 100,
+                life_left_min_ms: 0,
+                day_ends: Wall(i64::MAX),
+                at: now(),
+            };
             let Answer::Issued(issued) = apply(store, vec![issue]).remove(0) else {
                 panic!("nothing issued")
             };
@@ -323,8 +329,14 @@ fn commits(store: &mut Store) {
     for group in [1_usize, 32, 64] {
         let (mut times, mut checkpoints) = (Cost::default(), Cost::default());
         for _ in 0..300 {
-            let issue =
-                Record::Issue { run: id, printer: PrinterNo(0), count: 64, life_left_min_ms: 0, at: now() };
+            let issue = Record::Issue {
+                run: id,
+                printer: PrinterNo(0),
+                count: 64,
+                life_left_min_ms: 0,
+                day_ends: Wall(i64::MAX),
+                at: now(),
+            };
             let Answer::Issued(issued) = apply(store, vec![issue]).remove(0) else {
                 panic!("nothing issued")
             };

@@ -62,6 +62,7 @@ pub fn line(config: &Config, no: LineNo, one: &config::line::Line) -> Result<Lin
         bad_rate_max: one.limits.bad_rate_window * one.limits.bad_rate_max_percent / 100,
         bad_rate_window: one.limits.bad_rate_window,
         life_left_min: one.life_left_min,
+        zone: config.agent.zone,
         pool_low: one.pool_low.into(),
         substitutes: text.gs_substitutes.clone(),
         products,

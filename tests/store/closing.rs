@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tamga::store::Store;
 use tamga_domain::code::Identity;
+use tamga_domain::day::Zone;
 use tamga_domain::ids::{LineNo, RunId};
 use tamga_domain::layout::reader::Substitutes;
 use tamga_domain::lifecycle::{SpoilReason, State};
@@ -33,6 +34,7 @@ fn line(store: &Store, kind: LineKind) -> Line {
         bad_rate_max: 0,
         bad_rate_window: 0,
         life_left_min: Duration::ZERO,
+        zone: Zone::UTC,
         pool_low: 0,
         substitutes: Substitutes::usual(),
         products: BTreeMap::new(),

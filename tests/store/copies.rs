@@ -225,8 +225,14 @@ fn a_store_that_meets_damage_says_so_and_writes_no_more() {
     };
     let at = w.at();
     let run = tamga_domain::ids::RunId(1);
-    let issue =
-        tamga_domain::record::Record::Issue { run, printer: PRINTER, count: 9, life_left_min_ms: 0, at };
+    let issue = tamga_domain::record::Record::Issue {
+        run,
+        printer: PRINTER,
+        count: 9,
+        life_left_min_ms: 0,
+        day_ends: NEVER,
+        at,
+    };
     let error = w.apply(issue.clone()).unwrap_err();
     assert!(error.is_damage(), "{error:?}");
     let error = w.apply(issue).unwrap_err();

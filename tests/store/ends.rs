@@ -114,7 +114,14 @@ fn the_level_of_a_pool_counts_the_codes_that_would_be_issued() {
         assert_eq!(levels, [(gtin(GTIN), expected)], "{asked_ms}");
         let mut copy = World::new();
         std::mem::swap(&mut copy, &mut w);
-        let record = Record::Issue { run, printer: PRINTER, count: 100, life_left_min_ms: asked_ms, at };
+        let record = Record::Issue {
+            run,
+            printer: PRINTER,
+            count: 100,
+            life_left_min_ms: asked_ms,
+            day_ends: NEVER,
+            at,
+        };
         let Some(Answer::Issued(issued)) = copy.apply(record).unwrap() else { panic!() };
         assert_eq!(issued.len() as u64, expected);
         for one in &issued {
@@ -190,6 +197,45 @@ fn an_order_of_the_cabinet_is_here_once_however_often_it_is_assigned() {
     w.order_state(again, OrderState::Ready(terms));
     let row = w.store.view().orders(None, 10).unwrap().remove(0);
     assert_eq!((row.order, row.plan.quantity), (again, 500), "upstream tells how many it has");
+}
+
+/// Codes ordered after the run's day of production: upstream refuses them on goods of that day. A run over midnight keeps
+/// to those that it began with.
+#[test]
+fn a_run_is_not_given_codes_that_were_ordered_after_its_day() {
+    let mut w = World::new();
+    let ends = Wall(w.now + 1_000);
+    let mut block_of = |w: &mut World, po: &str, ordered: Option<Wall>, first: u32| {
+        let order = w.order(po);
+        w.order_state(order, OrderState::Ready(OrderTerms { ordered, ..OrderTerms::default() }));
+        let block = w.block(order, po, 3);
+        w.unpack(block, 0, first..first + 3);
+    };
+    let issue = |w: &mut World, run, count| {
+        let at = w.at();
+        let day_ends = ends;
+        w.apply(Record::Issue { run, printer: PRINTER, count, life_left_min_ms: 0, day_ends, at }).unwrap()
+    };
+    // Soonest expiry comes first, and the later order expires sooner than one that never does: it is passed over.
+    block_of(&mut w, "PO-LATER", Some(Wall(ends.0 + 1)), 1);
+    block_of(&mut w, "PO-IN-TIME", Some(ends), 11);
+    let run = w.run("over midnight");
+    let Some(Answer::Issued(issued)) = issue(&mut w, run, 5) else { panic!("codes of the day") };
+    assert_eq!(issued.iter().map(number).collect::<Vec<_>>(), [11, 12, 13]);
+    assert_eq!(
+        issue(&mut w, run, 5),
+        Some(Answer::Later(3)),
+        "the run has codes of its day, and keeps to such"
+    );
+    // One that a person opened though there was no code of its day: that was said and agreed to.
+    w.run_state(run, RunState::Closing).unwrap();
+    let at = w.at();
+    w.apply(Record::SpoilLeft { run, limit: 10, who: "anna".into(), at }).unwrap();
+    w.run_state(run, RunState::Closed).unwrap();
+    let late = w.run("before the order");
+    let Some(Answer::Issued(issued)) = issue(&mut w, late, 5) else { panic!("codes after all") };
+    assert_eq!(issued.len(), 3);
+    assert_eq!(issue(&mut w, late, 5), Some(Answer::Issued(vec![])), "the pool is empty");
 }
 
 #[test]

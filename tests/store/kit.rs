@@ -19,6 +19,8 @@ use tamga_domain::time::Wall;
 use tamga_domain::verdict::Reason;
 
 pub const LINE: LineNo = LineNo(0);
+/// A day of production that never ends.
+pub const NEVER: Wall = Wall(i64::MAX);
 pub const PRINTER: PrinterNo = PrinterNo(0);
 pub const GTIN: &[u8] = b"04780012345677";
 pub const ZONE: Zone = Zone::UTC;
@@ -245,7 +247,7 @@ impl World {
 
     pub fn issue(&mut self, run: RunId, count: u32) -> Vec<Issued> {
         let at = self.at();
-        let record = Record::Issue { run, printer: PRINTER, count, life_left_min_ms: 0, at };
+        let record = Record::Issue { run, printer: PRINTER, count, life_left_min_ms: 0, day_ends: NEVER, at };
         match self.apply(record).unwrap() {
             Some(Answer::Issued(issued)) => issued,
             other => panic!("{other:?}"),

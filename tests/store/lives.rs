@@ -61,7 +61,10 @@ fn issue_takes_the_soonest_expiry_first_and_passes_over_short_lives() {
     let run = w.run("r");
     let first = |w: &mut World, count, life_left_min_ms| {
         let at = w.at();
-        match w.apply(Record::Issue { run, printer: PRINTER, count, life_left_min_ms, at }).unwrap() {
+        match w
+            .apply(Record::Issue { run, printer: PRINTER, count, life_left_min_ms, day_ends: NEVER, at })
+            .unwrap()
+        {
             Some(Answer::Issued(issued)) => issued.into_iter().map(|i| i.code).collect::<Vec<_>>(),
             other => panic!("{other:?}"),
         }
@@ -283,7 +286,7 @@ fn a_run_closes_only_over_codes_and_items_that_are_settled() {
     assert!(matches!(w.refused(record), Rule::RunRunning(_)));
     w.run_state(run, RunState::Closing).unwrap();
     let at = w.at();
-    let issue = Record::Issue { run, printer: PRINTER, count: 1, life_left_min_ms: 0, at };
+    let issue = Record::Issue { run, printer: PRINTER, count: 1, life_left_min_ms: 0, day_ends: NEVER, at };
     assert!(matches!(w.refused(issue), Rule::RunClosing(_)));
     let record = unseen(&mut w);
     assert_eq!(w.apply(record).unwrap(), Some(Answer::Left { codes: 99 }));
@@ -349,7 +352,7 @@ fn steps_that_the_life_of_a_code_does_not_have_change_nothing() {
     let again = w.verify(run, 1, 2);
     assert!(matches!(w.refused(again), Rule::Step { .. }));
     let at = w.at();
-    let many = Record::Issue { run, printer: PRINTER, count: 101, life_left_min_ms: 0, at };
+    let many = Record::Issue { run, printer: PRINTER, count: 101, life_left_min_ms: 0, day_ends: NEVER, at };
     assert!(matches!(w.refused(many), Rule::TooMany { .. }));
     w.verified();
 }
@@ -361,7 +364,7 @@ fn a_wrong_record_undoes_its_whole_commit() {
     let run = w.run("r");
     let before = w.picture();
     let at = w.at();
-    let good = Record::Issue { run, printer: PRINTER, count: 2, life_left_min_ms: 0, at };
+    let good = Record::Issue { run, printer: PRINTER, count: 2, life_left_min_ms: 0, day_ends: NEVER, at };
     let new_gtin = Record::Incident {
         run: None,
         code: Some(tamga_domain::code::Identity { gtin: gtin(OTHER_GTIN), ..identity(1) }),

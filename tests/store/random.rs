@@ -123,9 +123,14 @@ fn record_of(
             };
             Record::Unpack { block, from: unpacked, slice: (unpacked..unpacked + len).map(one).collect(), at }
         }
-        Ask::Issue(count) => {
-            Record::Issue { run, printer: PRINTER, count: count.into(), life_left_min_ms: 0, at }
-        }
+        Ask::Issue(count) => Record::Issue {
+            run,
+            printer: PRINTER,
+            count: count.into(),
+            life_left_min_ms: 0,
+            day_ends: NEVER,
+            at,
+        },
         Ask::Job(n, o) => {
             let all = [JobOutcome::Open, JobOutcome::Printed, JobOutcome::Refused, JobOutcome::Doubtful];
             Record::Job { run, code: identity(pick(n)), outcome: all[usize::from(o % 4)], at }

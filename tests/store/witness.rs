@@ -98,7 +98,10 @@ fn put_back(dir: &Path, bytes: &[u8]) {
 
 fn issued(w: &mut World, run: tamga_domain::ids::RunId, count: u32) -> Result<usize, Bar> {
     let at = w.at();
-    match w.apply(Record::Issue { run, printer: PRINTER, count, life_left_min_ms: 0, at }).unwrap() {
+    match w
+        .apply(Record::Issue { run, printer: PRINTER, count, life_left_min_ms: 0, day_ends: NEVER, at })
+        .unwrap()
+    {
         Some(Answer::Issued(codes)) => Ok(codes.len()),
         Some(Answer::Barred(bar)) => Err(bar),
         other => panic!("{other:?}"),
@@ -404,7 +407,7 @@ fn a_witness_that_cannot_be_written_stops_issuing_and_nothing_else() {
     }
     memory.writes_left(Some(0));
     let at = w.at();
-    let issue = Record::Issue { run, printer: PRINTER, count: 1, life_left_min_ms: 0, at };
+    let issue = Record::Issue { run, printer: PRINTER, count: 1, life_left_min_ms: 0, day_ends: NEVER, at };
     let trigger = w.trigger(run, 1);
     let records = vec![trigger, issue];
     let answers = w.store.apply(&[Txn { id: tamga_domain::ids::TxnId(1), records }]).unwrap();

@@ -14,7 +14,14 @@ async fn answers_come_in_the_order_of_asking_and_finds_see_earlier_commits() {
     w.pool(100);
     let run = w.run("r");
     let records: Vec<_> = (0..100)
-        .map(|_| Record::Issue { run, printer: PRINTER, count: 1, life_left_min_ms: 0, at: w.at() })
+        .map(|_| Record::Issue {
+            run,
+            printer: PRINTER,
+            count: 1,
+            life_left_min_ms: 0,
+            day_ends: NEVER,
+            at: w.at(),
+        })
         .collect();
     let World { store, folder, .. } = w;
     let (handle, thread) = spawn(store).unwrap();
@@ -63,7 +70,8 @@ async fn after_a_failed_write_nothing_more_is_written() {
     let mut w = World::new();
     w.pool(10);
     let run = w.run("r");
-    let issue = |at| Record::Issue { run, printer: PRINTER, count: 1, life_left_min_ms: 0, at };
+    let issue =
+        |at| Record::Issue { run, printer: PRINTER, count: 1, life_left_min_ms: 0, day_ends: NEVER, at };
     let (one, two) = (issue(w.at()), issue(w.at()));
     // A table that the statement needs is gone: an error that is no rule.
     let path = tamga::store::open::database_path(w.folder.path());
@@ -89,7 +97,8 @@ fn a_group_without_what_is_refused_is_one_commit_and_issues_once() {
     let mut w = World::new();
     w.pool(10);
     let run = w.run("r");
-    let issue = |at| Record::Issue { run, printer: PRINTER, count: 2, life_left_min_ms: 0, at };
+    let issue =
+        |at| Record::Issue { run, printer: PRINTER, count: 2, life_left_min_ms: 0, day_ends: NEVER, at };
     let txn = |id, records| Txn { id: TxnId(id), records };
     let bad = w.passed(run, 1, 1);
     let group = [

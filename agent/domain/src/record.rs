@@ -44,14 +44,17 @@ pub enum Record {
 
     // ---- codes on their way to an item ----
     /// Takes the next `count` pooled codes of the run's GTIN, soonest expiry first, and makes them `Issued` for
-    /// this run and printer. Codes with less life left than `life_left_min_ms` after `at` are passed over.
-    /// Answered with [`Answer::Issued`], with fewer codes when the pool has fewer, or with [`Answer::Barred`]. Not idempotent by key: a lost
-    /// outcome is settled by reading the codes in doubt of the run.
+    /// this run and printer. Codes with less life left than `life_left_min_ms` after `at` are passed over, and so are
+    /// codes that were ordered after `day_ends`, the last moment of the run's day of production, unless the run was
+    /// opened though there were no others: upstream refuses them on goods of that day. Answered with
+    /// [`Answer::Issued`], with fewer codes when the pool has fewer, with [`Answer::Later`] or with
+    /// [`Answer::Barred`]. Not idempotent by key: a lost outcome is settled by reading the codes in doubt of the run.
     Issue {
         run: RunId,
         printer: PrinterNo,
         count: u32,
         life_left_min_ms: i64,
+        day_ends: Wall,
         at: Wall,
     },
     /// What became of the job of an issued code; evidence beside the state. `Refused` moves the code back into
@@ -249,6 +252,8 @@ pub enum Answer {
     /// The key of a run that was asked for belongs to this other run, or to one that is closed.
     KeyTaken(RunId),
     Issued(Vec<Issued>),
+    /// Nothing was issued: all codes left, so many, were ordered after the run's day of production.
+    Later(u64),
     /// Nothing was issued, and nothing will be until a person has acted.
     Barred(Bar),
     /// `Refused` came after a read: nothing moved.

@@ -2,6 +2,7 @@
 
 use tamga_domain::record::{Answer, Record};
 
+use super::codes::Wanted;
 use super::error::Fault;
 use super::people::Incident;
 use super::reports::Draft;
@@ -47,8 +48,9 @@ impl Tx<'_> {
             Record::RunState { run, state, why, who, at } => {
                 self.run_state(*run, *state, why, who, *at).map(|()| None)
             }
-            Record::Issue { run, printer, count, life_left_min_ms, at } => {
-                self.issue(*run, *printer, *count, *life_left_min_ms, *at).map(Some)
+            Record::Issue { run, printer, count, life_left_min_ms, day_ends, at } => {
+                let wanted = Wanted { life_left_min_ms: *life_left_min_ms, day_ends: *day_ends };
+                self.issue(*run, *printer, *count, wanted, *at).map(Some)
             }
             Record::Job { run, code, outcome, at } => self.job(*run, code, *outcome, *at),
             Record::Verify { run, code, tag, at } => self.verify(*run, code, *tag, *at).map(|()| None),

@@ -16,6 +16,14 @@ use super::rows::{CodeRow, Key, code_of, no_step, outcome_number, serial_of, sta
 use super::runs::RunRow;
 use super::tx::{Heap, Tx};
 
+/// Which codes a run may have.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted {
+    pub life_left_min_ms: i64,
+    /// The last moment of the run's day of production.
+    pub day_ends: Wall,
+}
+
 /// A pooled code about to be issued.
 type Taken = (Vec<u8>, Vec<u8>, BlockNo);
 
@@ -25,7 +33,7 @@ impl Tx<'_> {
         run: RunId,
         printer: PrinterNo,
         count: u32,
-        life_left_min_ms: i64,
+        wanted: Wanted,
         at: Wall,
     ) -> Result<Answer, Fault> {
         if count > ISSUE_MAX {
@@ -37,11 +45,22 @@ impl Tx<'_> {
         }
         // Soonest expiry first, then the oldest; kind 0: only units go on items. Codes of orders that were refused or
         // closed are given back.
-        let sql = "SELECT order_no FROM orders WHERE gtin_id = ?1 AND left_n > 0 AND kind = 0 \
-                   AND state NOT IN (6, 7) AND (expires IS NULL OR expires - ?2 >= ?3) ORDER BY expires IS NULL, expires, order_no";
-        let orders = self.all(sql, (row.gtin_id, at.0, life_left_min_ms), |r| Ok(OrderNo(r.get(0)?)))?;
+        let sql = "SELECT order_no, left_n, ifnull(ordered_at, 0) <= ?4 FROM orders \
+                   WHERE gtin_id = ?1 AND left_n > 0 AND kind = 0 AND state NOT IN (6, 7) \
+                   AND (expires IS NULL OR expires - ?2 >= ?3) ORDER BY expires IS NULL, expires, order_no";
+        let params = (row.gtin_id, at.0, wanted.life_left_min_ms, wanted.day_ends.0);
+        let orders: Vec<(OrderNo, u32, bool)> =
+            self.all(sql, params, |r| Ok((OrderNo(r.get(0)?), r.get(1)?, r.get(2)?)))?;
+        // A run that has codes of its day keeps to them; one that was opened though there were none takes later ones.
+        let some_in_time = orders.iter().any(|(_, _, in_time)| *in_time);
+        let keeps = some_in_time || self.has_codes_of_its_day(run, wanted.day_ends)?;
+        let later: u64 =
+            orders.iter().filter(|(_, _, in_time)| !in_time).map(|(_, left, _)| u64::from(*left)).sum();
+        if keeps && !some_in_time && later > 0 {
+            return Ok(Answer::Later(later));
+        }
         let mut issued = Vec::with_capacity(count as usize);
-        for order in orders {
+        for (order, _, _) in orders.into_iter().filter(|(_, _, in_time)| *in_time || !keeps) {
             let want = count - u32::try_from(issued.len()).unwrap_or(count);
             if want == 0 {
                 break;
@@ -50,6 +69,13 @@ impl Tx<'_> {
         }
         self.add_issued(issued.len())?;
         Ok(Answer::Issued(issued))
+    }
+
+    /// Codes were issued for the run that were ordered before its day of production was over.
+    fn has_codes_of_its_day(&self, run: RunId, day_ends: Wall) -> Result<bool, Fault> {
+        let sql = "SELECT 1 FROM run_blocks JOIN blocks USING(block_no) JOIN orders USING(order_no) \
+                   WHERE run = ?1 AND ifnull(ordered_at, 0) <= ?2 LIMIT 1";
+        Ok(self.one(sql, (run.0, day_ends.0), |_| Ok(()))?.is_some())
     }
 
     /// Takes up to `want` codes of one order, in key order: neighbours in the file.

@@ -252,6 +252,7 @@ impl Person {
         if run.state == RunState::Closing {
             return self.ask(ms, agent, Ask::Close { clear: true }, trace);
         }
+        self.close |= status.alarms.iter().any(|alarm| alarm.key == "alarm.day_over");
         let why = status.stopped_by.as_deref().unwrap_or_default();
         // What stands on the belt and may be good is let run out: the gate rejects it, and says so.
         let stands = !run.pass_unknown.is_empty() && plant.items_on_belt() > 0;

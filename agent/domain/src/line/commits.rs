@@ -90,8 +90,9 @@ impl Line {
     ) {
         let after = self.in_flight.remove(&txn).unwrap_or_default();
         let mut issued = answers.iter().filter_map(|a| match a {
-            Answer::Issued(codes) => Some(codes.clone()),
-            Answer::Barred(_) => Some(Vec::new()),
+            Answer::Issued(codes) => Some((codes.clone(), None)),
+            Answer::Barred(_) => Some((Vec::new(), None)),
+            Answer::Later(codes) => Some((Vec::new(), Some(*codes))),
             _ => None,
         });
         let left = answers.iter().find_map(|a| match a {
@@ -157,7 +158,7 @@ impl Line {
         &mut self,
         no: PrinterNo,
         asked: u32,
-        issued: Vec<Issued>,
+        (issued, later): (Vec<Issued>, Option<u64>),
         now: Time,
         wall: Wall,
         out: &mut Vec<Effect>,
@@ -166,6 +167,7 @@ impl Line {
         let (run_id, plan) = (run.id, run.plan.clone());
         if !issued.is_empty() {
             self.clear("alarm.pool_empty", wall);
+            self.clear("alarm.day_over", wall);
         }
         if !self.running() {
             return self.give_back(no, asked, &issued, wall);
@@ -191,7 +193,13 @@ impl Line {
         }
         if short {
             self.pool_empty = Some(now.after(POOL_RETRY));
-            self.raise("alarm.pool_empty", &plan.gtin.to_string(), wall);
+            match later {
+                None => self.raise("alarm.pool_empty", &plan.gtin.to_string(), wall),
+                Some(codes) => {
+                    self.clear("alarm.pool_empty", wall);
+                    self.raise("alarm.day_over", &codes.to_string(), wall);
+                }
+            }
         }
     }
 

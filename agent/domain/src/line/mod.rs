@@ -27,6 +27,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::code::{Code, Identity};
+use crate::day::Zone;
 use crate::gs1::Gtin;
 use crate::ids::{IssueNo, LineNo, PrinterNo, ReaderNo, RunId, Tag, TxnId};
 use crate::layout::Layout;
@@ -65,6 +66,8 @@ pub struct LineConfig {
     pub bad_rate_window: u32,
     /// A code with less life left than this is not issued.
     pub life_left_min: Duration,
+    /// In which a day of production begins and ends.
+    pub zone: Zone,
     /// Below this many codes of the pool, or of the stock of a pre-printed line, an alarm is raised.
     pub pool_low: u64,
     /// What readers of this line put where the separator was.

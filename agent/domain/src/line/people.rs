@@ -295,6 +295,7 @@ impl Line {
         }
         self.verifying.clear();
         self.clear("alarm.no_room", wall);
+        self.clear("alarm.day_over", wall);
         self.stopped_by = Some("no_run");
         self.clear_stops(wall);
     }

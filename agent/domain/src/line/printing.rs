@@ -95,6 +95,7 @@ impl Line {
         }
         let Some(run) = &self.run else { return };
         let (id, quantity) = (run.id, run.plan.quantity);
+        let day_ends = self.config.zone.ends(run.plan.production);
         let mut wanted = match quantity {
             0 => u32::MAX,
             q => q.saturating_sub(run.passed).saturating_sub(self.coming()),
@@ -117,7 +118,7 @@ impl Line {
             printer.asked = count;
             wanted = wanted.saturating_sub(count);
             let printer = PrinterNo(u8::try_from(n).unwrap_or(u8::MAX));
-            self.urgent(Record::Issue { run: id, printer, count, life_left_min_ms, at: wall });
+            self.urgent(Record::Issue { run: id, printer, count, life_left_min_ms, day_ends, at: wall });
             self.then(After::Print { printer, asked: count });
         }
     }

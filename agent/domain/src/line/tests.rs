@@ -52,6 +52,7 @@ fn config(kind: LineKind) -> LineConfig {
         bad_rate_max: 0,
         bad_rate_window: 0,
         life_left_min: Duration::ZERO,
+        zone: crate::day::Zone::UTC,
         pool_low: 0,
         substitutes: Substitutes::usual(),
         products: BTreeMap::from([(

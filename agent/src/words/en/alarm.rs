@@ -8,6 +8,7 @@ pub const WORDS: super::super::Table = &[
     ("alarm.codes_refused", "The state system refused codes on goods that passed: {detail}. They are held and go into no report; the others are reported. tamga run sheet names them. Take their items off and find out in the cabinet why; they must not be sold as applied. Acknowledge this when that is done."),
     ("alarm.contradicted", "The printer said that code {detail} was not printed, and yet it was read on an item. The read counts. Check whether the printer reprints by itself. Then acknowledge this."),
     ("alarm.database", "The database is damaged or cannot be read: {detail}. The agent stands. Keep the disk as it is and call the engineer; restore from the backup."),
+    ("alarm.day_over", "The run's day of production is over, and all codes left ({detail}) were ordered after it: the state system refuses such codes on goods of that day. Nothing more is printed. Let the belt run out, close the run and start one with the new day."),
     ("alarm.disk_low", "The disk is nearly full: {detail} left. Free space before the line stops."),
     ("alarm.duplicate", "The same code was seen on two items: {detail}. Find both; one of them bears a copy. Acknowledge this when both are found."),
     ("alarm.new_database", "Agent {detail} worked in this data folder before, and its database was not here when this one started: its codes, runs and reports are missing. Is the disk of the data folder mounted? Stop the agent, mount it or put the backup back, and start again. If a new beginning was meant, acknowledge this."),

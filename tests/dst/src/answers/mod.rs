@@ -472,6 +472,7 @@ impl Day {
             printer: PrinterNo(0),
             count,
             life_left_min_ms: self.parts.life_left_ms,
+            day_ends: Wall(i64::MAX),
             at,
         };
         let issued = match apply(store, vec![issue])?.pop() {
