@@ -104,6 +104,8 @@ impl Plant {
             return None;
         }
         let item = self.truth.items.iter().rev().find(|i| i.tags.last() == Some(&before.tag))?;
+        // What somebody has taken off stands before no reader.
+        item.fate.is_none().then_some(())?;
         let marks =
             item.marks.iter().filter_map(|m| Some(Seen { bytes: m.readable()?.to_vec(), gs1: m.gs1 }));
         Some(marks.collect()).filter(|marks: &Vec<Seen>| !marks.is_empty())

@@ -311,7 +311,10 @@ impl Agent {
         let levels = self.way.look(&self.store, about, (now, wall), &mut self.fuse, &mut out.calls)?;
         self.hand_over();
         let pools: Vec<(Gtin, u64)> = levels.iter().map(|level| (level.gtin, level.pooled)).collect();
-        let stock = self.store.view().stock().map_err(Over::Store)?;
+        let stock = match self.lines.iter().all(OneLine::prints) {
+            true => Vec::new(),
+            false => self.store.view().stock().map_err(Over::Store)?,
+        };
         for line in &mut self.lines {
             let levels = if line.prints() { &pools } else { &stock };
             if let Some(gtin) = line.line.product()

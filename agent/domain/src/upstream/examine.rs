@@ -158,8 +158,11 @@ impl Report {
     fn part(&mut self, core: &mut Core) {
         let blameless = self.is_blameless();
         let taken = self.others_are_taken(core);
-        let (applied, mut rest) =
+        let (mut applied, mut rest) =
             (std::mem::take(&mut self.examine.applied), std::mem::take(&mut self.examine.rest));
+        // A code that was looked at again stands behind those of the first round.
+        applied.sort_unstable();
+        rest.sort_unstable();
         let mut parts = vec![(applied, Phase::Settled)];
         if blameless && !taken {
             core.refusals = core.refusals.saturating_add(1);

@@ -206,6 +206,31 @@ fn one_look_that_knows_no_code_holds_none() {
     }
 }
 
+/// Seed 6602 of the campaign of 2026-11-22: codes that showed only at a second look were drafted behind the others, and
+/// the store takes no passes that are out of their order.
+#[test]
+fn codes_that_show_at_a_second_look_stand_in_their_places_in_the_heirs() {
+    let mut s = Script::new(Config { products: vec![], ..config() }, Snapshot::default());
+    s.passes(10, Wall(START_MS - 3_600_000));
+    let (id, _) = s.expect("clock");
+    s.answer(id, Reply::Clock);
+    let (id, _) = s.expect("apply");
+    s.answer_with(id, 400, Reply::Refused { reason: "bad".into() });
+    let (id, request) = s.expect("codes");
+    let first = |p| match p {
+        2 | 6 => CodeStatus::Missing,
+        5 => CodeStatus::Gone("WITHDRAWN".into()),
+        7 | 9 => CodeStatus::Applied,
+        _ => CodeStatus::Received,
+    };
+    s.answer(id, statuses(&request, first));
+    let (id, request) = s.expect("codes");
+    s.answer(id, statuses(&request, |p| if p == 6 { CodeStatus::Applied } else { CodeStatus::Received }));
+    let range = |from, to| PassRange { from: PassNo(from), to: PassNo(to) };
+    assert_eq!(s.store.reports[1].passes, [range(6, 7), range(9, 9)], "applied");
+    assert_eq!(s.store.reports[2].passes, [range(1, 4), range(8, 8), range(10, 10)], "sent again");
+}
+
 /// Ten codes may be applied of a report that was taken in part: all are asked for, and nothing applied is sent again.
 #[test]
 fn a_lost_report_that_was_taken_in_part_is_settled_by_code() {
