@@ -205,7 +205,7 @@ fn an_order_of_the_cabinet_is_here_once_however_often_it_is_assigned() {
 fn a_run_is_not_given_codes_that_were_ordered_after_its_day() {
     let mut w = World::new();
     let ends = Wall(w.now + 1_000);
-    let mut block_of = |w: &mut World, po: &str, ordered: Option<Wall>, first: u32| {
+    let block_of = |w: &mut World, po: &str, ordered: Option<Wall>, first: u32| {
         let order = w.order(po);
         w.order_state(order, OrderState::Ready(OrderTerms { ordered, ..OrderTerms::default() }));
         let block = w.block(order, po, 3);

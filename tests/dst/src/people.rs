@@ -368,14 +368,19 @@ impl Person {
     }
 }
 
-/// The item has a mark with this code, whole or not.
-fn bears(item: &Item, code: &Identity) -> bool {
-    let identity = format!("01{}21{}", code.gtin, code.serial).into_bytes();
-    item.marks.iter().any(|m| m.symbol.as_ref().is_some_and(|s| s.starts_with(&identity)))
+/// How a mark with this code begins.
+fn beginning(code: &Identity) -> Vec<u8> {
+    format!("01{}21{}", code.gtin, code.serial).into_bytes()
+}
+
+/// The item has a mark that begins so, whole or not.
+fn bears(item: &Item, beginning: &[u8]) -> bool {
+    item.marks.iter().any(|m| m.symbol.as_ref().is_some_and(|s| s.starts_with(beginning)))
 }
 
 /// Takes the items with these codes off the belt, where they stand on it.
 fn take_off(codes: &[Identity], plant: &mut Plant, trace: &mut Trace) {
+    let codes: Vec<Vec<u8>> = codes.iter().map(beginning).collect();
     let stands = |i: &&Item| i.fate.is_none() && codes.iter().any(|code| bears(i, code));
     let items: Vec<u64> = plant.items().iter().filter(stands).map(|i| i.item_no).collect();
     for item in items {
@@ -387,7 +392,8 @@ fn take_off(codes: &[Identity], plant: &mut Plant, trace: &mut Trace) {
 
 /// Where the item with this code is. Of several with it, one behind the gate counts, then one on the belt.
 fn seen(code: &Identity, plant: &Plant) -> Option<Declared> {
-    let items = plant.items().iter().filter(|i| bears(i, code));
+    let code = beginning(code);
+    let items = plant.items().iter().filter(|i| bears(i, &code));
     let fates: Vec<Option<Fate>> = items.map(|i| i.fate).collect();
     if fates.contains(&Some(Fate::Passed)) {
         return Some(Declared::Passed);
