@@ -542,6 +542,16 @@ pub struct CodeFacts {
 pub struct Recovered {
     /// The line's run that is not closed, if any.
     pub run: Option<OpenRun>,
+    /// Its alarms that were not over, oldest first.
+    pub alarms: Vec<OpenAlarm>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenAlarm {
+    pub key: String,
+    pub detail: String,
+    pub since: Wall,
+    pub acknowledged: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]

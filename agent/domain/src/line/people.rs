@@ -7,9 +7,11 @@ use crate::code::Identity;
 use crate::ids::{PrinterNo, RunId, Tag};
 use crate::lifecycle::SpoilReason;
 use crate::limits::SPOIL_SLICE;
-use crate::line::ask::{Ask, Declared, Refusal, Reply};
+use crate::line::ask::{Alarm, Ask, Declared, Refusal, Reply};
 use crate::line::commits::After;
-use crate::record::{Bar, ItemEnd, JobOutcome, OpenRun, Record, Recovered, RunPlan, ends_acknowledged};
+use crate::record::{
+    Bar, ItemEnd, JobOutcome, OpenAlarm, OpenRun, Record, Recovered, RunPlan, ends_acknowledged,
+};
 use crate::time::{Time, Wall};
 use crate::verdict::Reason;
 use std::time::Duration;
@@ -294,9 +296,15 @@ impl Line {
             printer.jobs.clear();
         }
         self.verifying.clear();
+        self.stopped_by = Some("no_run");
+        self.nothing_of_a_run(wall);
+    }
+
+    /// Alarms of a run are over with it.
+    fn nothing_of_a_run(&mut self, wall: Wall) {
+        self.tell_unknown(wall);
         self.clear("alarm.no_room", wall);
         self.clear("alarm.day_over", wall);
-        self.stopped_by = Some("no_run");
         self.clear_stops(wall);
     }
 
@@ -409,7 +417,11 @@ impl Line {
 
     /// Takes up what the store had: a run that was running stands, and what is in doubt is named.
     pub(super) fn recover(&mut self, recovered: Recovered, now: Time, wall: Wall) {
-        let Some(open) = recovered.run else { return };
+        // What was told before is told still: it ends as it would have, or when a person has seen it.
+        for OpenAlarm { key, detail, since, acknowledged } in recovered.alarms {
+            self.alarms.insert(key.clone(), Alarm { key, detail, since, acknowledged });
+        }
+        let Some(open) = recovered.run else { return self.nothing_of_a_run(wall) };
         let was_running = open.state == RunState::Running;
         self.remember_labels(&open, wall);
         let closing = open.state == RunState::Closing;
@@ -439,6 +451,7 @@ impl Line {
             last_tag: open.last_tag,
         });
         self.stopped_by = Some("restart");
+        self.tell_unknown(wall);
         let who = "line".to_owned();
         if was_running {
             self.raise("alarm.stop.restart", &open.in_doubt.len().to_string(), wall);

@@ -1,6 +1,8 @@
 //! The line from outside: what it commits, when it acts, what it answers.
 
 mod doubt;
+mod early;
+mod pool;
 mod shifted;
 mod slips;
 mod trouble;
@@ -463,6 +465,7 @@ fn recovered(in_doubt: u32, good: Option<u32>) -> Recovered {
             pass_unknown: run.good.map(|n| (code(n).identity, tag(12))).into_iter().collect(),
             last_read: vec![],
         }),
+        alarms: vec![],
     }
 }
 

@@ -3,19 +3,26 @@
 use tamga_domain::code::Identity;
 use tamga_domain::day::Day;
 use tamga_domain::ids::{IssueNo, LineNo, PrinterNo, RunId, Tag};
-use tamga_domain::record::{Issued, OpenRun, Recovered, RunPlan, RunState};
+use tamga_domain::record::{Issued, OpenAlarm, OpenRun, Recovered, RunPlan, RunState};
 
 use super::{View, gtin_at};
 use crate::store::error::StoreError;
 use crate::store::rows::{code_of, outcome_of, run_state_of, serial_of};
 
 impl View<'_> {
-    /// The line's run that is not closed, with everything of it that is still in flight.
+    /// The line's run that is not closed, with everything of it that is still in flight, and its open alarms.
     pub fn recover(&self, line: LineNo) -> Result<Recovered, StoreError> {
         let sql = "SELECT run FROM runs WHERE line = ?1 AND state <> 3";
         let run = self.one(sql, [line.0], |r| Ok(RunId(r.get(0)?)))?;
         let run = run.map(|run| self.open_run(line, run)).transpose()?;
-        Ok(Recovered { run: run.flatten() })
+        let alarms = self.alarms_open()?.into_iter().filter(|alarm| alarm.line == Some(line));
+        let alarms = alarms.map(|row| OpenAlarm {
+            key: row.key,
+            detail: row.detail,
+            since: row.raised_at,
+            acknowledged: row.acknowledged.is_some(),
+        });
+        Ok(Recovered { run: run.flatten(), alarms: alarms.collect() })
     }
 
     /// Runs that are not closed, oldest first.

@@ -23,6 +23,7 @@ fn crashed(codes: &[(u32, JobOutcome)]) -> Recovered {
             pass_unknown: vec![],
             last_read: vec![],
         }),
+        alarms: vec![],
     }
 }
 
@@ -108,4 +109,32 @@ fn an_item_with_leave_that_the_gate_has_forgotten_is_of_unknown_pass_and_not_rej
     d.settle();
     assert_eq!(d.line.unknown_passes(), vec![(code(1).identity, tag(1))]);
     assert_eq!(d.known[&code(1).identity].state, State::Verified(Whereabouts::Unknown));
+}
+
+/// A code on two items was told, nobody has seen it, and the agent was killed: it is told still, until somebody says so.
+#[test]
+fn what_was_told_and_not_seen_is_told_after_a_restart() {
+    let open = |key: &str| crate::record::OpenAlarm {
+        key: key.to_owned(),
+        detail: "both items".to_owned(),
+        since: Wall(7),
+        acknowledged: false,
+    };
+    let alarms = vec![open("alarm.duplicate"), open("alarm.stop.duplicate")];
+    let mut d = Desk::new(LineKind::PrintAndApply, Recovered { alarms, ..crashed(&[]) });
+    let told = |d: &Desk, key: &str| d.line.status().alarms.into_iter().find(|a| a.key == key);
+    let duplicate = told(&d, "alarm.duplicate").expect("it was told");
+    assert_eq!(
+        (duplicate.detail.as_str(), duplicate.since, duplicate.acknowledged),
+        ("both items", Wall(7), false)
+    );
+    d.devices();
+    resume(&mut d);
+    assert_eq!(told(&d, "alarm.stop.duplicate"), None, "the line runs again");
+    assert!(told(&d, "alarm.duplicate").is_some(), "a resume is no acknowledgement");
+    d.input(Input::Ask(AskId(9), Ask::Acknowledge { key: "alarm.duplicate".into() }, "op".into()));
+    d.settle();
+    assert_eq!(told(&d, "alarm.duplicate"), None);
+    let ended = |r: &Record| matches!(r, Record::AlarmCleared { key, .. } if key == "alarm.duplicate");
+    assert_eq!(d.count(ended), 1);
 }

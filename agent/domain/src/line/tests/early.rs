@@ -1,0 +1,30 @@
+//! What became of an item, told by the gate before it tells that the item came.
+
+use super::*;
+
+/// The gate's ring of ends is read before its ring of items: the item is gone when it is heard of.
+#[test]
+fn an_item_that_passed_before_it_was_heard_of_is_an_escape() {
+    let mut d = Desk::started(LineKind::PrintAndApply, 0);
+    d.gate(GateEvent::Passed(tag(1)));
+    assert_eq!(d.line.status().stopped_by, None, "nobody has heard of the item yet");
+    d.item(1);
+    assert_eq!(d.line.status().stopped_by.as_deref(), Some("stop.escape"));
+    d.settle();
+    assert_eq!(d.line.status().run.map(|run| (run.triggers, run.passed)), Some((1, 0)));
+    // Its end is known, so it waits for nothing: a result is no longer its own.
+    assert_eq!(passes(&d.one(2, &code(1))), vec![]);
+}
+
+/// The same for one that it rejected: it is counted once, and no result is given to it.
+#[test]
+fn an_item_that_was_rejected_before_it_was_heard_of_is_counted_and_gone() {
+    let mut d = Desk::started(LineKind::PrintAndApply, 0);
+    d.gate(GateEvent::Rejected(tag(1)));
+    d.item(1);
+    d.wait(1_000);
+    d.settle();
+    assert_eq!(d.line.status().stopped_by, None);
+    assert_eq!(d.count(|r| matches!(r, Record::End { tag: ended, .. } if *ended == tag(1))), 1);
+    assert_eq!(d.line.items.iter().count(), 0, "it stands nowhere any more");
+}
