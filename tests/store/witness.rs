@@ -39,7 +39,7 @@ impl Drop for Beside {
 fn here(dir: &Path, machine: &str, epoch: &str) -> Here {
     let database = file_id(&database_path(dir)).unwrap();
     let folder = folder_hash(dir);
-    Here { machine: Some(machine.into()), database, folder, epoch: epoch.into(), at: Wall(0) }
+    Here { machine: Some(machine.into()), database, folder, epoch: epoch.into(), lease: LEASE, at: Wall(0) }
 }
 
 fn stand(store: &mut Store, dir: &Path, epoch: &str) -> Standing {

@@ -45,6 +45,8 @@ pub struct Here {
     pub folder: String,
     /// The epoch to begin: one that was never used.
     pub epoch: String,
+    /// How many codes each lease covers beyond what it is made for: [`LEASE`].
+    pub lease: u64,
     pub at: Wall,
 }
 
@@ -56,7 +58,7 @@ impl Here {
         let database = file_id(&super::open::database_path(dir))?;
         let folder = folder_hash(&dir.canonicalize()?);
         let epoch = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
-        Ok(Here { machine, database, folder, epoch, at })
+        Ok(Here { machine, database, folder, epoch, lease: LEASE, at })
     }
 }
 
@@ -75,7 +77,7 @@ pub enum Standing {
 /// Who lets codes be issued.
 pub(super) enum Issuing {
     Unwatched,
-    Watched { shelf: Box<dyn Shelf>, witness: Witness },
+    Watched { shelf: Box<dyn Shelf>, witness: Witness, lease: u64 },
     Barred(Bar),
 }
 
@@ -204,7 +206,7 @@ impl Store {
             epoch: self.meta(EPOCH)?,
             next: Some(here.epoch.clone()),
             floor: self.issued,
-            lease: self.issued + LEASE,
+            lease: self.issued + here.lease,
             ended,
         };
         if let Err(why) = shelf.replace(&name, begun.render().as_bytes()) {
@@ -228,7 +230,7 @@ impl Store {
         if let Err(why) = written {
             return Ok(Err(why));
         }
-        self.issuing = Issuing::Watched { shelf, witness };
+        self.issuing = Issuing::Watched { shelf, witness, lease: here.lease };
         Ok(Ok(()))
     }
 
@@ -242,11 +244,11 @@ impl Store {
         let wanted: u64 = txns.iter().flat_map(|txn| &txn.records).map(count).sum();
         let beyond = self.issued + wanted;
         let (name, _) = names(&self.agent_id);
-        let (shelf, witness) = match &mut self.issuing {
+        let (shelf, witness, lease) = match &mut self.issuing {
             _ if wanted == 0 => return None,
             Issuing::Unwatched => return None,
             Issuing::Barred(bar) => return Some(*bar),
-            Issuing::Watched { shelf, witness } => (shelf, witness),
+            Issuing::Watched { shelf, witness, lease } => (shelf, witness, *lease),
         };
         if beyond <= witness.lease {
             return None;
@@ -261,7 +263,7 @@ impl Store {
             self.issuing = Issuing::Barred(Bar::Unsettled);
             return Some(Bar::Unsettled);
         }
-        let renewed = Witness { floor: self.issued, lease: beyond + LEASE, ..witness.clone() };
+        let renewed = Witness { floor: self.issued, lease: beyond + lease, ..witness.clone() };
         match shelf.replace(&name, renewed.render().as_bytes()) {
             Ok(()) => {
                 *witness = renewed;
@@ -280,7 +282,7 @@ impl Store {
         let issued: u64 = answers.iter().flatten().map(count).sum();
         self.issued += issued;
         let (_, name) = names(&self.agent_id);
-        if let Issuing::Watched { shelf, witness } = &mut self.issuing
+        if let Issuing::Watched { shelf, witness, .. } = &mut self.issuing
             && let (true, Some(epoch)) = (issued > 0, witness.epoch.clone())
         {
             let pulse = Pulse { epoch, issued: self.issued };
@@ -299,7 +301,7 @@ impl Store {
         self.checkpoint().map_err(std::io::Error::other)?;
         let (name, _) = names(&self.agent_id);
         match &mut self.issuing {
-            Issuing::Watched { shelf, witness } => {
+            Issuing::Watched { shelf, witness, .. } => {
                 let ended = Witness { floor: self.issued, ended: Some(self.issued), ..witness.clone() };
                 shelf.replace(&name, ended.render().as_bytes())
             }

@@ -2,6 +2,7 @@
 
 use tamga::chain::chain;
 use tamga::store::error::StoreError;
+use tamga::witness::LEASE;
 
 use crate::agent::Agent;
 use crate::disk::{Copied, Trouble};
@@ -50,6 +51,11 @@ impl World {
             Computer::SyncError => {
                 self.struck(what);
                 self.trouble(Trouble { sync_error_at: Some(ops + soon), ..trouble });
+            }
+            Computer::ReadError => {
+                let from = self.disk.borrow().reads() + soon;
+                let count = self.rng.u64(1..20);
+                self.trouble(Trouble { read_errors: Some((from, count)), ..trouble });
             }
             Computer::ReadOnly => {
                 self.struck(what);
@@ -138,7 +144,10 @@ impl World {
     }
 
     fn beside(&self) -> Beside {
-        Beside { inode: self.inode, epoch: format!("{:016x}{:016x}", self.plan.seed, self.starts) }
+        let epoch = format!("{:016x}{:016x}", self.plan.seed, self.starts);
+        // As in the product, or so short that a day has many.
+        let lease = [LEASE, 100, 20][(self.plan.seed % 3) as usize];
+        Beside { inode: self.inode, epoch, lease }
     }
 
     pub(crate) fn struck(&mut self, what: Computer) {
@@ -211,7 +220,7 @@ impl World {
 
     pub(crate) fn has_trouble(&self) -> bool {
         let struck = self.disk.borrow().struck;
-        struck.full + struck.write_errors + struck.sync_errors + struck.read_only > 0
+        struck.full + struck.write_errors + struck.sync_errors + struck.read_only + struck.read_errors > 0
     }
 
     /// The agent is not there any more: its connections break, and it comes back after a while.

@@ -25,6 +25,8 @@ pub struct Trouble {
     pub sync_error_at: Option<u64>,
     /// From this operation on nothing can be written.
     pub read_only_from: Option<u64>,
+    /// From this read on, counted by itself, so many reads fail.
+    pub read_errors: Option<(u64, u64)>,
 }
 
 /// How often each kind of trouble has struck.
@@ -37,12 +39,14 @@ pub struct Struck {
     pub write_errors: u64,
     pub sync_errors: u64,
     pub read_only: u64,
+    pub read_errors: u64,
 }
 
 /// Why an operation failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failed {
     Full,
+    Read,
     Write,
     Sync,
     ReadOnly,
@@ -88,6 +92,7 @@ pub struct Disk {
     rng: fastrand::Rng,
     trouble: Trouble,
     ops: u64,
+    reads: u64,
     off: bool,
     lies: Lies,
     pub struck: Struck,
@@ -111,6 +116,7 @@ impl Disk {
             rng: fastrand::Rng::with_seed(seed),
             trouble: Trouble::default(),
             ops: 0,
+            reads: 0,
             off: false,
             lies: Lies::None,
             struck: Struck::default(),
@@ -120,6 +126,11 @@ impl Disk {
     /// Operations so far: what the numbers of [`Trouble`] are counted by.
     pub fn ops(&self) -> u64 {
         self.ops
+    }
+
+    /// Reads so far.
+    pub fn reads(&self) -> u64 {
+        self.reads
     }
 
     pub fn lie(&mut self, lies: Lies) {
@@ -213,9 +224,14 @@ impl Disk {
     }
 
     /// Fills `to` with what is there and with zeros behind it. True when all of it was there.
-    pub fn read(&self, name: &str, at: usize, to: &mut [u8]) -> Result<bool, Failed> {
+    pub fn read(&mut self, name: &str, at: usize, to: &mut [u8]) -> Result<bool, Failed> {
         if self.off {
             return Err(Failed::Off);
+        }
+        self.reads += 1;
+        if self.trouble.read_errors.is_some_and(|(from, count)| (from..from + count).contains(&self.reads)) {
+            self.struck.read_errors += 1;
+            return Err(Failed::Read);
         }
         let seen = &self.files.get(name).ok_or(Failed::NoSuchFile)?.seen;
         let there = seen.get(at..).unwrap_or_default();
@@ -481,7 +497,7 @@ mod tests {
         disk
     }
 
-    fn content(disk: &Disk) -> Vec<u8> {
+    fn content(disk: &mut Disk) -> Vec<u8> {
         let mut all = vec![0; disk.len(F).expect("it is there")];
         disk.read(F, 0, &mut all).expect("there is power");
         all
@@ -491,7 +507,16 @@ mod tests {
         disk.power_off();
         assert_eq!(disk.len(F), Err(Failed::Off));
         disk.power_on();
-        content(&disk)
+        content(&mut disk)
+    }
+
+    #[test]
+    fn reads_fail_as_often_as_they_are_told_to() {
+        let mut disk = disk(1);
+        disk.set_trouble(Trouble { read_errors: Some((disk.reads() + 2, 2)), ..Trouble::default() });
+        let mut byte = [0];
+        let reads: Vec<bool> = (0..5).map(|_| disk.read(F, 0, &mut byte).is_ok()).collect();
+        assert_eq!((reads, disk.struck.read_errors), (vec![true, false, false, true, true], 2));
     }
 
     #[test]
@@ -516,7 +541,7 @@ mod tests {
             disk.set_trouble(Trouble { sync_error_at: Some(0), ..Trouble::default() });
             disk.write(F, 0, &[2; 512]).expect("there is room");
             assert_eq!(disk.sync(F), Err(Failed::Sync));
-            assert_eq!(content(&disk)[0], 2, "programs see it");
+            assert_eq!(content(&mut disk)[0], 2, "programs see it");
             disk.write(F, 1024, &[3; 1]).expect("there is room");
             kept.insert(after_a_cut(disk)[0]);
         }

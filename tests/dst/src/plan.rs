@@ -29,6 +29,8 @@ pub enum Computer {
     DiskFull,
     WriteError,
     SyncError,
+    /// Some reads fail.
+    ReadError,
     ReadOnly,
     /// A commit takes a second.
     SlowDisk,
@@ -46,7 +48,7 @@ pub enum Computer {
 }
 
 impl Computer {
-    pub const ALL: [Computer; 15] = [
+    pub const ALL: [Computer; 16] = [
         Computer::Kill,
         Computer::KillAtMoment,
         Computer::PowerCut,
@@ -54,6 +56,7 @@ impl Computer {
         Computer::DiskFull,
         Computer::WriteError,
         Computer::SyncError,
+        Computer::ReadError,
         Computer::ReadOnly,
         Computer::SlowDisk,
         Computer::ClockJump,
@@ -73,6 +76,7 @@ impl Computer {
             Computer::DiskFull => "disk-full",
             Computer::WriteError => "write-error",
             Computer::SyncError => "sync-error",
+            Computer::ReadError => "read-error",
             Computer::ReadOnly => "read-only",
             Computer::SlowDisk => "slow-disk",
             Computer::ClockJump => "clock-jump",

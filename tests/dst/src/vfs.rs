@@ -100,7 +100,7 @@ fn failure(failed: Failed, otherwise: c_int) -> c_int {
         Failed::Full => ffi::SQLITE_FULL,
         Failed::ReadOnly => ffi::SQLITE_READONLY,
         Failed::Sync => ffi::SQLITE_IOERR_FSYNC,
-        Failed::Write | Failed::Off => otherwise,
+        Failed::Read | Failed::Write | Failed::Off => otherwise,
         Failed::NoSuchFile => ffi::SQLITE_CANTOPEN,
     }
 }

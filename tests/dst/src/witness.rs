@@ -61,6 +61,8 @@ impl Shelf for DiskShelf {
 pub struct Beside {
     pub inode: u64,
     pub epoch: String,
+    /// Codes that a lease covers.
+    pub lease: u64,
 }
 
 /// Puts the store beside its witness. A person settles at once what is in doubt; a new database in the place of an old
@@ -73,7 +75,7 @@ pub fn stand(
 ) -> Result<Option<Doubt>, StoreError> {
     let database = FileId { device: 1, inode: beside.inode, fs: 1 };
     let (machine, folder) = (Some("m1".to_owned()), "f1".to_owned());
-    let here = Here { machine, database, folder, epoch: beside.epoch.clone(), at: wall };
+    let here = Here { machine, database, folder, epoch: beside.epoch.clone(), lease: beside.lease, at: wall };
     let away = |why: std::io::Error| StoreError::Folder { path: PathBuf::from("/witness"), source: why };
     if planted == Some(Planted::NoWitness) {
         return Ok(None);

@@ -129,6 +129,7 @@ pub fn play(plan: &Plan, dir: &std::path::Path, traced: bool) -> Ended {
     let disk = world.disk.borrow().struck;
     let mut strikes = world.strikes.clone();
     let mut struck = |name: &str, times: u64| *strikes.entry(name.to_owned()).or_default() += times;
+    struck(Computer::ReadError.name(), disk.read_errors);
     plan.shapes().for_each(|shape| struck(shape.name(), 1));
     for (what, times) in world.sides.iter().flat_map(|side| &side.person.struck) {
         struck(what.name(), *times);

@@ -18,6 +18,7 @@ use tamga::chain::chain;
 use tamga::store::Store;
 use tamga::store::error::StoreError;
 use tamga::upstream::xtrace::exchange::Outcome;
+use tamga::witness::LEASE;
 use tamga_domain::day::Zone;
 use tamga_domain::gs1::Gtin;
 use tamga_domain::ids::{LineNo, PrinterNo, RunId, Tag, TxnId};
@@ -294,7 +295,8 @@ impl Day {
         let disk = Rc::clone(&self.disk);
         let write_back = |path: &Path| disk.borrow_mut().write_back(&path.to_string_lossy());
         let mut store = Store::open_on(&self.dir, AGENT, write_back).map_err(Over::Store)?;
-        let beside = Beside { inode: 1, epoch: format!("{:016x}{:016x}", self.plan.seed, self.starts) };
+        let epoch = format!("{:016x}{:016x}", self.plan.seed, self.starts);
+        let beside = Beside { inode: 1, epoch, lease: LEASE };
         let doubt = stand(&mut store, &beside, self.wall(), None).map_err(Over::Store)?;
         if let Some(doubt) = doubt {
             self.violate("doubted-for-nothing", format!("{doubt:?}"));
