@@ -105,7 +105,7 @@ pub fn codes_of_passes(
 pub fn snapshot(view: &View<'_>, agent: &str) -> Result<Snapshot, BooksError> {
     let orders = orders(view).map_err(failed)?;
     let before = view.restored_order().map_err(failed)?;
-    let restored = before.is_some_and(|last| orders.iter().any(|order| order.order <= last));
+    let restored = before.filter(|last| orders.iter().any(|order| order.order <= *last));
     Ok(Snapshot {
         orders,
         blocks: blocks(view)?,

@@ -35,6 +35,10 @@ pub(super) struct Buffer {
     packs_wanted: bool,
     /// Looks at which the order was used up with fewer codes taken than it has.
     short: Absence,
+    /// Looks at which upstream had given no more than is here, in a database of before.
+    agreed: Absence,
+    /// It was so over the settling time.
+    sure: bool,
     /// Sums disagree and no block explains it.
     pub held: bool,
 }
@@ -51,6 +55,8 @@ impl Buffer {
             newest_digest: None,
             packs_wanted: false,
             short: Absence::default(),
+            agreed: Absence::default(),
+            sure: !restored,
             held: false,
         }
     }
@@ -107,6 +113,15 @@ impl Order {
             self.buffer.packs_wanted = true;
             return Some(Request::Packs { order: self.upstream_id.clone(), gtin: self.plan.gtin });
         }
+        // What was lost with a restore may have taken a block that an old answer does not count: it would be given again
+        // as if it were new, and its codes may be on items.
+        if !self.buffer.sure && !self.buffer.agreed.look(&core.config, core.now) {
+            self.buffer.fresh_until = None;
+            self.not_before = core.now.after(self.buffer.agreed.pause(&core.config));
+            core.wake_at(self.not_before);
+            return None;
+        }
+        self.buffer.sure = true;
         // Used up, and yet fewer codes taken than there are: a block of ours may not show yet, and would be forgotten.
         let used_up =
             line.status == BufferStatus::Exhausted || (line.status == BufferStatus::Active && line.left == 0);

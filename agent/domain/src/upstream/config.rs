@@ -129,9 +129,9 @@ pub struct Snapshot {
     pub told: Vec<String>,
     /// The highest `n` of all order numbers `<agent>-<n>` ever wanted; 0 = none.
     pub last_po: u32,
-    /// The database was restored from a copy, or stands behind its witness: a block that is missing here may have
-    /// been printed, and is not fetched again.
-    pub restored: bool,
+    /// The last order of before the database was restored from a copy, or was settled behind its witness, while one of
+    /// those is open: a block of them that is missing here may have been printed, and is not fetched again.
+    pub restored: Option<OrderNo>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

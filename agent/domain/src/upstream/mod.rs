@@ -208,7 +208,8 @@ impl Step {
     fn begin(&mut self, snapshot: Snapshot) {
         self.core.begin(self.core.now, &snapshot.told, &snapshot.accepted);
         for facts in snapshot.orders {
-            let order = Order::recovered(facts, snapshot.restored);
+            let restored = snapshot.restored.is_some_and(|last| facts.order <= last);
+            let order = Order::recovered(facts, restored);
             order.tell_recovered(&mut self.core);
             self.orders.insert(order.no, order);
         }

@@ -5,5 +5,6 @@ mod orders;
 mod property;
 mod refused;
 mod reports;
+mod restored;
 mod script;
 pub(super) mod world;

@@ -11,7 +11,7 @@ use crate::ids::*;
 use crate::record::*;
 use crate::time::{Time, Wall};
 
-fn line(status: BufferStatus, passed: u64) -> Reply {
+pub(super) fn line(status: BufferStatus, passed: u64) -> Reply {
     let (total, left) = (1000, 1000 - passed);
     Reply::SubOrder(Some(SubOrder {
         status,
@@ -24,7 +24,7 @@ fn line(status: BufferStatus, passed: u64) -> Reply {
     }))
 }
 
-fn packs(ids: &[&str]) -> Reply {
+pub(super) fn packs(ids: &[&str]) -> Reply {
     Reply::Packs(ids.iter().map(|p| PackSeen { pack_id: p.to_string(), count: 100, made: None }).collect())
 }
 
@@ -156,7 +156,7 @@ fn the_newest_block_is_found_by_the_list_or_by_its_moments() {
 
 #[test]
 fn blocks_that_this_database_cannot_have_lost_are_not_fetched() {
-    let restored = |s: &mut Snapshot| s.restored = true;
+    let restored = |s: &mut Snapshot| s.restored = Some(OrderNo(0));
     for (here, there, change) in [
         (&["a"][..], &["a", "b", "c"][..], None),
         (&["a", "c"], &["a", "b", "c"], None),

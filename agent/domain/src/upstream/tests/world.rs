@@ -363,7 +363,7 @@ impl Store {
             blocks: self.blocks.iter().filter(|b| (b.unpacked as usize) < b.codes.len()).cloned().collect(),
             reports: self.reports.iter().filter(|r| !done(&r.state)).cloned().collect(),
             last_po: self.orders.len() as u32,
-            restored: false,
+            restored: None,
             ..Snapshot::default()
         }
     }
