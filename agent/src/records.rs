@@ -28,7 +28,7 @@ use crate::disk;
 use crate::store::error::StoreError;
 use crate::store::read::ends::BeforeOrder;
 use crate::store::read::outbox::{OrderRow, ReportRow};
-use crate::store::read::people::{AlarmRow, AuditRow};
+use crate::store::read::people::AuditRow;
 use crate::store::read::pools::PoolLevel;
 use crate::store::read::sheet::{RunLine, RunSheet};
 use crate::store::read::{Reader, View};
@@ -235,13 +235,7 @@ impl Records for StoreRecords {
 
     fn upstream_alarms(&self) -> Result<Vec<Alarm>, RecordsError> {
         let rows = self.look(|view| view.alarms_open())?.into_iter().filter(|row| row.line.is_none());
-        let alarm = |row: AlarmRow| Alarm {
-            key: row.key,
-            detail: row.detail,
-            since: row.raised_at,
-            acknowledged: row.acknowledged.is_some(),
-        };
-        Ok(rows.map(alarm).collect())
+        Ok(rows.map(Alarm::from).collect())
     }
 
     fn acknowledge(&self, key: &str, who: String) -> Result<bool, RecordsError> {

@@ -543,11 +543,12 @@ pub struct Recovered {
     /// The line's run that is not closed, if any.
     pub run: Option<OpenRun>,
     /// Its alarms that were not over, oldest first.
-    pub alarms: Vec<OpenAlarm>,
+    pub alarms: Vec<Alarm>,
 }
 
+/// A raised alarm.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenAlarm {
+pub struct Alarm {
     pub key: String,
     pub detail: String,
     pub since: Wall,

@@ -52,15 +52,12 @@ impl Tx<'_> {
         let orders: Vec<(OrderNo, u32, bool)> =
             self.all(sql, params, |r| Ok((OrderNo(r.get(0)?), r.get(1)?, r.get(2)?)))?;
         // A run that has codes of its day keeps to them; one that was opened though there were none takes later ones.
-        let some_in_time = orders.iter().any(|(_, _, in_time)| *in_time);
-        let keeps = some_in_time || self.has_codes_of_its_day(run, wanted.day_ends)?;
-        let later: u64 =
-            orders.iter().filter(|(_, _, in_time)| !in_time).map(|(_, left, _)| u64::from(*left)).sum();
-        if keeps && !some_in_time && later > 0 {
-            return Ok(Answer::Later(later));
+        let (in_time, later): (Vec<_>, Vec<_>) = orders.into_iter().partition(|(_, _, in_time)| *in_time);
+        if in_time.is_empty() && !later.is_empty() && self.has_codes_of_its_day(run, wanted.day_ends)? {
+            return Ok(Answer::Later(later.iter().map(|(_, left, _)| u64::from(*left)).sum()));
         }
         let mut issued = Vec::with_capacity(count as usize);
-        for (order, _, _) in orders.into_iter().filter(|(_, _, in_time)| *in_time || !keeps) {
+        for (order, _, _) in if in_time.is_empty() { later } else { in_time } {
             let want = count - u32::try_from(issued.len()).unwrap_or(count);
             if want == 0 {
                 break;

@@ -2,8 +2,8 @@
 
 use crate::code::Identity;
 use crate::ids::{IssueNo, PrinterNo, RunId, Tag};
+pub use crate::record::Alarm;
 use crate::record::{JobOutcome, RunPlan, RunState};
-use crate::time::Wall;
 
 /// A request of a person to a line. Each is authorised and logged before it reaches the line.
 #[derive(Clone, Debug, PartialEq)]
@@ -129,12 +129,4 @@ pub struct DeviceStatus {
     pub connected: bool,
     /// Fault keys, empty when well.
     pub faults: Vec<String>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct Alarm {
-    pub key: String,
-    pub detail: String,
-    pub since: Wall,
-    pub acknowledged: bool,
 }

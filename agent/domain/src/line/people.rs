@@ -7,11 +7,9 @@ use crate::code::Identity;
 use crate::ids::{PrinterNo, RunId, Tag};
 use crate::lifecycle::SpoilReason;
 use crate::limits::SPOIL_SLICE;
-use crate::line::ask::{Alarm, Ask, Declared, Refusal, Reply};
+use crate::line::ask::{Ask, Declared, Refusal, Reply};
 use crate::line::commits::After;
-use crate::record::{
-    Bar, ItemEnd, JobOutcome, OpenAlarm, OpenRun, Record, Recovered, RunPlan, ends_acknowledged,
-};
+use crate::record::{Bar, ItemEnd, JobOutcome, OpenRun, Record, Recovered, RunPlan, ends_acknowledged};
 use crate::time::{Time, Wall};
 use crate::verdict::Reason;
 use std::time::Duration;
@@ -418,9 +416,7 @@ impl Line {
     /// Takes up what the store had: a run that was running stands, and what is in doubt is named.
     pub(super) fn recover(&mut self, recovered: Recovered, now: Time, wall: Wall) {
         // What was told before is told still: it ends as it would have, or when a person has seen it.
-        for OpenAlarm { key, detail, since, acknowledged } in recovered.alarms {
-            self.alarms.insert(key.clone(), Alarm { key, detail, since, acknowledged });
-        }
+        self.alarms.extend(recovered.alarms.into_iter().map(|alarm| (alarm.key.clone(), alarm)));
         let Some(open) = recovered.run else { return self.nothing_of_a_run(wall) };
         let was_running = open.state == RunState::Running;
         self.remember_labels(&open, wall);

@@ -37,8 +37,6 @@ pub(super) struct Buffer {
     short: Absence,
     /// Looks at which upstream had given no more than is here, in a database of before.
     agreed: Absence,
-    /// It was so over the settling time.
-    sure: bool,
     /// Sums disagree and no block explains it.
     pub held: bool,
 }
@@ -56,7 +54,6 @@ impl Buffer {
             packs_wanted: false,
             short: Absence::default(),
             agreed: Absence::default(),
-            sure: !restored,
             held: false,
         }
     }
@@ -110,25 +107,21 @@ impl Order {
             _ => return Some(self.sub_order()),
         };
         if line.passed != received {
+            self.buffer.agreed.forget();
             self.buffer.packs_wanted = true;
             return Some(Request::Packs { order: self.upstream_id.clone(), gtin: self.plan.gtin });
         }
         // What was lost with a restore may have taken a block that an old answer does not count: it would be given again
         // as if it were new, and its codes may be on items.
-        if !self.buffer.sure && !self.buffer.agreed.look(&core.config, core.now) {
-            self.buffer.fresh_until = None;
-            self.not_before = core.now.after(self.buffer.agreed.pause(&core.config));
-            core.wake_at(self.not_before);
+        if self.buffer.restored && !self.buffer.agreed.look(&core.config, core.now) {
+            self.look_later(core, self.buffer.agreed);
             return None;
         }
-        self.buffer.sure = true;
         // Used up, and yet fewer codes taken than there are: a block of ours may not show yet, and would be forgotten.
         let used_up =
             line.status == BufferStatus::Exhausted || (line.status == BufferStatus::Active && line.left == 0);
         if used_up && line.passed < line.total && !self.buffer.short.look(&core.config, core.now) {
-            self.buffer.fresh_until = None;
-            self.not_before = core.now.after(self.buffer.short.pause(&core.config));
-            core.wake_at(self.not_before);
+            self.look_later(core, self.buffer.short);
             return None;
         }
         match &line.status {
@@ -175,6 +168,13 @@ impl Order {
                 None
             }
         }
+    }
+
+    /// What was seen of the line does not count yet: it is looked at again after a pause.
+    fn look_later(&mut self, core: &mut Core, looks: Absence) {
+        self.buffer.fresh_until = None;
+        self.not_before = core.now.after(looks.pause(&core.config));
+        core.wake_at(self.not_before);
     }
 
     fn block(&self, quantity: u32, last_pack: Option<String>) -> Request {

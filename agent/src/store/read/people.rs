@@ -3,6 +3,7 @@
 use rusqlite::Row;
 use tamga_domain::code::Identity;
 use tamga_domain::ids::{LineNo, RunId, Tag};
+use tamga_domain::record::Alarm;
 use tamga_domain::time::Wall;
 
 use super::View;
@@ -18,6 +19,13 @@ pub struct AlarmRow {
     pub raised_at: Wall,
     pub acknowledged: Option<(String, Wall)>,
     pub cleared_at: Option<Wall>,
+}
+
+impl From<AlarmRow> for Alarm {
+    fn from(row: AlarmRow) -> Alarm {
+        let AlarmRow { key, detail, raised_at: since, acknowledged, .. } = row;
+        Alarm { key, detail, since, acknowledged: acknowledged.is_some() }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -3,7 +3,7 @@
 use tamga_domain::code::Identity;
 use tamga_domain::day::Day;
 use tamga_domain::ids::{IssueNo, LineNo, PrinterNo, RunId, Tag};
-use tamga_domain::record::{Issued, OpenAlarm, OpenRun, Recovered, RunPlan, RunState};
+use tamga_domain::record::{Alarm, Issued, OpenRun, Recovered, RunPlan, RunState};
 
 use super::{View, gtin_at};
 use crate::store::error::StoreError;
@@ -16,13 +16,7 @@ impl View<'_> {
         let run = self.one(sql, [line.0], |r| Ok(RunId(r.get(0)?)))?;
         let run = run.map(|run| self.open_run(line, run)).transpose()?;
         let alarms = self.alarms_open()?.into_iter().filter(|alarm| alarm.line == Some(line));
-        let alarms = alarms.map(|row| OpenAlarm {
-            key: row.key,
-            detail: row.detail,
-            since: row.raised_at,
-            acknowledged: row.acknowledged.is_some(),
-        });
-        Ok(Recovered { run: run.flatten(), alarms: alarms.collect() })
+        Ok(Recovered { run: run.flatten(), alarms: alarms.map(Alarm::from).collect() })
     }
 
     /// Runs that are not closed, oldest first.

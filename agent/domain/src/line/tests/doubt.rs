@@ -114,7 +114,7 @@ fn an_item_with_leave_that_the_gate_has_forgotten_is_of_unknown_pass_and_not_rej
 /// A code on two items was told, nobody has seen it, and the agent was killed: it is told still, until somebody says so.
 #[test]
 fn what_was_told_and_not_seen_is_told_after_a_restart() {
-    let open = |key: &str| crate::record::OpenAlarm {
+    let open = |key: &str| crate::record::Alarm {
         key: key.to_owned(),
         detail: "both items".to_owned(),
         since: Wall(7),

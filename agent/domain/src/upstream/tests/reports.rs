@@ -55,6 +55,17 @@ fn lost_report() -> Script {
     s
 }
 
+/// A report of so many passes that upstream refused without naming a code.
+fn refused_report(passes: u32) -> Script {
+    let mut s = Script::new(Config { products: vec![], ..config() }, Snapshot::default());
+    s.passes(passes, Wall(START_MS - 3_600_000));
+    let (id, _) = s.expect("clock");
+    s.answer(id, Reply::Clock);
+    let (id, _) = s.expect("apply");
+    s.answer_with(id, 400, Reply::Refused { reason: "bad".into() });
+    s
+}
+
 fn statuses(request: &Request, status: impl Fn(u32) -> CodeStatus) -> Reply {
     let Request::Codes { passes, .. } = request else { panic!("{request:?}") };
     let seen = super::super::passes::each(passes).map(|p| (p, status(p.0))).collect();
@@ -145,12 +156,7 @@ fn absence_of_a_report_does_not_count_while_a_document_of_its_time_is_in_process
 
 #[test]
 fn a_refused_report_is_closed_and_its_codes_are_dealt_with_one_by_one() {
-    let mut s = Script::new(Config { products: vec![], ..config() }, Snapshot::default());
-    s.passes(50, Wall(START_MS - 3_600_000));
-    let (id, _) = s.expect("clock");
-    s.answer(id, Reply::Clock);
-    let (id, _) = s.expect("apply");
-    s.answer_with(id, 400, Reply::Refused { reason: "bad".into() });
+    let mut s = refused_report(50);
     // 40 codes a look-up.
     for _ in 0..2 {
         let (id, request) = s.expect("codes");
@@ -189,12 +195,7 @@ fn passes_of(request: &Request) -> Vec<PassNo> {
 #[test]
 fn one_look_that_knows_no_code_holds_none() {
     for said in [CodeStatus::Missing, CodeStatus::Other("UNDER_REVIEW".into())] {
-        let mut s = Script::new(Config { products: vec![], ..config() }, Snapshot::default());
-        s.passes(10, Wall(START_MS - 3_600_000));
-        let (id, _) = s.expect("clock");
-        s.answer(id, Reply::Clock);
-        let (id, _) = s.expect("apply");
-        s.answer_with(id, 400, Reply::Refused { reason: "bad".into() });
+        let mut s = refused_report(10);
         let (id, request) = s.expect("codes");
         s.answer(id, statuses(&request, |_| said.clone()));
         let (id, request) = s.expect("codes");
@@ -210,12 +211,7 @@ fn one_look_that_knows_no_code_holds_none() {
 /// the store takes no passes that are out of their order.
 #[test]
 fn codes_that_show_at_a_second_look_stand_in_their_places_in_the_heirs() {
-    let mut s = Script::new(Config { products: vec![], ..config() }, Snapshot::default());
-    s.passes(10, Wall(START_MS - 3_600_000));
-    let (id, _) = s.expect("clock");
-    s.answer(id, Reply::Clock);
-    let (id, _) = s.expect("apply");
-    s.answer_with(id, 400, Reply::Refused { reason: "bad".into() });
+    let mut s = refused_report(10);
     let (id, request) = s.expect("codes");
     let first = |p| match p {
         2 | 6 => CodeStatus::Missing,
