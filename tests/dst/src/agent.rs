@@ -3,7 +3,7 @@
 //! in the shells' order, and decides nothing. Every effect and every commit can be the last thing that it does.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -17,7 +17,6 @@ use tamga::upstream::xtrace;
 use tamga::witness::Doubt;
 use tamga_domain::gs1::Gtin;
 use tamga_domain::ids::{LineNo, TxnId};
-use tamga_domain::layout::Layout;
 use tamga_domain::line::ask::{Ask, Refusal, Reply};
 use tamga_domain::line::{AskId, Input, LineConfig, ReadId};
 use tamga_domain::record::{Record, Txn};
@@ -44,7 +43,6 @@ pub struct Parts {
     pub(crate) setup: Box<dyn Fn() -> Setup>,
     pub(crate) products: Vec<(Gtin, u32)>,
     pub(crate) life_left_ms: i64,
-    layouts: BTreeMap<Gtin, (String, Layout)>,
     planted: Option<Planted>,
 }
 
@@ -69,7 +67,7 @@ impl Parts {
         };
         let life_left_ms = i64::try_from(plan::life_left_min(&config).as_millis()).expect("hours");
         let products = config.products.iter().map(|p| (p.gtin, 0)).collect();
-        Parts { lines, setup: Box::new(setup), products, life_left_ms, layouts, config, planted }
+        Parts { lines, setup: Box::new(setup), products, life_left_ms, config, planted }
     }
 }
 
@@ -119,7 +117,6 @@ pub struct Agent {
     pub fuse: Option<u64>,
     products: Vec<(Gtin, u32)>,
     life_left_ms: i64,
-    layouts: BTreeMap<Gtin, (String, Layout)>,
     planted: Option<Planted>,
     disk: Rc<RefCell<Disk>>,
     wal: PathBuf,
@@ -157,7 +154,6 @@ impl Agent {
             fuse: None,
             products: parts.products.clone(),
             life_left_ms: parts.life_left_ms,
-            layouts: parts.layouts.clone(),
             planted: parts.planted,
             disk: Rc::clone(disk),
             wal: dir.join("tamga.db-wal"),
@@ -183,7 +179,7 @@ impl Agent {
 
     /// A person at the line with this place brings a list of codes that are on items already.
     pub fn import(&mut self, at: usize, roll: &str, codes: &[Vec<u8>], wall: Wall) {
-        let Some((group, layout)) = self.layouts.values().next() else { return };
+        let Some((group, layout)) = self.way.layouts().iter().next() else { return };
         let codes =
             codes.iter().map(|code| layout.parse(code).expect("the state system's codes").code).collect();
         let record = Record::Import { roll: roll.to_owned(), codes, group: group.clone(), at: wall };

@@ -5,9 +5,8 @@ use tamga_simulators::model::plant::Kind;
 use crate::plan::{Floor, People, Plan};
 use crate::world::{GTIN, GTIN_OTHER};
 
-pub(crate) fn text(plan: &Plan) -> String {
-    let mut text = format!(
-        r#"
+/// The agent's own part, as far as the beginning of the way upstream, whose settings follow.
+pub(crate) const HEAD: &str = r#"
 [agent]
 data = "/nowhere"
 country = "uz"
@@ -19,29 +18,33 @@ url = "http://127.0.0.1:1"
 api_key_file = "/nowhere/key"
 business_place = 1
 manufacturer_country = "UZ"
+"#;
+
+/// A water, and when codes of it are ordered.
+pub(crate) fn product(gtin: &str, low_water: u32, quantity: u32) -> String {
+    format!(
+        r#"
+[[products]]
+gtin = "{gtin}"
+name = "Water"
+group = "water"
+order = {{ low_water = {low_water}, quantity = {quantity} }}
+"#
+    )
+}
+
+pub(crate) fn text(plan: &Plan) -> String {
+    let upstream = r"
 requests_per_min = 6000
 pull_codes = 150
 report_every_s = 5
 settle_min_s = 12
 timeout_s = 5
 poll_s = 1
-[[products]]
-gtin = "{GTIN}"
-name = "Water 0.5 l"
-group = "water"
-order = {{ low_water = 150, quantity = 300 }}
-"#
-    );
+";
+    let mut text = [HEAD, upstream, &product(GTIN, 150, 300)].concat();
     if plan.people.contains(&People::ProductChange) {
-        text.push_str(&format!(
-            r#"
-[[products]]
-gtin = "{GTIN_OTHER}"
-name = "Water 1.5 l"
-group = "water"
-order = {{ low_water = 150, quantity = 300 }}
-"#
-        ));
+        text.push_str(&product(GTIN_OTHER, 150, 300));
     }
     for at in 0..plan.kinds.len() {
         text.push_str(&line(plan, at));

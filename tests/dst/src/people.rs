@@ -134,11 +134,7 @@ impl Person {
 
     /// Whether this is done now: a chance in so many.
     fn happens(&mut self, what: People, one_in: u16) -> bool {
-        let happens = !self.last && self.may.contains(&what) && self.rng.u16(..one_in) == 0;
-        if happens {
-            *self.struck.entry(what).or_default() += 1;
-        }
-        happens
+        !self.last && self.may.contains(&what) && self.rng.u16(..one_in) == 0 && self.done(what)
     }
 
     pub fn answered(&mut self, id: AskId, answer: &Result<Reply, Refusal>) {
@@ -262,8 +258,7 @@ impl Person {
         }
         if self.last || self.close || why.ends_with("quantity_reached") || plant.finished() {
             // The belt runs out first; a person in a hurry does not wait for it.
-            let hurried = self.rng.u8(..10) == 0 && self.may.contains(&People::Hurries);
-            *self.struck.entry(People::Hurries).or_default() += u64::from(hurried);
+            let hurried = self.rng.u8(..10) == 0 && self.done(People::Hurries);
             self.not_before = ms + 1_500;
             if why.is_empty() && !hurried {
                 return self.ask(ms, agent, Ask::Stop, trace);

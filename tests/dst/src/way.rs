@@ -71,6 +71,11 @@ impl Way {
         self.heard.push_back(input);
     }
 
+    /// By product group.
+    pub fn layouts(&self) -> &xtrace::Layouts {
+        &self.setup.layouts
+    }
+
     pub fn take_heard(&mut self) -> Option<up::Input> {
         self.heard.pop_front()
     }

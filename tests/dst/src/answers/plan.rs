@@ -2,6 +2,7 @@
 
 use tamga_simulators::model::xtrace::fault::{Fault, FaultPlan, Rule};
 
+use crate::config::{HEAD, product};
 use crate::planted::Planted;
 use crate::world::GTIN;
 
@@ -91,27 +92,12 @@ fn rules(rng: &mut fastrand::Rng) -> Vec<Rule> {
 
 /// The product's usual settings for the way upstream, but for small orders, blocks and reports: many requests.
 pub fn config_text() -> String {
-    format!(
-        r#"
-[agent]
-data = "/nowhere"
-country = "uz"
-language = "en"
-[api]
-listen = "127.0.0.1:1"
-[upstream.xtrace]
-url = "http://127.0.0.1:1"
-api_key_file = "/nowhere/key"
-business_place = 1
-manufacturer_country = "UZ"
+    let upstream = r"
 pull_codes = 40
 codes_per_report = 30
 report_every_s = 60
-[[products]]
-gtin = "{GTIN}"
-name = "Water 0.5 l"
-group = "water"
-order = {{ low_water = 60, quantity = 120 }}
+";
+    let line = r#"
 [lines.l1]
 kind = "print"
 items_applicator_to_reader = 3
@@ -129,6 +115,6 @@ latency_ms_min = 4
 latency_ms_max = 40
 [lines.l1.gate.modbus]
 address = "127.0.0.1:4"
-"#
-    )
+"#;
+    [HEAD, upstream, &product(GTIN, 60, 120), line].concat()
 }
