@@ -88,6 +88,12 @@ impl Computer {
         }
     }
 
+    /// The agent is not there after it.
+    fn ends_the_process(self) -> bool {
+        use Computer as C;
+        matches!(self, C::Kill | C::KillAtMoment | C::PowerCut | C::PowerCutAtMoment)
+    }
+
     /// How often it is drawn beside the others.
     fn weight(self) -> u32 {
         match self {
@@ -270,7 +276,7 @@ impl Plan {
             Computer::ALL.iter().copied().filter(|c| switches.allows(c.name())).collect();
         // Not everything every day: what happens seldom alone is masked by what happens all the time.
         computer.retain(|_| rng.u8(..4) > 0);
-        Plan {
+        let mut plan = Plan {
             seed,
             kinds: kinds(kind, &mut later, switches),
             items,
@@ -287,6 +293,35 @@ impl Plan {
             incident_ms: [500, 4_000, 12_000, 30_000, 60_000, 120_000][rng.usize(..6)],
             looks_ms: [100, 2_100, 3_000][rng.usize(..3)],
             planted: switches.planted,
+        };
+        if later.u8(..3) == 0 {
+            plan.narrow(&mut later, switches);
+        }
+        plan
+    }
+
+    /// Makes it a day of few kinds of faults, all of one place and frequent, and of one way in which the process ends: what
+    /// needs two or three of them together is hidden where everything goes wrong.
+    fn narrow(&mut self, rng: &mut fastrand::Rng, switches: &Switches) {
+        let computer = || Computer::ALL.into_iter().filter(|c| switches.allows(c.name()));
+        let people = || People::ALL.into_iter().filter(|p| switches.allows(p.name()));
+        self.computer = rng.choose_multiple(computer().filter(|c| c.ends_the_process()), 1);
+        self.people.clear();
+        self.plant = FaultPlan::none();
+        self.upstream = UpstreamPlan::of([]);
+        match rng.u8(..4) {
+            0 => {
+                let kinds = FaultKind::ALL.iter().copied().filter(|k| switches.allows(k.name()));
+                for kind in few(rng, kinds) {
+                    self.plant.set(kind, FaultPlan::rough().rate(kind)).expect("rates are rates");
+                }
+                self.people = few(rng, people());
+            }
+            1 => {
+                let faults = Fault::ALL.into_iter().filter(|f| switches.allows(&upstream_name(*f)));
+                self.upstream = UpstreamPlan::of(few(rng, faults).into_iter().map(|f| rule(f, 0.1)));
+            }
+            _ => self.computer.extend(few(rng, computer().filter(|c| !c.ends_the_process()))),
         }
     }
 
@@ -310,6 +345,12 @@ impl Plan {
         }
         None
     }
+}
+
+/// One or two of them.
+fn few<T>(rng: &mut fastrand::Rng, of: impl Iterator<Item = T>) -> Vec<T> {
+    let count = rng.usize(1..=2);
+    rng.choose_multiple(of, count)
 }
 
 /// What the lines are: one that prints, as a rule.
@@ -375,16 +416,21 @@ fn upstream(rng: &mut fastrand::Rng, switches: &Switches) -> UpstreamPlan {
             _ => 0.0,
         };
         if rate > 0.0 && switches.allows(&upstream_name(fault)) {
-            let rule = Rule::new(fault, rate);
-            rules.push(match fault {
-                Fault::Hidden | Fault::Stuck => rule.with_ms(100, 9_000),
-                Fault::KeyDead => rule.with_ms(500, 20_000),
-                Fault::Latency => rule.with_ms(100, 8_000),
-                _ => rule,
-            });
+            rules.push(rule(fault, rate));
         }
     }
     UpstreamPlan::of(rules)
+}
+
+/// A fault at this rate, as long as it lasts in a day of minutes.
+fn rule(fault: Fault, rate: f64) -> Rule {
+    let rule = Rule::new(fault, rate);
+    match fault {
+        Fault::Hidden | Fault::Stuck => rule.with_ms(100, 9_000),
+        Fault::KeyDead => rule.with_ms(500, 20_000),
+        Fault::Latency => rule.with_ms(100, 8_000),
+        _ => rule,
+    }
 }
 
 /// How often each fault has struck, by name.
