@@ -57,3 +57,29 @@ fn an_old_answer_opens_no_order_of_before_a_restore() {
     s.answer(id, line(BufferStatus::Active, 100));
     s.expect("block");
 }
+
+#[test]
+fn one_look_that_disagrees_makes_the_settling_time_begin_again() {
+    let restored = |s: &mut Snapshot| s.restored = Some(OrderNo(0));
+    let mut s = Script::with_order(OrderState::Ready(OrderTerms::default()), &["a"], restored);
+    s.level(0);
+    let began = s.now;
+    // Old answers nearly to the end, then a newer one, then old ones again.
+    let mut disagreed = None;
+    loop {
+        let (id, request) = s.next(Duration::from_secs(1200)).unwrap();
+        let late = s.now.since(began) >= config().settle_min;
+        match request {
+            Request::SubOrder { .. } if late && disagreed.is_none() => {
+                disagreed = Some(s.now);
+                s.answer(id, line(BufferStatus::Active, 200));
+            }
+            Request::SubOrder { .. } => s.answer(id, line(BufferStatus::Active, 100)),
+            Request::Packs { .. } => s.answer(id, packs(&["a", "b"])),
+            Request::Block { .. } => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    let disagreed = disagreed.expect("a look after the settling time came before a block was asked for");
+    assert!(s.now.since(disagreed) >= config().settle_min, "{:?} after it", s.now.since(disagreed));
+}
