@@ -22,8 +22,12 @@ mod ends;
 mod lives;
 #[path = "store/model.rs"]
 mod model;
+#[path = "store/names.rs"]
+mod names;
 #[path = "store/opening.rs"]
 mod opening;
+#[path = "store/packs.rs"]
+mod packs;
 #[path = "store/random.rs"]
 mod random;
 #[path = "store/reports.rs"]

@@ -139,8 +139,8 @@ pub fn standing(
 fn orders(view: &View<'_>) -> Result<Vec<OrderFacts>, StoreError> {
     let mut orders = Vec::new();
     for row in view.orders_open()? {
-        let packs = view.packs(row.order)?.into_iter();
-        let pack = |p: crate::store::read::packs::PackRow| PackFacts {
+        let packs = view.blocks_of(row.order)?.into_iter();
+        let pack = |p: crate::store::read::blocks::BlockRow| PackFacts {
             pack_id: p.pack_id,
             previous: p.previous,
             count: p.count,

@@ -54,7 +54,7 @@ pub fn read(data: &Path, codes: impl IntoIterator<Item = String>) -> Books {
         books.runs.push(RunBook { state: sheet.state, codes: sheet.codes, items: sheet.items });
     }
     for order in view.orders(None, ALL).unwrap() {
-        books.packs.extend(view.packs(order.order).unwrap().into_iter().map(|p| (p.pack_id, p.count)));
+        books.packs.extend(view.blocks_of(order.order).unwrap().into_iter().map(|p| (p.pack_id, p.count)));
         books.orders.push((order.plan.po_number, order.plan.upstream_id));
     }
     for report in view.reports(None, None, ALL).unwrap() {

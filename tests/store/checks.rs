@@ -1,9 +1,11 @@
 //! The check finds what it is there to find: each kept number is bent, and the check that guards it must say so.
 
 use tamga::store::verify::verify;
+use tamga_domain::pack::Child;
 use tamga_domain::record::ReportState;
 
 use crate::kit::*;
+use crate::packs::{PALLET, PALLETS, names};
 
 /// A statement that damages the database, and the check that finds it.
 const DAMAGES: &[(&str, &str)] = &[
@@ -68,6 +70,20 @@ const DAMAGES: &[(&str, &str)] = &[
         "INSERT INTO pool SELECT 2, serial, tail, block_no FROM pool LIMIT 1",
         "codes: in one order's pool only",
     ),
+    ("UPDATE packs SET content = content + 1 WHERE parent IS NULL", "packs: content is what lies in them"),
+    (
+        "UPDATE codes SET pack_no = 1 WHERE pack_no IS NULL AND state = 1",
+        "packs: content is what lies in them",
+    ),
+    (
+        "UPDATE codes SET pack_no = 1 WHERE state = 0",
+        "packs: what lies in them passed, or is a closed pack of a lower level",
+    ),
+    (
+        "UPDATE packs SET level = 2 WHERE parent IS NOT NULL",
+        "packs: what lies in them passed, or is a closed pack of a lower level",
+    ),
+    ("UPDATE packs SET run = 9 WHERE pack_no = 1", "packs: each is what its content is of"),
 ];
 
 fn busy() -> World {
@@ -93,6 +109,9 @@ fn busy() -> World {
             w.apply(record).unwrap();
         }
     }
+    w.store.use_names(&names(0, 100)).unwrap();
+    let (_, name) = w.boxed(1..=2);
+    w.put(PALLET, PALLETS, None, &[Child::Pack(name)]);
     w.verified();
     w
 }

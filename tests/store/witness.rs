@@ -21,14 +21,14 @@ use tamga_domain::time::Wall;
 
 use crate::kit::*;
 
-const AGENT: &str = "0a1b2c3d";
+pub const AGENT: &str = "0a1b2c3d";
 
-fn beside(dir: &Path) -> PathBuf {
+pub fn beside(dir: &Path) -> PathBuf {
     dir.with_file_name(format!("{}-witness", dir.file_name().unwrap().to_string_lossy()))
 }
 
 /// A witness folder that is gone with the test.
-struct Beside(PathBuf);
+pub struct Beside(pub PathBuf);
 
 impl Drop for Beside {
     fn drop(&mut self) {
@@ -47,7 +47,7 @@ fn stand(store: &mut Store, dir: &Path, epoch: &str) -> Standing {
     store.stand(Box::new(folder), &here(dir, "m1", epoch)).unwrap()
 }
 
-fn doubt(store: &mut Store, dir: &Path, epoch: &str) -> Option<Doubt> {
+pub fn doubt(store: &mut Store, dir: &Path, epoch: &str) -> Option<Doubt> {
     match stand(store, dir, epoch) {
         Standing::Proven { .. } => None,
         Standing::Doubted(doubt) => Some(doubt),
@@ -81,7 +81,7 @@ fn on_file(dir: &Path) -> Witness {
 }
 
 /// The whole database as one file, as a copy of the stopped agent's folder has it.
-fn bytes_of(w: &World) -> Vec<u8> {
+pub fn bytes_of(w: &World) -> Vec<u8> {
     let path = database_path(w.folder.path());
     let conn = rusqlite::Connection::open(&path).unwrap();
     conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
@@ -96,6 +96,14 @@ fn put_back(dir: &Path, bytes: &[u8]) {
     std::fs::write(database_path(dir), bytes).unwrap();
 }
 
+/// The agent ends, and finds an older state of its database at the next start.
+pub fn turned_back(w: World, bytes: &[u8]) -> World {
+    let World { store, folder, now } = w;
+    store.close().unwrap();
+    put_back(folder.path(), bytes);
+    World { store: Store::open(folder.path(), "x").unwrap(), folder, now }
+}
+
 fn issued(w: &mut World, run: tamga_domain::ids::RunId, count: u32) -> Result<usize, Bar> {
     let at = w.at();
     match w
@@ -108,7 +116,7 @@ fn issued(w: &mut World, run: tamga_domain::ids::RunId, count: u32) -> Result<us
     }
 }
 
-fn settle(w: &mut World, epoch: &str, nothing_restored: bool) -> Option<Settled> {
+pub fn settle(w: &mut World, epoch: &str, nothing_restored: bool) -> Option<Settled> {
     let dir = w.folder.path().to_owned();
     let folder = WitnessFolder::open(&beside(&dir), w.store.agent_id()).unwrap();
     settle_on(w, Box::new(folder), &here(&dir, "m1", epoch), nothing_restored).unwrap()

@@ -53,6 +53,14 @@ id!(
     PassNo(u32)
 );
 id!(
+    /// A pack, in the store; never used twice.
+    PackNo(u32)
+);
+id!(
+    /// A packing station, by its name in the store, from 0.
+    StationNo(u16)
+);
+id!(
     /// One commit asked of the store. Unique within a process; not durable.
     TxnId(u64)
 );

@@ -14,6 +14,7 @@
 //! - [`lifecycle`], [`verdict`]: the life of a code, and what is said of an item
 //! - [`record`]: what is written down, and what the store answers
 //! - [`line`]: the line controller, one pure step
+//! - [`pack`]: boxes and pallets, and the stations where they are filled, one pure step
 //! - [`upstream`]: the way to the state system, one pure step
 #![forbid(unsafe_code)]
 
@@ -25,6 +26,7 @@ pub mod layout;
 pub mod lifecycle;
 pub mod limits;
 pub mod line;
+pub mod pack;
 pub mod record;
 pub mod rules;
 pub mod sscc;

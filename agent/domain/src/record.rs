@@ -9,6 +9,7 @@ use crate::day::{Day, Zone};
 use crate::gs1::Gtin;
 use crate::ids::{BlockNo, IssueNo, LineNo, OrderNo, PassNo, PrinterNo, ReportNo, RunId, Tag, TxnId};
 use crate::lifecycle::{SpoilReason, State};
+use crate::pack::record::{PackAnswer, PackRecord};
 use crate::time::Wall;
 use crate::verdict::Reason;
 
@@ -106,7 +107,8 @@ pub enum Record {
         at: Wall,
     },
     /// Declared spoiled by a person, or by the line's rule. Nothing moves while a report that is open or in effect
-    /// carries the code: then the answer is [`Answer::Carried`].
+    /// carries the code, or while its item lies in a pack: then the answer is [`Answer::Carried`] or
+    /// [`PackAnswer::Within`].
     Spoil {
         code: Identity,
         reason: SpoilReason,
@@ -210,6 +212,9 @@ pub enum Record {
         at: Wall,
     },
 
+    // ---- packs ----
+    Pack(PackRecord),
+
     // ---- for people ----
     /// An answer of upstream kept for the engineer; at most 64 KiB of the body, secrets removed by the caller.
     AnswerKept {
@@ -284,6 +289,7 @@ pub enum Answer {
     Returned {
         left: u64,
     },
+    Pack(PackAnswer),
 }
 
 /// Alarms of what happened once: nothing that lasts could end, so a person's word that they have seen it ends them. All

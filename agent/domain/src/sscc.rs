@@ -124,6 +124,14 @@ impl SsccRange {
         self.end - self.next
     }
 
+    pub fn extension(&self) -> u8 {
+        self.extension
+    }
+
+    pub fn company_prefix(&self) -> &str {
+        &self.company_prefix
+    }
+
     pub fn next(&self) -> u64 {
         self.next
     }

@@ -31,6 +31,7 @@ impl Tx<'_> {
             | Record::ReportDrafted { .. }
             | Record::ReportState { .. }
             | Record::Unresolved { .. } => self.apply_upstream(record),
+            Record::Pack(record) => self.apply_pack(record),
             Record::Incident { .. }
             | Record::AnswerKept { .. }
             | Record::Audit { .. }

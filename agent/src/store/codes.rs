@@ -6,6 +6,7 @@ use rusqlite::params;
 use tamga_domain::code::Identity;
 use tamga_domain::ids::{BlockNo, IssueNo, OrderNo, PrinterNo, RunId, Tag};
 use tamga_domain::lifecycle::{Happening, SpoilReason, State, Whereabouts};
+use tamga_domain::pack::record::PackAnswer;
 use tamga_domain::record::{Answer, Issued, JobOutcome, RunState};
 use tamga_domain::time::Wall;
 
@@ -271,6 +272,9 @@ impl Tx<'_> {
                     return Ok(None);
                 }
                 let to = step(code, row.state, Happening::Spoil(reason))?;
+                if let Some(pack) = self.pack_of_code(&key)? {
+                    return Ok(Some(Answer::Pack(PackAnswer::Within(pack))));
+                }
                 if let (Some(run), Some(pass), State::Verified(Whereabouts::Passed)) =
                     (row.run, row.pass, row.state)
                 {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
 use tamga_domain::code::Identity;
-use tamga_domain::ids::{BlockNo, LineNo, OrderNo, PassNo, ReportNo, RunId, Tag, TxnId};
+use tamga_domain::ids::{BlockNo, LineNo, OrderNo, PackNo, PassNo, ReportNo, RunId, Tag, TxnId};
 use tamga_domain::lifecycle::NoSuchStep;
 
 #[derive(Debug, thiserror::Error)]
@@ -165,6 +165,12 @@ pub enum Rule {
     ReportStep { report: ReportNo, from: &'static str, to: &'static str },
     #[error("report {report} does not carry pass {pass}")]
     NotCarried { report: ReportNo, pass: PassNo },
+    #[error("there is no pack {0}")]
+    NoSuchPack(PackNo),
+    #[error("pack {0} is closed or voided")]
+    PackEnded(PackNo),
+    #[error("pack {0} has no name")]
+    NoName(PackNo),
     #[error("the database refused it")]
     Constraint(#[source] rusqlite::Error),
 }

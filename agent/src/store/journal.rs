@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use tamga_domain::ids::{LineNo, RunId};
+use tamga_domain::pack::record::{Close, PackRecord};
 use tamga_domain::record::{Answer, OrderState, Record, ReportState, RunState, Txn};
 
 use super::Store;
@@ -27,6 +28,11 @@ macro_rules! untold {
             | Record::Import { .. }
             | Record::Unpack { .. }
             | Record::Return { .. }
+            | Record::Pack(
+                PackRecord::In { .. }
+                    | PackRecord::Named { .. }
+                    | PackRecord::Closed { how: Close::Full, .. },
+            )
             | Record::AnswerKept { .. }
     };
 }
@@ -146,6 +152,7 @@ impl Journal {
                 tracing::info!(who, from, command, outcome, "asked");
             }
             untold!() => {}
+            Record::Pack(record) => pack(record),
         }
     }
 
@@ -161,6 +168,25 @@ impl Journal {
         let line = self.line(look(run)?);
         self.runs.insert(run, line.clone());
         Some(line)
+    }
+}
+
+/// What a person did with a pack. (That one was filled and closed is no more than an item that passed.)
+fn pack(record: &PackRecord) {
+    match record {
+        PackRecord::Label { pack, reason, who, .. } => {
+            tracing::info!(%pack, reason, who, "label of a pack");
+        }
+        PackRecord::Closed { pack, how: Close::Short { reason }, who, .. } => {
+            tracing::info!(%pack, reason, who, "pack closed short");
+        }
+        PackRecord::Out { pack, reason, who, .. } => {
+            tracing::info!(%pack, reason, who, "taken out of a pack");
+        }
+        PackRecord::Voided { pack, reason, who, .. } => {
+            tracing::warn!(%pack, reason, who, "pack voided");
+        }
+        PackRecord::In { .. } | PackRecord::Named { .. } | PackRecord::Closed { how: Close::Full, .. } => {}
     }
 }
 

@@ -5,6 +5,9 @@ pub const ISSUE_MAX: u32 = 100;
 /// Codes in one record that unpacks a block or imports a list: about a millisecond of the processor.
 pub const SLICE_MAX: usize = 100;
 
+/// Names of packs looked at for one that is free: those before it were on labels that were printed before.
+pub const NAMES_PASSED_MAX: u32 = 100;
+
 /// Codes spoiled in one transaction while a stopped agent is settled: nobody waits for the writer then.
 pub const SETTLE_SLICE: u32 = 5_000;
 

@@ -11,7 +11,8 @@
 //! - [`copy`]: the database as a file: looked through, copied, put back
 //! - [`standing`], [`settle`]: the database beside its witness, and what a person makes of it
 //! - [`verify`]: everything counted anew and compared with the counts kept
-//! - the records, by subject: runs, codes, items, orders (with blocks and stock), bodies of blocks, reports, people
+//! - the records, by subject: runs, codes, items, orders (with blocks and stock), bodies of blocks, reports, packs and
+//!   their names, people
 //!
 //! Invariants: a code is in exactly one of the tables `pool`, `stock`, `codes` (or in `set_aside` only); the counts of
 //! blocks and runs balance after every commit, which the schema's CHECKs enforce; nothing here decides whether a code
@@ -34,10 +35,12 @@ mod find;
 mod items;
 mod journal;
 mod orders;
+mod packs;
 mod people;
 mod reports;
 mod rows;
 mod runs;
+mod sscc;
 mod tx;
 
 use std::cell::Cell;
@@ -138,7 +141,8 @@ impl Store {
 
     /// Makes the records of all the transactions durable, in one commit, and answers each.
     ///
-    /// Where nothing may be issued, [`Record::Issue`] is answered with [`Answer::Barred`] and the rest is done.
+    /// Where nothing may be issued, [`Record::Issue`] and the naming of packs are answered with [`Answer::Barred`] and the
+    /// rest is done.
     ///
     /// On [`StoreError::Rule`] nothing was changed: one record is a bug of ours. After any other error the outcome is
     /// unknown, and this store writes no more.
@@ -326,7 +330,7 @@ impl Store {
 fn apply_one(tx: Tx<'_>, txn: &Txn, bar: Option<Bar>) -> Result<Vec<Answer>, StoreError> {
     let mut answers = Vec::new();
     for (place, record) in txn.records.iter().enumerate() {
-        if let (Record::Issue { .. }, Some(bar)) = (record, bar) {
+        if let (true, Some(bar)) = (standing::issues(record) > 0, bar) {
             answers.push(Answer::Barred(bar));
             continue;
         }

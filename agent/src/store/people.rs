@@ -4,7 +4,8 @@
 
 use rusqlite::params;
 use tamga_domain::code::Identity;
-use tamga_domain::ids::{LineNo, OrderNo, ReportNo, RunId, Tag};
+use tamga_domain::ids::{LineNo, OrderNo, PackNo, ReportNo, RunId, Tag};
+use tamga_domain::pack::PackState;
 use tamga_domain::record::{OrderState, ReportState, RunState};
 use tamga_domain::time::Wall;
 
@@ -18,6 +19,7 @@ pub(super) enum Change<'a> {
     Run(RunId, RunState),
     Order(OrderNo, &'a OrderState),
     Report(ReportNo, &'a ReportState),
+    Pack(PackNo, PackState),
 }
 
 /// A fact worth telling that moved no state.
@@ -44,6 +46,7 @@ impl Tx<'_> {
             Change::Run(run, state) => (1, run.0, run_state_number(state)),
             Change::Order(order, state) => (2, order.0, super::orders::order_state_number(state)),
             Change::Report(report, state) => (3, report.0, super::reports::report_state_number(state)),
+            Change::Pack(pack, state) => (4, pack.0, super::packs::state_number(state)),
         };
         let sql = "INSERT INTO changes(subject, no, state, who, why, at) VALUES(?1, ?2, ?3, ?4, ?5, ?6)";
         self.run(sql, (subject, no, state, who, cut(why), at.0))?;

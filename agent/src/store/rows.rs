@@ -113,6 +113,16 @@ pub(super) fn kind_of(number: i64) -> Result<PackageKind, Fault> {
     })
 }
 
+/// A count as SQLite has numbers.
+pub(super) fn number(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// A number of SQLite that counts something.
+pub(super) fn count_of(n: i64) -> Result<u64, Fault> {
+    u64::try_from(n).map_err(|_| Fault::Damaged(format!("the count {n}")))
+}
+
 pub(super) fn gtin_of(text: &str) -> Result<Gtin, Fault> {
     Gtin::parse(text.as_bytes()).map_err(|e| Fault::Damaged(format!("the GTIN {text}: {e}")))
 }

@@ -20,7 +20,7 @@ use super::standing::{Here, MARKS, PO_FLOOR, RESTORED_BLOCK, RESTORED_ORDER, SET
 use super::tx::{Heap, Tx};
 use super::{Store, of_housework};
 use crate::witness::shelf::Shelf;
-use crate::witness::{Doubt, judge, proves_nothing_issued_since};
+use crate::witness::{Claim, Doubt, Found, Witness, judge, proves_nothing_issued_since};
 
 /// Order numbers passed over after a restore: more than any agent makes between a backup and its restore. One that what
 /// was lost had used would name an order whose codes may be on items.
@@ -92,7 +92,9 @@ impl Store {
         let mut spoiled = 0;
         if proof == Proof::None {
             let last_po = self.view().last_po(self.agent_id())?;
-            self.transact(|tx| tx.mark_settling(last_po, asking.at).map_err(of_housework))?;
+            let lost = names_lost(&found, &claim);
+            self.transact(|tx| tx.mark_settling(last_po, lost, asking.at).map_err(of_housework))?;
+            self.issued = super::standing::issued_in(&self.conn)?;
             loop {
                 let (now, left) =
                     self.transact(|tx| tx.spoil_pooled(SETTLE_SLICE, asking).map_err(of_housework))?;
@@ -111,6 +113,15 @@ impl Store {
         })?
         .map_err(SettleError::Witness)?;
         Ok(Some(settled))
+    }
+}
+
+/// How many names of packs what was lost may have used: no more than the witness allowed of all. `None`: no witness of
+/// this agent says so.
+fn names_lost(found: &Found<Witness>, claim: &Claim) -> Option<u64> {
+    match found {
+        Found::Whole(witness) if witness.agent == claim.agent => witness.lease.checked_sub(claim.issued),
+        Found::Whole(_) | Found::Missing | Found::Damaged => None,
     }
 }
 
@@ -133,7 +144,7 @@ impl Settled {
 impl Tx<'_> {
     /// From here on the database is in doubt by its own word, until it is settled; and blocks, orders and order numbers
     /// of before are known as such.
-    fn mark_settling(&self, last_po: u32, at: Wall) -> Result<(), Fault> {
+    fn mark_settling(&self, last_po: u32, names_lost: Option<u64>, at: Wall) -> Result<(), Fault> {
         if self.meta_number(SETTLING)? != 0 {
             return Ok(());
         }
@@ -143,6 +154,7 @@ impl Tx<'_> {
         let order = last("SELECT max(order_no) FROM orders")?.unwrap_or(0);
         self.set_meta(RESTORED_BLOCK, &block.to_string())?;
         self.set_meta(RESTORED_ORDER, &order.to_string())?;
+        self.pass_over_names(names_lost)?;
         let floor = u64::from(last_po) + PO_NUMBERS_PASSED;
         self.set_meta(PO_FLOOR, &floor.to_string())
     }

@@ -6,11 +6,13 @@
 use std::path::Path;
 
 use rusqlite::OptionalExtension as _;
+use tamga_domain::pack::record::{NewName, PackAnswer, PackRecord};
 use tamga_domain::record::{Answer, Bar, Record, Txn};
 use tamga_domain::time::Wall;
 
 use super::Store;
 use super::error::{Fault, StoreError};
+use super::limits::NAMES_PASSED_MAX;
 use super::tx::Tx;
 use crate::witness::shelf::{Shelf, file_id};
 use crate::witness::{
@@ -32,6 +34,8 @@ pub const NEW_DATABASE: &str = "alarm.new_database";
 /// The last block of before a restore: what is still unpacked of it and of those before it is spoiled at once.
 pub(super) const RESTORED_BLOCK: &str = "restored_block";
 pub(super) const RESTORED_ORDER: &str = "restored_order";
+/// Names of packs that what was lost in restores may have used up, in all.
+pub(super) const NAMES_LOST: &str = "names_lost";
 /// Order numbers up to this one may have been used by what was lost in a restore.
 pub(super) const PO_FLOOR: &str = "po_floor";
 
@@ -237,11 +241,7 @@ impl Store {
     /// Sees to it that the witness covers what these transactions may issue, before they are begun. `Some`: they may
     /// issue nothing.
     pub(super) fn lease(&mut self, txns: &[Txn]) -> Option<Bar> {
-        let count = |record: &Record| match record {
-            Record::Issue { count, .. } => u64::from(*count),
-            _ => 0,
-        };
-        let wanted: u64 = txns.iter().flat_map(|txn| &txn.records).map(count).sum();
+        let wanted: u64 = txns.iter().flat_map(|txn| &txn.records).map(issues).sum();
         let beyond = self.issued + wanted;
         let (name, _) = names(&self.agent_id);
         let (shelf, witness, lease) = match &mut self.issuing {
@@ -277,6 +277,7 @@ impl Store {
     pub(super) fn count_issued(&mut self, answers: &[Vec<Answer>]) {
         let count = |answer: &Answer| match answer {
             Answer::Issued(codes) => codes.len() as u64,
+            Answer::Pack(PackAnswer::Named { used, .. }) => u64::from(*used),
             _ => 0,
         };
         let issued: u64 = answers.iter().flatten().map(count).sum();
@@ -328,7 +329,16 @@ impl Store {
     }
 }
 
-/// The count of issued codes as the database has it.
+/// What a record would issue at most: codes to a printer, a name to a pack.
+pub(super) fn issues(record: &Record) -> u64 {
+    match record {
+        Record::Issue { count, .. } => u64::from(*count),
+        Record::Pack(PackRecord::Named { name: NewName::Next, .. }) => u64::from(NAMES_PASSED_MAX),
+        _ => 0,
+    }
+}
+
+/// The count of issued codes and names as the database has it.
 pub(super) fn issued_in(conn: &rusqlite::Connection) -> Result<u64, StoreError> {
     let sql = "SELECT value FROM meta WHERE key = ?1";
     let text: Option<String> =

@@ -176,6 +176,28 @@ const CHECKS: &[(&str, &str)] = &[
          WHERE ifnull((SELECT kept FROM m), 0) < n",
     ),
     (
+        "packs: content is what lies in them",
+        "WITH i AS (SELECT pack_no, count(*) n FROM codes WHERE pack_no IS NOT NULL GROUP BY pack_no), \
+         c AS (SELECT parent, count(*) n FROM packs WHERE parent IS NOT NULL GROUP BY parent) \
+         SELECT p.pack_no, content, ifnull(i.n, 0) + ifnull(c.n, 0) FROM packs p \
+         LEFT JOIN i USING(pack_no) LEFT JOIN c ON c.parent = p.pack_no \
+         WHERE content <> ifnull(i.n, 0) + ifnull(c.n, 0)",
+    ),
+    (
+        "packs: what lies in them passed, or is a closed pack of a lower level",
+        "SELECT hex(serial), 1, state FROM codes WHERE pack_no IS NOT NULL AND state <> 1 UNION ALL \
+         SELECT c.pack_no, p.level, c.level FROM packs c JOIN packs p ON p.pack_no = c.parent \
+         WHERE c.level >= p.level OR p.state = 2",
+    ),
+    (
+        "packs: each is what its content is of",
+        "WITH i AS (SELECT pack_no, count(DISTINCT run) r, min(run) run, count(DISTINCT gtin_id) g, min(gtin_id) gtin \
+         FROM codes WHERE pack_no IS NOT NULL GROUP BY pack_no) \
+         SELECT p.pack_no, p.run, i.run FROM packs p JOIN i USING(pack_no) \
+         WHERE (p.run IS NOT NULL AND (r > 1 OR p.run <> i.run)) OR (p.gtin_id IS NOT NULL AND (g > 1 OR p.gtin_id <> i.gtin)) \
+         OR (mixing = 0 AND r > 1) OR (mixing < 2 AND g > 1)",
+    ),
+    (
         "codes: in one order's pool only",
         "SELECT hex(serial), 1, count(*) FROM pool JOIN orders USING(order_no) GROUP BY gtin_id, serial \
          HAVING count(*) > 1",

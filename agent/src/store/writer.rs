@@ -18,6 +18,7 @@ use std::thread::JoinHandle;
 
 use tamga_domain::code::Identity;
 use tamga_domain::ids::{LineNo, TxnId};
+use tamga_domain::pack::record::PackRecord;
 use tamga_domain::record::{Answer, Known, Record, Recovered, Txn};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -328,6 +329,10 @@ fn weight(request: &Request) -> usize {
         Record::Unpack { slice, .. } => slice.len(),
         Record::SpoilLeft { limit, .. } | Record::Return { limit, .. } => *limit as usize,
         Record::Block { body, .. } | Record::AnswerKept { body, .. } => 1 + body.len() / 4096,
+        Record::Pack(PackRecord::In { children, .. }) => children.len(),
+        // Frees all that was in it: the last of its group.
+        Record::Pack(PackRecord::Voided { .. }) => GROUP_WEIGHT_MAX,
+        Record::Pack(_) => 1,
         Record::RunOpened { .. }
         | Record::RunState { .. }
         | Record::Job { .. }

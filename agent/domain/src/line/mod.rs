@@ -128,17 +128,18 @@ pub struct Job {
     pub fields: Vec<(String, String)>,
 }
 
+/// What a printer says of jobs that are named by `J`.
 #[derive(Clone, Debug, PartialEq)]
-pub enum PrinterEvent {
+pub enum PrinterEvent<J = JobId> {
     /// Stopped, counted, cleared and ready for jobs.
     Ready,
     /// Takes no jobs for now.
     NotReady,
-    Printed(JobId),
+    Printed(J),
     /// Certainly not on an item.
-    Refused(JobId),
+    Refused(J),
     /// May be on an item.
-    Doubtful(JobId),
+    Doubtful(J),
     Disconnected,
     Fault(String),
     Cleared(String),

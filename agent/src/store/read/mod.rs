@@ -7,11 +7,13 @@
 //! - [`story`]: everything known of one code
 //! - [`sheet`]: runs and the closing sheet
 //! - [`pools`]: codes by product and by block
-//! - [`packs`]: blocks by order
+//! - [`blocks`]: blocks by order
+//! - [`packs`]: a pack, what lies in it, what became of it
 //! - [`ends`]: what of an order is left, and what was ordered too late
 //! - [`outbox`]: what upstream has still to do
 //! - [`people`]: alarms, incidents, audit, answers kept
 
+pub mod blocks;
 pub mod ends;
 pub mod outbox;
 pub mod packs;

@@ -1,42 +1,100 @@
-//! Blocks by order, for the way upstream: which were taken, in which order, and how many orders there ever were.
+//! A pack: what it is, what lies in it, what became of it.
 
-use tamga_domain::ids::OrderNo;
+use tamga_domain::code::Identity;
+use tamga_domain::ids::PackNo;
+use tamga_domain::pack::{PackFacts, PackState};
+use tamga_domain::sscc::Sscc;
+use tamga_domain::time::Wall;
 
-use super::View;
+use super::{View, gtin_at};
 use crate::store::error::{Fault, StoreError};
-use crate::store::standing::{PO_FLOOR, RESTORED_ORDER};
+use crate::store::limits::ROWS_MAX;
+use crate::store::packs::{sscc_of, state_of};
+use crate::store::rows::serial_of;
 
-/// One block of an order, by upstream's name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PackRow {
-    pub pack_id: String,
-    pub previous: Option<String>,
-    pub count: u32,
+/// What lies in a pack, or lay in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    Item(Identity),
+    /// A pack by its name.
+    Pack(Sscc),
+}
+
+/// One thing that became of a pack, oldest first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PackChange {
+    pub state: PackState,
+    pub who: String,
+    /// A reason, a name given, `full`; empty at the opening.
+    pub why: String,
+    pub at: Wall,
+}
+
+/// What was taken out of a pack.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TakenOut {
+    pub what: Content,
+    pub who: String,
+    pub why: String,
+    pub at: Wall,
 }
 
 impl View<'_> {
-    /// The blocks of an order in the order in which they were taken.
-    pub fn packs(&self, order: OrderNo) -> Result<Vec<PackRow>, StoreError> {
+    /// The pack with this name.
+    pub fn pack(&self, name: Sscc) -> Result<Option<PackFacts>, StoreError> {
+        self.tx().pack_by_name(name).map_err(Fault::reading)
+    }
+
+    /// The pack with this number.
+    pub fn pack_no(&self, pack: PackNo) -> Result<Option<PackFacts>, StoreError> {
+        self.tx().pack_by_no(pack).map_err(Fault::reading)
+    }
+
+    /// The pack that the item of a code lies in.
+    pub fn pack_of(&self, code: &Identity) -> Result<Option<PackFacts>, StoreError> {
+        let found = || {
+            let tx = self.tx();
+            let Some(gtin) = tx.gtin_id(&code.gtin)? else { return Ok(None) };
+            let pack = tx.pack_of_code(&crate::store::rows::Key { gtin, identity: code })?;
+            pack.map_or(Ok(None), |pack| tx.pack_by_no(pack))
+        };
+        found().map_err(Fault::reading)
+    }
+
+    /// What lies in a pack: items by code, or packs in the order in which they were opened.
+    pub fn content(&self, pack: PackNo) -> Result<Vec<Content>, StoreError> {
+        let sql = "SELECT gtin, serial FROM codes JOIN gtins USING(gtin_id) WHERE pack_no = ?1 \
+                   ORDER BY gtin, serial";
+        let mut all = self.all(sql, [pack.0], |r| {
+            let serial: Vec<u8> = r.get(1)?;
+            Ok(Content::Item(Identity { gtin: gtin_at(r, 0)?, serial: serial_of(&serial)? }))
+        })?;
+        let sql = "SELECT sscc FROM packs WHERE parent = ?1 ORDER BY pack_no";
+        all.extend(self.all(sql, [pack.0], |r| Ok(Content::Pack(sscc_of(r.get(0)?)?)))?);
+        Ok(all)
+    }
+
+    /// What became of a pack, oldest first.
+    pub fn pack_changes(&self, pack: PackNo) -> Result<Vec<PackChange>, StoreError> {
         let sql =
-            "SELECT pack_id, previous, received FROM blocks WHERE ifnull(order_no, 0) = ?1 ORDER BY block_no";
-        self.all(sql, [order.0], |r| {
-            Ok(PackRow { pack_id: r.get(0)?, previous: r.get(1)?, count: r.get(2)? })
+            "SELECT state, who, why, at FROM changes WHERE subject = 4 AND no = ?1 ORDER BY id LIMIT ?2";
+        self.all(sql, (pack.0, ROWS_MAX), |r| {
+            let state = state_of(r.get(0)?)?;
+            Ok(PackChange { state, who: r.get(1)?, why: r.get(2)?, at: Wall(r.get(3)?) })
         })
     }
 
-    /// The highest `n` of all order numbers `<agent>-<n>` that are or may have been used; 0 when there is none.
-    pub fn last_po(&self, agent: &str) -> Result<u32, StoreError> {
-        let sql = "SELECT po_number FROM orders WHERE po_number LIKE ?1 || '-%'";
-        let prefix = format!("{agent}-");
-        let numbers = self.all(sql, [agent], |r| Ok(r.get::<_, String>(0)?))?;
-        let used = numbers.iter().filter_map(|n| n.strip_prefix(&prefix)?.parse().ok()).max().unwrap_or(0);
-        let passed = self.tx().meta_number(PO_FLOOR).map_err(Fault::reading)?;
-        Ok(used.max(u32::try_from(passed).unwrap_or(u32::MAX)))
-    }
-
-    /// The last order of before a restore, if there was one: blocks of those up to it may be missing here.
-    pub fn restored_order(&self) -> Result<Option<OrderNo>, StoreError> {
-        let order = self.tx().meta_number(RESTORED_ORDER).map_err(Fault::reading)?;
-        Ok(u32::try_from(order).ok().filter(|order| *order > 0).map(OrderNo))
+    /// What was taken out of a pack, oldest first.
+    pub fn taken_out(&self, pack: PackNo) -> Result<Vec<TakenOut>, StoreError> {
+        let sql = "SELECT (SELECT gtin FROM gtins g WHERE g.gtin_id = t.gtin_id), serial, \
+                   (SELECT sscc FROM packs p WHERE p.pack_no = t.child), who, why, at \
+                   FROM taken_out t WHERE pack_no = ?1 ORDER BY id";
+        self.all(sql, [pack.0], |r| {
+            let what = match r.get::<_, Option<Vec<u8>>>(1)? {
+                Some(serial) => Content::Item(Identity { gtin: gtin_at(r, 0)?, serial: serial_of(&serial)? }),
+                None => Content::Pack(sscc_of(r.get(2)?)?),
+            };
+            Ok(TakenOut { what, who: r.get(3)?, why: r.get(4)?, at: Wall(r.get(5)?) })
+        })
     }
 }

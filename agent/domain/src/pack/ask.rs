@@ -1,0 +1,70 @@
+//! What people may ask of a station, and what they see of it.
+
+use super::PackState;
+use crate::ids::PackNo;
+use crate::sscc::Sscc;
+use crate::time::Wall;
+
+/// A request of a person to a station. Each is authorised and logged before it reaches the station.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StationAsk {
+    /// Closes the open pack with fewer children than it can hold: it gets its name, and is closed once that is read on it.
+    Short { reason: String },
+    /// One more label with the name that the open pack has.
+    Reprint { reason: String },
+    /// The open pack is none any more.
+    Void { reason: String },
+    /// Takes what was scanned out of the open pack.
+    Out { scan: Vec<u8>, reason: String },
+}
+
+/// The station's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StationReply {
+    Done,
+    /// A pre-printed name has to be read on the pack now.
+    ScanName,
+    /// Taken out; so many are left.
+    Out {
+        left: u32,
+    },
+}
+
+/// What is to be seen of a station at one moment.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct StationStatus {
+    pub open: Option<OpenPack>,
+    /// What came of the last scan, or of what the station did last.
+    pub last: Option<Said>,
+    /// Scans that wait for their turn, and those that were lost since the start because too many did.
+    pub waiting: u32,
+    pub lost: u64,
+    pub reader_connected: bool,
+    /// `None`: the station has no printer.
+    pub printer_connected: Option<bool>,
+    /// Faults of its devices, by key.
+    pub faults: Vec<String>,
+    /// Packs that were closed here since the start.
+    pub closed: u64,
+}
+
+/// The pack that is being filled.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenPack {
+    pub pack: PackNo,
+    pub state: PackState,
+    pub content: u32,
+    pub capacity: u32,
+    pub name: Option<Sscc>,
+    /// How its label stands, by key (`pack.label.<key>`), once it has a name of ours.
+    pub label: Option<&'static str>,
+}
+
+/// A sentence for the person at the station: a message key and its arguments.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Said {
+    pub good: bool,
+    pub key: String,
+    pub args: Vec<(&'static str, String)>,
+    pub at: Wall,
+}

@@ -1,0 +1,139 @@
+//! Packs: containers of items, or of other packs, each with a name of its own.
+//!
+//! A pack is what its data say (behaviour, invariant 6): its content is what was read into it, each child has one parent
+//! at most, and no pack closes over what is not resolved. The store decides on each child in the transaction that packs
+//! it, by the one table of [`judge`], so that two stations cannot both have it.
+//!
+//! - [`record`]: what is written down, and what the store answers
+//! - [`judge`]: what may go into a pack
+//! - [`station`]: a place where packs are filled, one pure step
+//! - [`ask`]: what people may ask of a station, and what they see of it
+
+pub mod ask;
+pub mod judge;
+pub mod record;
+pub mod station;
+
+use crate::code::Identity;
+use crate::gs1::Gtin;
+use crate::ids::{PackNo, RunId};
+use crate::sscc::Sscc;
+
+/// What a pack is, from the inside out. A pack holds items or packs of a lower level.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub enum Level {
+    /// Has a GTIN and a code of the state system of its own.
+    Group,
+    Box,
+    Pallet,
+}
+
+impl Level {
+    pub const ALL: [Level; 3] = [Level::Group, Level::Box, Level::Pallet];
+
+    /// The stable key, for the configuration, catalogues and the API.
+    pub fn key(self) -> &'static str {
+        match self {
+            Level::Group => "group",
+            Level::Box => "box",
+            Level::Pallet => "pallet",
+        }
+    }
+}
+
+/// What lies in a pack.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Holds {
+    Items,
+    /// Closed packs of this level.
+    Packs(Level),
+}
+
+impl Holds {
+    /// The stable key, for the configuration, catalogues and the API.
+    pub fn key(self) -> &'static str {
+        match self {
+            Holds::Items => "items",
+            Holds::Packs(level) => level.key(),
+        }
+    }
+}
+
+/// What may lie together in one pack.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mixing {
+    SameRun,
+    SameProduct,
+    Free,
+}
+
+impl Mixing {
+    pub const ALL: [Mixing; 3] = [Mixing::SameRun, Mixing::SameProduct, Mixing::Free];
+
+    /// The stable key, for the configuration, catalogues and the API.
+    pub fn key(self) -> &'static str {
+        match self {
+            Mixing::SameRun => "same-run",
+            Mixing::SameProduct => "same-product",
+            Mixing::Free => "free",
+        }
+    }
+}
+
+/// What a pack is to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Terms {
+    pub level: Level,
+    pub holds: Holds,
+    /// Children of a full pack; at least 1.
+    pub capacity: u32,
+    pub mixing: Mixing,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PackState {
+    /// Is being filled.
+    Open,
+    /// Named, and its content is what it is until somebody reworks it.
+    Closed,
+    /// Its name is used up, and what was in it is free again.
+    Voided,
+}
+
+impl PackState {
+    /// The stable key, for catalogues and the API.
+    pub fn key(self) -> &'static str {
+        match self {
+            PackState::Open => "open",
+            PackState::Closed => "closed",
+            PackState::Voided => "voided",
+        }
+    }
+}
+
+/// What goes into a pack, as it was read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Child {
+    /// An item by its code; the verification tail where the read had one, which must be the code's.
+    Item { identity: Identity, tail: Option<Vec<u8>> },
+    /// A closed pack by its name.
+    Pack(Sscc),
+}
+
+/// What the store knows of a pack.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PackFacts {
+    pub pack: PackNo,
+    pub terms: Terms,
+    pub state: PackState,
+    pub name: Option<Sscc>,
+    /// Children in it now.
+    pub content: u32,
+    /// The pack that it lies in.
+    pub parent: Option<PackNo>,
+    /// The run of all of its items, and their product; `None` where it is empty or they differ.
+    pub run: Option<RunId>,
+    pub gtin: Option<Gtin>,
+    /// Labels asked for with its name, the first included.
+    pub labels: u32,
+}

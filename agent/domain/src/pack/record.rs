@@ -1,0 +1,73 @@
+//! What is written down of packs, and what the store answers.
+
+use super::judge::NotIn;
+use super::{Child, Terms};
+use crate::ids::{PackNo, StationNo};
+use crate::sscc::Sscc;
+use crate::time::Wall;
+
+/// The most children in one record: a layer of the largest pattern, or a hundred codes of a stream.
+pub const CHILDREN_MAX: usize = 100;
+
+/// One fact of a pack. `at` is the calendar's time for people and upstream; nothing is decided by it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PackRecord {
+    /// Puts children into the open pack of a station, all or none; each is decided on by [`super::judge::judge`] as it is
+    /// in this transaction. `pack` is the open one as the station knows it; `None` opens one. Answered with
+    /// [`PackAnswer::In`] or [`PackAnswer::NotIn`]. Told again it changes nothing and says that the children are in a pack.
+    In { station: StationNo, pack: Option<PackNo>, terms: Terms, children: Vec<Child>, who: String, at: Wall },
+    /// Names an open pack. A name is given once and never again; a pack that has one keeps it. Answered with
+    /// [`PackAnswer::Named`], [`PackAnswer::NameUsed`], [`PackAnswer::NoNames`] or, where the database may be an older
+    /// one, [`crate::record::Answer::Barred`].
+    Named { pack: PackNo, name: NewName, at: Wall },
+    /// One more label with the pack's name is to be printed. The first needs no reason. Answered with
+    /// [`PackAnswer::Label`]. Told again it is one more.
+    Label { pack: PackNo, reason: String, who: String, at: Wall },
+    /// The pack is what it says. Not allowed while it has no name or no content.
+    Closed { pack: PackNo, how: Close, who: String, at: Wall },
+    /// Takes a child out of an open pack. Answered with [`PackAnswer::Out`].
+    Out { pack: PackNo, child: Child, reason: String, who: String, at: Wall },
+    /// The pack is none any more: its name is used up, what was in it is free. Answered with [`PackAnswer::Within`], and
+    /// nothing changed, while it lies in another pack.
+    Voided { pack: PackNo, reason: String, who: String, at: Wall },
+}
+
+/// Where a name comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewName {
+    /// The next SSCC of the agent's range.
+    Next,
+    /// One that was printed before and read on the pack.
+    Read(Sscc),
+}
+
+/// Why a pack was closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Close {
+    /// It is full.
+    Full,
+    /// A person closed it with fewer children, and why.
+    Short { reason: String },
+}
+
+/// What the store says to the records of packs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PackAnswer {
+    /// All are in this pack, which has so many now.
+    In { pack: PackNo, content: u32 },
+    /// None is in; why, for each that is not allowed, by its place among the children.
+    NotIn(Vec<(usize, NotIn)>),
+    /// The pack's name, and how many names of the agent's range were used up for it now: none, where it was read or given
+    /// before; more than one, where some were on labels already.
+    Named { name: Sscc, used: u32 },
+    /// Another pack has or had this name.
+    NameUsed(PackNo),
+    /// The agent has no SSCC left, or none at all.
+    NoNames,
+    /// So many labels were asked for with this name, this one included.
+    Label(u32),
+    /// So many children are left in the pack; `None`: the child was not in it.
+    Out(Option<u32>),
+    /// Nothing was changed: it lies in this pack, and has to be taken out of it first.
+    Within(PackNo),
+}

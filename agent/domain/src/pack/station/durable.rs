@@ -1,0 +1,121 @@
+//! What is durable now, and what follows from it.
+
+use super::super::ask::StationReply;
+use super::super::judge::NotIn;
+use super::super::record::PackAnswer;
+use super::{Doing, Label, Naming, Open, Signal, Station, StationEffect};
+use crate::ids::{PackNo, TxnId};
+use crate::line::ask::Refusal;
+use crate::record::Answer;
+use crate::time::Wall;
+
+impl Station {
+    pub(super) fn on_commit_failed(&mut self, wall: Wall, out: &mut Vec<StationEffect>) {
+        self.broken = true;
+        if let Some((_, Doing::Out(id) | Doing::Void(id) | Doing::Reprint(id))) = self.doing.take() {
+            out.push(StationEffect::Reply(id, Err(Refusal::new("refuse.broken"))));
+        }
+        self.refuse("pack.broken", vec![], wall, out);
+    }
+
+    pub(super) fn on_committed(
+        &mut self,
+        txn: TxnId,
+        answers: Vec<Answer>,
+        wall: Wall,
+        out: &mut Vec<StationEffect>,
+    ) {
+        let Some((_, doing)) = self.doing.take_if(|(id, _)| *id == txn) else { return };
+        let answer = answers.into_iter().next();
+        match (doing, answer) {
+            (Doing::In, Some(Answer::Pack(PackAnswer::In { pack, content }))) => {
+                self.taken(pack, content, wall, out);
+            }
+            (Doing::In, Some(Answer::Pack(PackAnswer::NotIn(why)))) => self.not_in(&why, wall, out),
+            (Doing::Name, answer) => self.named(answer, wall, out),
+            (Doing::Label, Some(Answer::Pack(PackAnswer::Label(no)))) => self.label_wanted(no),
+            (Doing::Reprint(id), Some(Answer::Pack(PackAnswer::Label(no)))) => {
+                self.label_wanted(no);
+                out.push(StationEffect::Reply(id, Ok(StationReply::Done)));
+            }
+            (Doing::Close, _) => self.is_closed(wall, out),
+            (Doing::Out(id), Some(Answer::Pack(PackAnswer::Out(left)))) => {
+                if let (Some(left), Some(open)) = (left, &mut self.open) {
+                    open.content = left;
+                }
+                let reply = left.map(|left| StationReply::Out { left });
+                out.push(StationEffect::Reply(id, reply.ok_or_else(|| Refusal::new("refuse.not_in_pack"))));
+            }
+            (Doing::Void(id), _) => {
+                self.open = None;
+                self.say(true, "pack.voided", vec![], wall);
+                out.push(StationEffect::Reply(id, Ok(StationReply::Done)));
+            }
+            (Doing::In | Doing::Label | Doing::Reprint(_) | Doing::Out(_), _) => {}
+        }
+    }
+
+    fn taken(&mut self, pack: PackNo, content: u32, wall: Wall, out: &mut Vec<StationEffect>) {
+        let fresh = || Open { pack, content, name: None, label: None, short: None };
+        self.open.get_or_insert_with(fresh).content = content;
+        let capacity = self.config.terms.capacity;
+        let full = content >= capacity;
+        let key = match (full, self.config.naming) {
+            (false, _) => "pack.taken",
+            (true, Naming::Printed) => "pack.full",
+            (true, Naming::PrePrinted) => "pack.scan_name",
+        };
+        let args = vec![("content", content.to_string()), ("capacity", capacity.to_string())];
+        self.say(true, key, args, wall);
+        out.push(StationEffect::Signal(Signal::Taken));
+    }
+
+    fn not_in(&mut self, why: &[(usize, NotIn)], wall: Wall, out: &mut Vec<StationEffect>) {
+        let Some((_, why)) = why.first() else { return };
+        let pack = match why {
+            NotIn::Packed(pack) => pack.to_string(),
+            _ => String::new(),
+        };
+        self.refuse(format!("pack.not_in.{}", why.key()), vec![("pack", pack)], wall, out);
+    }
+
+    fn named(&mut self, answer: Option<Answer>, wall: Wall, out: &mut Vec<StationEffect>) {
+        let Some(open) = &mut self.open else { return };
+        match answer {
+            Some(Answer::Pack(PackAnswer::Named { name, .. })) => {
+                open.name = Some(name);
+                match self.config.naming {
+                    Naming::Printed => open.label = Some(Label::Unasked),
+                    // It was read on the pack: that closes it.
+                    Naming::PrePrinted => self.close_by(name, wall, out),
+                }
+            }
+            Some(Answer::Pack(PackAnswer::NameUsed(pack))) => {
+                self.refuse("pack.name_used", vec![("pack", pack.to_string())], wall, out);
+            }
+            Some(Answer::Barred(bar)) => {
+                self.nameless = true;
+                self.refuse(format!("refuse.{}", bar.key()), vec![], wall, out);
+            }
+            _ => {
+                self.nameless = true;
+                self.refuse("pack.no_names", vec![], wall, out);
+            }
+        }
+    }
+
+    fn label_wanted(&mut self, no: u32) {
+        if let Some(open) = &mut self.open {
+            open.label = Some(Label::Wanted(no));
+        }
+    }
+
+    fn is_closed(&mut self, wall: Wall, out: &mut Vec<StationEffect>) {
+        let Some(open) = self.open.take() else { return };
+        self.closed += 1;
+        let name = open.name.map(|name| name.to_string()).unwrap_or_default();
+        let args = vec![("name", name), ("content", open.content.to_string())];
+        self.say(true, "pack.closed", args, wall);
+        out.push(StationEffect::Signal(Signal::Closed));
+    }
+}

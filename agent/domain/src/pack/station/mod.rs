@@ -1,0 +1,448 @@
+//! A station: a place where packs are filled, by hand scans for now. One pure step from what happened to what must be
+//! done, one thing after the other.
+//!
+//! A scan is answered (sound, words) once what it did is durable. The pack that is full gets its name, the name's label
+//! is printed after the name is durable, and the pack is closed when the label is read on it: what has no label on it
+//! with its name is not closed. A name that was printed before is read instead.
+
+mod durable;
+mod people;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::ask::{OpenPack, Said, StationAsk, StationReply, StationStatus};
+use super::record::{Close, NewName, PackRecord};
+use super::{Child, Holds, PackFacts, PackState, Terms};
+use crate::gs1::Gtin;
+use crate::ids::{PackNo, StationNo, TxnId};
+use crate::layout::reader::Substitutes;
+use crate::line::ask::Refusal;
+use crate::line::{AskId, PrinterEvent, Product, ReaderEvent};
+use crate::record::{Answer, Record, Txn};
+use crate::sscc::Sscc;
+use crate::time::Wall;
+
+/// Scans that wait while something is being made durable: some seconds of the fastest hand.
+const SCANS_MAX: usize = 64;
+
+/// What a station is; valid by construction (the configuration checks it).
+#[derive(Clone, Debug)]
+pub struct StationConfig {
+    pub station: StationNo,
+    /// As people call it; what is scanned is written down as done by it.
+    pub name: String,
+    pub terms: Terms,
+    pub naming: Naming,
+    /// What the scanner puts where a code's separator was.
+    pub substitutes: Substitutes,
+    /// The plant's products: product group and layout by GTIN.
+    pub products: BTreeMap<Gtin, Product>,
+}
+
+/// How packs of a station get their names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Naming {
+    /// The agent takes the next SSCC and prints it.
+    Printed,
+    /// Labels with SSCCs were printed before.
+    PrePrinted,
+}
+
+/// Names a label: a pack, and how many labels were asked for with its name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct LabelId {
+    pub pack: PackNo,
+    pub no: u32,
+}
+
+/// One label of a pack asked of a printer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelJob {
+    pub id: LabelId,
+    pub name: Sscc,
+    pub content: u32,
+}
+
+#[derive(Clone, Debug)]
+pub enum StationInput {
+    Reader(ReaderEvent),
+    Printer(PrinterEvent<LabelId>),
+    Committed(TxnId, Vec<Answer>),
+    CommitFailed(TxnId, String),
+    Ask(AskId, StationAsk, String),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum StationEffect {
+    Commit(Txn),
+    Print(LabelJob),
+    /// What the person at the station hears.
+    Signal(Signal),
+    Reply(AskId, Result<StationReply, Refusal>),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Signal {
+    Taken,
+    Closed,
+    Refused,
+}
+
+/// How the label of a named pack stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Label {
+    /// Its number is not durable yet.
+    Unasked,
+    /// To be printed as soon as the printer is ready.
+    Wanted(u32),
+    Printing(LabelId),
+    /// Printed, says the printer; a read decides.
+    Printed,
+    /// There may be one.
+    Doubtful,
+}
+
+impl Label {
+    fn key(self) -> &'static str {
+        match self {
+            Label::Unasked | Label::Wanted(_) => "wanted",
+            Label::Printing(_) => "printing",
+            Label::Printed => "printed",
+            Label::Doubtful => "doubtful",
+        }
+    }
+}
+
+/// The pack that is being filled, as the station knows it: what the store answered last.
+#[derive(Clone, Debug)]
+struct Open {
+    pack: PackNo,
+    content: u32,
+    name: Option<Sscc>,
+    label: Option<Label>,
+    /// A person wants it closed with fewer children, and why.
+    short: Option<(String, String)>,
+}
+
+/// What is on its way to the disk; one thing at a time.
+#[derive(Clone, Debug)]
+enum Doing {
+    In,
+    Name,
+    Label,
+    /// By the name that was read on it.
+    Close,
+    Out(AskId),
+    Void(AskId),
+    Reprint(AskId),
+}
+
+/// A read as far as the station understands it.
+#[derive(Clone, Debug, PartialEq)]
+enum Scan {
+    Child(Child),
+    Name(Sscc),
+    Bad(&'static str),
+}
+
+pub struct Station {
+    config: StationConfig,
+    open: Option<Open>,
+    scans: VecDeque<Scan>,
+    asks: VecDeque<(AskId, StationAsk, String)>,
+    doing: Option<(TxnId, Doing)>,
+    next_txn: u64,
+    reader_connected: bool,
+    printer_ready: bool,
+    printer_connected: bool,
+    faults: Vec<String>,
+    last: Option<Said>,
+    lost: u64,
+    closed: u64,
+    /// No name is to be had: not asked for again until a person acts or the agent starts anew.
+    nameless: bool,
+    broken: bool,
+}
+
+impl Station {
+    /// A station as it stands after a start, with the pack that it was filling. A label that was asked for may be there.
+    pub fn new(config: StationConfig, open: Option<PackFacts>) -> Station {
+        let label = |facts: &PackFacts| match (config.naming, facts.name, facts.labels) {
+            (Naming::PrePrinted, ..) | (_, None, _) => None,
+            (Naming::Printed, Some(_), 0) => Some(Label::Unasked),
+            (Naming::Printed, Some(_), _) => Some(Label::Doubtful),
+        };
+        let open = open.map(|facts| Open {
+            pack: facts.pack,
+            content: facts.content,
+            name: facts.name,
+            label: label(&facts),
+            short: None,
+        });
+        Station {
+            config,
+            open,
+            scans: VecDeque::new(),
+            asks: VecDeque::new(),
+            doing: None,
+            next_txn: 0,
+            reader_connected: false,
+            printer_ready: false,
+            printer_connected: false,
+            faults: Vec::new(),
+            last: None,
+            lost: 0,
+            closed: 0,
+            nameless: false,
+            broken: false,
+        }
+    }
+
+    /// Takes one thing that happened.
+    pub fn step(&mut self, wall: Wall, input: StationInput, out: &mut Vec<StationEffect>) {
+        match input {
+            StationInput::Reader(event) => self.on_reader(event, wall, out),
+            StationInput::Printer(event) => self.on_printer(event, wall),
+            StationInput::Committed(txn, answers) => self.on_committed(txn, answers, wall, out),
+            StationInput::CommitFailed(..) => self.on_commit_failed(wall, out),
+            StationInput::Ask(id, ask, who) => self.asks.push_back((id, ask, who)),
+        }
+        self.go_on(wall, out);
+    }
+
+    fn on_reader(&mut self, event: ReaderEvent, wall: Wall, out: &mut Vec<StationEffect>) {
+        let scan = match event {
+            ReaderEvent::Read { bytes, .. } => self.understand(&bytes),
+            ReaderEvent::Several { .. } => Scan::Bad("pack.several"),
+            ReaderEvent::Oversize { .. } => Scan::Bad("pack.malformed"),
+            ReaderEvent::NoRead { .. } => return,
+            ReaderEvent::Connected => return self.reader_connected = true,
+            ReaderEvent::Disconnected => return self.reader_connected = false,
+            ReaderEvent::Fault(fault) => return self.fault(fault),
+            ReaderEvent::Cleared(fault) => return self.faults.retain(|known| *known != fault),
+        };
+        if self.scans.len() < SCANS_MAX {
+            self.scans.push_back(scan);
+        } else {
+            self.lost += 1;
+            self.say(false, "pack.too_fast", vec![], wall);
+            out.push(StationEffect::Signal(Signal::Refused));
+        }
+    }
+
+    fn fault(&mut self, fault: String) {
+        if !self.faults.contains(&fault) {
+            self.faults.push(fault);
+        }
+    }
+
+    fn understand(&self, bytes: &[u8]) -> Scan {
+        if let Ok(name) = Sscc::parse_read(bytes) {
+            return Scan::Name(name);
+        }
+        let mut known_layout = false;
+        for (gtin, product) in &self.config.products {
+            let Ok(parsed) = product.layout.parse_with(bytes, &self.config.substitutes) else { continue };
+            known_layout = true;
+            if parsed.code.identity.gtin == *gtin {
+                let tail = Some(parsed.code.tail.as_bytes().to_vec());
+                return Scan::Child(Child::Item { identity: parsed.code.identity, tail });
+            }
+        }
+        Scan::Bad(if known_layout { "pack.not_in.unknown" } else { "pack.malformed" })
+    }
+
+    fn on_printer(&mut self, event: PrinterEvent<LabelId>, wall: Wall) {
+        match event {
+            PrinterEvent::Ready => (self.printer_connected, self.printer_ready) = (true, true),
+            PrinterEvent::NotReady => (self.printer_connected, self.printer_ready) = (true, false),
+            PrinterEvent::Disconnected => (self.printer_connected, self.printer_ready) = (false, false),
+            PrinterEvent::Fault(fault) => self.fault(fault),
+            PrinterEvent::Cleared(fault) => self.faults.retain(|known| *known != fault),
+            PrinterEvent::Printed(id) => self.label_is(id, Label::Printed, "pack.scan_label", wall),
+            // Certainly not printed: the same label, since nothing came of it.
+            PrinterEvent::Refused(id) => {
+                self.printer_ready = false;
+                self.label_is(id, Label::Wanted(id.no), "pack.label_waits", wall);
+            }
+            PrinterEvent::Doubtful(id) => self.label_is(id, Label::Doubtful, "pack.label_doubtful", wall),
+        }
+    }
+
+    /// What became of the label that is being printed; of another one it is old news.
+    fn label_is(&mut self, id: LabelId, label: Label, key: &str, wall: Wall) {
+        let Some(open) = &mut self.open else { return };
+        if open.label != Some(Label::Printing(id)) {
+            return;
+        }
+        open.label = Some(label);
+        let name = open.name.map(|n| n.to_string()).unwrap_or_default();
+        self.say(label == Label::Printed, key, vec![("name", name)], wall);
+    }
+
+    fn say(&mut self, good: bool, key: impl Into<String>, args: Vec<(&'static str, String)>, at: Wall) {
+        self.last = Some(Said { good, key: key.into(), args, at });
+    }
+
+    fn refuse(
+        &mut self,
+        key: impl Into<String>,
+        args: Vec<(&'static str, String)>,
+        wall: Wall,
+        out: &mut Vec<StationEffect>,
+    ) {
+        self.say(false, key, args, wall);
+        out.push(StationEffect::Signal(Signal::Refused));
+    }
+
+    // ---- one thing after the other ----
+
+    /// Begins what is next, until something is on its way to the disk or nothing is left.
+    fn go_on(&mut self, wall: Wall, out: &mut Vec<StationEffect>) {
+        while !self.broken && self.doing.is_none() {
+            if let Some((id, ask, who)) = self.asks.pop_front() {
+                self.asked(id, ask, who, wall, out);
+            } else if !self.label_of_full(wall, out) {
+                match self.scans.pop_front() {
+                    Some(scan) => self.scanned(scan, wall, out),
+                    None => return,
+                }
+            }
+        }
+        if self.broken {
+            for (id, ..) in self.asks.drain(..) {
+                out.push(StationEffect::Reply(id, Err(Refusal::new("refuse.broken"))));
+            }
+        }
+    }
+
+    fn commit(&mut self, doing: Doing, record: PackRecord, out: &mut Vec<StationEffect>) {
+        self.next_txn += 1;
+        let id = TxnId(self.next_txn);
+        self.doing = Some((id, doing));
+        out.push(StationEffect::Commit(Txn { id, records: vec![Record::Pack(record)] }));
+    }
+
+    /// Names the pack that is full or to be closed short, and prints what is to be printed. False: nothing to do.
+    fn label_of_full(&mut self, wall: Wall, out: &mut Vec<StationEffect>) -> bool {
+        if self.config.naming == Naming::PrePrinted {
+            return false;
+        }
+        let (ready, nameless, who) = (self.printer_ready, self.nameless, self.config.name.clone());
+        let Some(open) = &mut self.open else { return false };
+        let wants_name = open.short.is_some() || open.content >= self.config.terms.capacity;
+        match (open.name, open.label) {
+            (None, _) if wants_name && !nameless => {
+                let record = PackRecord::Named { pack: open.pack, name: NewName::Next, at: wall };
+                self.commit(Doing::Name, record, out);
+                true
+            }
+            // The label's number is durable before it is printed.
+            (Some(_), Some(Label::Unasked)) => {
+                let record = PackRecord::Label { pack: open.pack, reason: String::new(), who, at: wall };
+                self.commit(Doing::Label, record, out);
+                true
+            }
+            (Some(name), Some(Label::Wanted(no))) if ready => {
+                let id = LabelId { pack: open.pack, no };
+                open.label = Some(Label::Printing(id));
+                out.push(StationEffect::Print(LabelJob { id, name, content: open.content }));
+                false
+            }
+            _ => false,
+        }
+    }
+
+    fn scanned(&mut self, scan: Scan, wall: Wall, out: &mut Vec<StationEffect>) {
+        match scan {
+            Scan::Bad(key) => self.refuse(key, vec![], wall, out),
+            Scan::Child(child) => self.put_in(child, wall, out),
+            Scan::Name(name) if self.is_name_of_open(name) => self.close_by(name, wall, out),
+            Scan::Name(name) if matches!(self.config.terms.holds, Holds::Packs(_)) => {
+                self.put_in(Child::Pack(name), wall, out);
+            }
+            Scan::Name(name) => {
+                let key = match &self.open {
+                    Some(open) if open.name.is_some() => "pack.other_label",
+                    Some(_) if self.config.naming == Naming::PrePrinted => "pack.not_full",
+                    _ => "pack.not_in.wrong_level",
+                };
+                self.refuse(key, vec![("name", name.to_string())], wall, out);
+            }
+        }
+    }
+
+    /// The read is the name of the open pack, or may become it.
+    fn is_name_of_open(&self, name: Sscc) -> bool {
+        let Some(open) = &self.open else { return false };
+        match (self.config.naming, open.name) {
+            (_, Some(own)) => own == name,
+            (Naming::Printed, None) => false,
+            (Naming::PrePrinted, None) => open.short.is_some() || open.content >= self.config.terms.capacity,
+        }
+    }
+
+    fn put_in(&mut self, child: Child, wall: Wall, out: &mut Vec<StationEffect>) {
+        if let Some(open) = &self.open
+            && (open.name.is_some() || open.content >= self.config.terms.capacity)
+        {
+            let (key, name) = match open.name {
+                Some(name) => ("pack.label_first", name.to_string()),
+                None if self.nameless => ("pack.no_names", String::new()),
+                None => ("pack.name_first", String::new()),
+            };
+            return self.refuse(key, vec![("name", name)], wall, out);
+        }
+        let record = PackRecord::In {
+            station: self.config.station,
+            pack: self.open.as_ref().map(|open| open.pack),
+            terms: self.config.terms,
+            children: vec![child],
+            who: self.config.name.clone(),
+            at: wall,
+        };
+        self.commit(Doing::In, record, out);
+    }
+
+    fn close_by(&mut self, name: Sscc, wall: Wall, out: &mut Vec<StationEffect>) {
+        let Some(open) = &self.open else { return };
+        let (how, who) = match &open.short {
+            Some((reason, who)) => (Close::Short { reason: reason.clone() }, who.clone()),
+            None => (Close::Full, self.config.name.clone()),
+        };
+        let (pack, is_named) = (open.pack, open.name.is_some());
+        if !is_named {
+            let record = PackRecord::Named { pack, name: NewName::Read(name), at: wall };
+            return self.commit(Doing::Name, record, out);
+        }
+        self.commit(Doing::Close, PackRecord::Closed { pack, how, who, at: wall }, out);
+    }
+
+    /// What is to be seen of the station now.
+    pub fn status(&self) -> StationStatus {
+        StationStatus {
+            open: self.open.as_ref().map(|open| OpenPack {
+                pack: open.pack,
+                state: PackState::Open,
+                content: open.content,
+                capacity: self.config.terms.capacity,
+                name: open.name,
+                label: open.label.map(Label::key),
+            }),
+            last: self.last.clone(),
+            waiting: u32::try_from(self.scans.len()).unwrap_or(u32::MAX),
+            lost: self.lost,
+            reader_connected: self.reader_connected,
+            printer_connected: (self.config.naming == Naming::Printed).then_some(self.printer_connected),
+            faults: self.faults.clone(),
+            closed: self.closed,
+        }
+    }
+
+    /// What is written could not be: the process ends.
+    pub fn is_broken(&self) -> bool {
+        self.broken
+    }
+}

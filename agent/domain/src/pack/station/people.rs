@@ -1,0 +1,76 @@
+//! What people ask of a station.
+
+use super::super::Child;
+use super::super::ask::{StationAsk, StationReply};
+use super::super::record::PackRecord;
+use super::{Doing, Naming, Scan, Station, StationEffect};
+use crate::gs1::Gtin;
+use crate::line::ask::Refusal;
+use crate::line::{AskId, Product};
+use crate::time::Wall;
+
+impl Station {
+    pub(super) fn asked(
+        &mut self,
+        id: AskId,
+        ask: StationAsk,
+        who: String,
+        wall: Wall,
+        out: &mut Vec<StationEffect>,
+    ) {
+        let Some(open) = &mut self.open else {
+            return out.push(StationEffect::Reply(id, Err(Refusal::new("refuse.no_open_pack"))));
+        };
+        let pack = open.pack;
+        match ask {
+            StationAsk::Short { .. } if open.content == 0 => {
+                out.push(StationEffect::Reply(id, Err(Refusal::new("refuse.empty_pack"))));
+            }
+            StationAsk::Short { reason } => {
+                open.short = Some((reason, who));
+                self.nameless = false;
+                let reply = match self.config.naming {
+                    Naming::Printed => StationReply::Done,
+                    Naming::PrePrinted => StationReply::ScanName,
+                };
+                out.push(StationEffect::Reply(id, Ok(reply)));
+            }
+            StationAsk::Reprint { reason }
+                if open.name.is_some() && self.config.naming == Naming::Printed =>
+            {
+                self.commit(Doing::Reprint(id), PackRecord::Label { pack, reason, who, at: wall }, out);
+            }
+            StationAsk::Reprint { .. } => {
+                out.push(StationEffect::Reply(id, Err(Refusal::new("refuse.no_label"))));
+            }
+            StationAsk::Void { reason } => {
+                self.commit(Doing::Void(id), PackRecord::Voided { pack, reason, who, at: wall }, out);
+            }
+            StationAsk::Out { .. } if open.name.is_some() => {
+                out.push(StationEffect::Reply(id, Err(Refusal::new("refuse.named_pack"))));
+            }
+            StationAsk::Out { scan, reason } => match self.child_of(&scan) {
+                Some(child) => {
+                    let record = PackRecord::Out { pack, child, reason, who, at: wall };
+                    self.commit(Doing::Out(id), record, out);
+                }
+                None => out.push(StationEffect::Reply(id, Err(Refusal::new("refuse.not_a_code")))),
+            },
+        }
+    }
+
+    /// What a person names, by scanning or typing it: an identity alone will do.
+    fn child_of(&self, scan: &[u8]) -> Option<Child> {
+        match self.understand(scan) {
+            Scan::Child(child) => Some(child),
+            Scan::Name(name) => Some(Child::Pack(name)),
+            Scan::Bad(_) => {
+                let of_product = |(gtin, product): (&Gtin, &Product)| {
+                    let identity = product.layout.parse_identity_with(scan, &self.config.substitutes).ok()?;
+                    (identity.gtin == *gtin).then_some(Child::Item { identity, tail: None })
+                };
+                self.config.products.iter().find_map(of_product)
+            }
+        }
+    }
+}

@@ -1,0 +1,480 @@
+//! Packs: what goes into them, their names, their ends.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{OptionalExtension as _, Row};
+use tamga_domain::gs1::Gtin;
+use tamga_domain::ids::{PackNo, RunId, StationNo};
+use tamga_domain::pack::judge::{Kinship, NotIn, Thing, judge};
+use tamga_domain::pack::record::{CHILDREN_MAX, Close, NewName, PackAnswer, PackRecord};
+use tamga_domain::pack::{Child, Holds, Level, Mixing, PackFacts, PackState, Terms};
+use tamga_domain::record::Answer;
+use tamga_domain::sscc::Sscc;
+use tamga_domain::time::Wall;
+
+use super::Store;
+use super::error::{Fault, Rule, StoreError};
+use super::limits::NAMES_PASSED_MAX;
+use super::people::{Change, cut};
+use super::rows::{Key, number};
+use super::tx::Tx;
+
+impl Store {
+    /// The pack that a station is filling.
+    pub fn open_pack(&self, station: StationNo) -> Result<Option<PackFacts>, StoreError> {
+        self.tx().pack_at(station).map_err(|fault| self.judged(fault.reading()))
+    }
+}
+
+impl Tx<'_> {
+    pub(super) fn apply_pack(&self, record: &PackRecord) -> Result<Option<Answer>, Fault> {
+        let answer = match record {
+            PackRecord::In { station, pack, terms, children, who, at } => {
+                self.pack_in(*station, *pack, *terms, children, (who, *at))?
+            }
+            PackRecord::Named { pack, name, at } => self.pack_named(*pack, *name, *at)?,
+            PackRecord::Label { pack, reason, who, at } => self.pack_label(*pack, reason, who, *at)?,
+            PackRecord::Closed { pack, how, who, at } => {
+                self.pack_closed(*pack, how, who, *at)?;
+                return Ok(None);
+            }
+            PackRecord::Out { pack, child, reason, who, at } => {
+                self.pack_out(*pack, child, reason, who, *at)?
+            }
+            PackRecord::Voided { pack, reason, who, at } => {
+                let within = self.pack_voided(*pack, reason, who, *at)?;
+                return Ok(within.map(|parent| Answer::Pack(PackAnswer::Within(parent))));
+            }
+        };
+        Ok(Some(Answer::Pack(answer)))
+    }
+
+    // ---- what goes in ----
+
+    fn pack_in(
+        &self,
+        station: StationNo,
+        pack: Option<PackNo>,
+        terms: Terms,
+        children: &[Child],
+        (who, at): (&str, Wall),
+    ) -> Result<PackAnswer, Fault> {
+        if children.len() > CHILDREN_MAX {
+            return Err(Rule::TooMany { len: children.len(), most: CHILDREN_MAX }.into());
+        }
+        let mut open = match pack {
+            Some(pack) => Some(self.open_pack(pack)?),
+            None => None,
+        };
+        let mut kin =
+            Kinship { run: open.as_ref().and_then(|o| o.run), gtin: open.as_ref().and_then(|o| o.gtin) };
+        let mut refused = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut content = open.as_ref().map_or(0, |o| o.content);
+        for (place, child) in children.iter().enumerate() {
+            if !seen.insert(name_of(child)) {
+                refused.push((place, NotIn::Twice));
+                continue;
+            }
+            let (thing, tail) = self.thing(child)?;
+            match judge(&thing, tail, terms, open.as_ref()) {
+                Err(why) => refused.push((place, why)),
+                Ok(of_child) => {
+                    kin = joined(kin, of_child, content == 0);
+                    content += 1;
+                    // The next one is judged with this one in the pack.
+                    let so_far = open.get_or_insert_with(|| nothing_yet(terms));
+                    (so_far.content, so_far.run, so_far.gtin) = (content, kin.run, kin.gtin);
+                }
+            }
+        }
+        if !refused.is_empty() || children.is_empty() {
+            return Ok(PackAnswer::NotIn(refused));
+        }
+        let pack = match pack {
+            Some(pack) => pack,
+            None => self.new_pack(station, terms, who, at)?,
+        };
+        for child in children {
+            self.set_parent(child, Some(pack))?;
+        }
+        let gtin = kin.gtin.map(|gtin| self.gtin_id_or_new(&gtin)).transpose()?;
+        let sql = "UPDATE packs SET content = ?2, run = ?3, gtin_id = ?4 WHERE pack_no = ?1 AND state = 0 AND station = ?5";
+        let run = kin.run.map(|run| run.0);
+        self.must("an open pack", 1, sql, (pack.0, content, run, gtin, station.0))?;
+        Ok(PackAnswer::In { pack, content })
+    }
+
+    /// What was read, as it is known now, with the tail that the read had.
+    fn thing<'c>(&self, child: &'c Child) -> Result<(Thing, Option<&'c [u8]>), Fault> {
+        match child {
+            Child::Pack(name) => Ok((Thing::Pack(self.pack_by_name(*name)?), None)),
+            Child::Item { identity, tail } => {
+                let known = self.find(identity)?;
+                let (mut pack, mut held) = (None, false);
+                if let Some(gtin) = self.gtin_id(&identity.gtin)? {
+                    let key = Key { gtin, identity };
+                    pack = self.pack_of_code(&key)?;
+                    let row = self.code(&key)?;
+                    if let Some((run, pass)) = row.and_then(|row| row.run.zip(row.pass)) {
+                        let sql = "SELECT 1 FROM held WHERE run = ?1 AND pass_no = ?2";
+                        held = self.one(sql, (run.0, pass.0), |_| Ok(()))?.is_some();
+                    }
+                }
+                let thing = Thing::Item { gtin: identity.gtin, known, pack, held };
+                Ok((thing, tail.as_deref()))
+            }
+        }
+    }
+
+    /// The pack that the item of a code lies in.
+    pub(super) fn pack_of_code(&self, key: &Key<'_>) -> Result<Option<PackNo>, Fault> {
+        let sql = "SELECT pack_no FROM codes WHERE gtin_id = ?1 AND serial = ?2";
+        let pack: Option<Option<u32>> = self.one(sql, (key.gtin, key.serial()), |r| r.get(0))?;
+        Ok(pack.flatten().map(PackNo))
+    }
+
+    fn new_pack(&self, station: StationNo, terms: Terms, who: &str, at: Wall) -> Result<PackNo, Fault> {
+        let sql = "INSERT INTO packs(station, level, holds, capacity, mixing, opened_at) \
+                   VALUES(?1, ?2, ?3, ?4, ?5, ?6)";
+        let (level, holds) = (level_number(terms.level), holds_number(terms.holds));
+        let mixing = mixing_number(terms.mixing);
+        self.run(sql, (station.0, level, holds, terms.capacity, mixing, at.0))?;
+        let pack = PackNo(self.inserted());
+        self.changed(Change::Pack(pack, PackState::Open), who, "", at)?;
+        Ok(pack)
+    }
+
+    /// Sets the one parent of a child by compare-and-set: it had none, or exactly the pack it is taken out of.
+    fn set_parent(&self, child: &Child, to: Option<PackNo>) -> Result<(), Fault> {
+        let to = to.map(|pack| pack.0);
+        match child {
+            Child::Item { identity, .. } => {
+                let key = self.key(identity)?;
+                let sql = "UPDATE codes SET pack_no = ?3 WHERE gtin_id = ?1 AND serial = ?2 \
+                           AND (pack_no IS NULL) <> (?3 IS NULL)";
+                self.must("the pack of a code", 1, sql, (key.gtin, key.serial(), to))
+            }
+            Child::Pack(name) => {
+                let sql = "UPDATE packs SET parent = ?2 WHERE sscc = ?1 AND (parent IS NULL) <> (?2 IS NULL)";
+                self.must("the pack of a pack", 1, sql, (sscc_number(*name), to))
+            }
+        }
+    }
+
+    // ---- names ----
+
+    fn pack_named(&self, pack: PackNo, name: NewName, at: Wall) -> Result<PackAnswer, Fault> {
+        let facts = self.open_pack(pack)?;
+        if let Some(name) = facts.name {
+            return Ok(PackAnswer::Named { name, used: 0 });
+        }
+        let (name, used) = match name {
+            NewName::Read(name) => (name, 0),
+            NewName::Next => match self.next_name()? {
+                Some(next) => next,
+                None => return Ok(PackAnswer::NoNames),
+            },
+        };
+        if let Some(other) = self.pack_by_name(name)? {
+            return Ok(PackAnswer::NameUsed(other.pack));
+        }
+        let sql = "UPDATE packs SET sscc = ?2 WHERE pack_no = ?1 AND sscc IS NULL";
+        self.must("a name", 1, sql, (pack.0, sscc_number(name)))?;
+        self.changed(Change::Pack(pack, PackState::Open), "", &name.to_string(), at)?;
+        self.add_issued(used as usize)?;
+        Ok(PackAnswer::Named { name, used })
+    }
+
+    /// Takes the next name off the range in use, and says how many were used up; those that were read on labels printed
+    /// before are passed over. None is used up where none is found.
+    fn next_name(&self) -> Result<Option<(Sscc, u32)>, Fault> {
+        let Some((no, range)) = self.range_in_use()? else { return Ok(None) };
+        let mut left = range.clone();
+        for used in 1..=NAMES_PASSED_MAX {
+            let Some((name, rest)) = left.take_next() else { return Ok(None) };
+            if self.pack_by_name(name)?.is_none() {
+                let sql = "UPDATE sscc_ranges SET next = ?2 WHERE range_no = ?1 AND next = ?3";
+                let (next, before) = (number(rest.next()), number(range.next()));
+                self.must("a range of SSCCs", 1, sql, (no, next, before))?;
+                return Ok(Some((name, used)));
+            }
+            left = rest;
+        }
+        Ok(None)
+    }
+
+    fn pack_label(&self, pack: PackNo, reason: &str, who: &str, at: Wall) -> Result<PackAnswer, Fault> {
+        let facts = self.pack_facts(pack)?;
+        if facts.name.is_none() || facts.state == PackState::Voided {
+            return Err(Rule::NoName(pack).into());
+        }
+        let labels = facts.labels + 1;
+        let sql = "UPDATE packs SET labels = ?2 WHERE pack_no = ?1";
+        self.must("a pack", 1, sql, (pack.0, labels))?;
+        let why = format!("label {labels}: {reason}");
+        self.changed(Change::Pack(pack, facts.state), who, why.trim_end_matches([':', ' ']), at)?;
+        Ok(PackAnswer::Label(labels))
+    }
+
+    // ---- ends ----
+
+    fn pack_closed(&self, pack: PackNo, how: &Close, who: &str, at: Wall) -> Result<(), Fault> {
+        let facts = self.pack_facts(pack)?;
+        if facts.state == PackState::Closed {
+            return Ok(());
+        }
+        let sql = "UPDATE packs SET state = 1 WHERE pack_no = ?1 AND state = 0";
+        self.must("an open pack", 1, sql, [pack.0])?;
+        let why = match how {
+            Close::Full => "full",
+            Close::Short { reason } => reason,
+        };
+        self.changed(Change::Pack(pack, PackState::Closed), who, why, at)
+    }
+
+    fn pack_out(
+        &self,
+        pack: PackNo,
+        child: &Child,
+        reason: &str,
+        who: &str,
+        at: Wall,
+    ) -> Result<PackAnswer, Fault> {
+        let facts = self.open_pack(pack)?;
+        let (thing, _) = self.thing(child)?;
+        let parent = match &thing {
+            Thing::Item { pack, .. } => *pack,
+            Thing::Pack(facts) => facts.as_ref().and_then(|f| f.parent),
+        };
+        if parent != Some(pack) {
+            return Ok(PackAnswer::Out(None));
+        }
+        self.note_out(pack, child, reason, who, at)?;
+        self.set_parent(child, None)?;
+        let left = facts.content - 1;
+        let sql = "UPDATE packs SET content = ?2, run = iif(?2 = 0, NULL, run), \
+                   gtin_id = iif(?2 = 0, NULL, gtin_id) WHERE pack_no = ?1 AND content = ?2 + 1";
+        self.must("the content of a pack", 1, sql, (pack.0, left))?;
+        Ok(PackAnswer::Out(Some(left)))
+    }
+
+    fn note_out(&self, pack: PackNo, child: &Child, why: &str, who: &str, at: Wall) -> Result<(), Fault> {
+        match child {
+            Child::Item { identity, .. } => {
+                let key = self.key(identity)?;
+                let sql = "INSERT INTO taken_out(pack_no, gtin_id, serial, who, why, at) \
+                           VALUES(?1, ?2, ?3, ?4, ?5, ?6)";
+                self.run(sql, (pack.0, key.gtin, key.serial(), who, cut(why), at.0))?;
+            }
+            Child::Pack(name) => {
+                let sql = "INSERT INTO taken_out(pack_no, child, who, why, at) \
+                           SELECT ?1, pack_no, ?3, ?4, ?5 FROM packs WHERE sscc = ?2";
+                self.must("a pack", 1, sql, (pack.0, sscc_number(*name), who, cut(why), at.0))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What was in it is free, in one transaction: the largest pack has 1,500 children, some milliseconds.
+    fn pack_voided(&self, pack: PackNo, reason: &str, who: &str, at: Wall) -> Result<Option<PackNo>, Fault> {
+        let facts = self.pack_facts(pack)?;
+        if facts.state == PackState::Voided {
+            return Ok(None);
+        }
+        if let Some(parent) = facts.parent {
+            return Ok(Some(parent));
+        }
+        let noted = (pack.0, who, cut(reason), at.0);
+        let freed = match facts.terms.holds {
+            Holds::Items => {
+                let sql = "INSERT INTO taken_out(pack_no, gtin_id, serial, who, why, at) \
+                           SELECT ?1, gtin_id, serial, ?2, ?3, ?4 FROM codes WHERE pack_no = ?1";
+                self.run(sql, noted)?;
+                self.run("UPDATE codes SET pack_no = NULL WHERE pack_no = ?1", [pack.0])?
+            }
+            Holds::Packs(_) => {
+                let sql = "INSERT INTO taken_out(pack_no, child, who, why, at) \
+                           SELECT ?1, pack_no, ?2, ?3, ?4 FROM packs WHERE parent = ?1";
+                self.run(sql, noted)?;
+                self.run("UPDATE packs SET parent = NULL WHERE parent = ?1", [pack.0])?
+            }
+        };
+        if freed != facts.content as usize {
+            let what = format!("pack {pack} with {freed} children instead of {}", facts.content);
+            return Err(Fault::Damaged(what));
+        }
+        let sql = "UPDATE packs SET state = 2, content = 0 WHERE pack_no = ?1 AND state = ?2";
+        self.must("a pack", 1, sql, (pack.0, state_number(facts.state)))?;
+        self.changed(Change::Pack(pack, PackState::Voided), who, reason, at)?;
+        Ok(None)
+    }
+
+    // ---- what is known ----
+
+    fn open_pack(&self, pack: PackNo) -> Result<PackFacts, Fault> {
+        let facts = self.pack_facts(pack)?;
+        match facts.state {
+            PackState::Open => Ok(facts),
+            PackState::Closed | PackState::Voided => Err(Rule::PackEnded(pack).into()),
+        }
+    }
+
+    fn pack_facts(&self, pack: PackNo) -> Result<PackFacts, Fault> {
+        self.pack_by_no(pack)?.ok_or_else(|| Rule::NoSuchPack(pack).into())
+    }
+
+    pub(super) fn pack_by_no(&self, pack: PackNo) -> Result<Option<PackFacts>, Fault> {
+        self.pack_where("pack_no = ?1", pack.0.into())
+    }
+
+    pub(super) fn pack_by_name(&self, name: Sscc) -> Result<Option<PackFacts>, Fault> {
+        self.pack_where("sscc = ?1", sscc_number(name))
+    }
+
+    pub(super) fn pack_at(&self, station: StationNo) -> Result<Option<PackFacts>, Fault> {
+        self.pack_where("station = ?1 AND state = 0", station.0.into())
+    }
+
+    fn pack_where(&self, condition: &str, key: i64) -> Result<Option<PackFacts>, Fault> {
+        let sql = format!(
+            "SELECT pack_no, level, holds, capacity, mixing, state, sscc, content, parent, run, labels, \
+             (SELECT gtin FROM gtins g WHERE g.gtin_id = packs.gtin_id) FROM packs WHERE {condition}"
+        );
+        let mut statement = self.conn.prepare_cached(&sql)?;
+        let found = statement.query_row([key], |row| Ok(facts_of(row))).optional()?;
+        found.transpose()
+    }
+}
+
+fn facts_of(row: &Row<'_>) -> Result<PackFacts, Fault> {
+    let terms = Terms {
+        level: level_of(row.get(1)?)?,
+        holds: holds_of(row.get(2)?)?,
+        capacity: row.get(3)?,
+        mixing: mixing_of(row.get(4)?)?,
+    };
+    let gtin: Option<String> = row.get(11)?;
+    let gtin = gtin.map(|text| super::rows::gtin_of(&text)).transpose()?;
+    Ok(PackFacts {
+        pack: PackNo(row.get(0)?),
+        terms,
+        state: state_of(row.get(5)?)?,
+        name: row.get::<_, Option<i64>>(6)?.map(sscc_of).transpose()?,
+        content: row.get(7)?,
+        parent: row.get::<_, Option<u32>>(8)?.map(PackNo),
+        run: row.get::<_, Option<u32>>(9)?.map(RunId),
+        gtin,
+        labels: row.get(10)?,
+    })
+}
+
+/// A new pack before anything is in it.
+fn nothing_yet(terms: Terms) -> PackFacts {
+    PackFacts {
+        pack: PackNo(0),
+        terms,
+        state: PackState::Open,
+        name: None,
+        content: 0,
+        parent: None,
+        run: None,
+        gtin: None,
+        labels: 0,
+    }
+}
+
+/// Of which run and product all is, with one more in it.
+fn joined(all: Kinship, one: Kinship, is_first: bool) -> Kinship {
+    if is_first {
+        return one;
+    }
+    let same = |a: Option<RunId>, b| a.filter(|_| a == b);
+    let same_gtin = |a: Option<Gtin>, b| a.filter(|_| a == b);
+    Kinship { run: same(all.run, one.run), gtin: same_gtin(all.gtin, one.gtin) }
+}
+
+/// What tells one child from another.
+fn name_of(child: &Child) -> Vec<u8> {
+    match child {
+        Child::Item { identity, .. } => {
+            [identity.gtin.to_string().as_bytes(), identity.serial.as_bytes()].concat()
+        }
+        Child::Pack(name) => name.render(),
+    }
+}
+
+/// 18 digits fit a number of 63 bits.
+pub(super) fn sscc_number(name: Sscc) -> i64 {
+    name.as_bytes().iter().fold(0, |n, digit| n * 10 + i64::from(digit - b'0'))
+}
+
+pub(super) fn sscc_of(number: i64) -> Result<Sscc, Fault> {
+    Sscc::parse(format!("{number:018}").as_bytes())
+        .map_err(|e| Fault::Damaged(format!("the SSCC {number}: {e}")))
+}
+
+pub(super) fn level_number(level: Level) -> i64 {
+    match level {
+        Level::Group => 0,
+        Level::Box => 1,
+        Level::Pallet => 2,
+    }
+}
+
+fn level_of(number: i64) -> Result<Level, Fault> {
+    match number {
+        0 => Ok(Level::Group),
+        1 => Ok(Level::Box),
+        2 => Ok(Level::Pallet),
+        other => Err(Fault::Damaged(format!("a pack of level {other}"))),
+    }
+}
+
+fn holds_number(holds: Holds) -> i64 {
+    match holds {
+        Holds::Items => 0,
+        Holds::Packs(level) => 1 + level_number(level),
+    }
+}
+
+fn holds_of(number: i64) -> Result<Holds, Fault> {
+    match number {
+        0 => Ok(Holds::Items),
+        level => Ok(Holds::Packs(level_of(level - 1)?)),
+    }
+}
+
+fn mixing_number(mixing: Mixing) -> i64 {
+    match mixing {
+        Mixing::SameRun => 0,
+        Mixing::SameProduct => 1,
+        Mixing::Free => 2,
+    }
+}
+
+fn mixing_of(number: i64) -> Result<Mixing, Fault> {
+    match number {
+        0 => Ok(Mixing::SameRun),
+        1 => Ok(Mixing::SameProduct),
+        2 => Ok(Mixing::Free),
+        other => Err(Fault::Damaged(format!("a pack with the mixing rule {other}"))),
+    }
+}
+
+pub(super) fn state_number(state: PackState) -> i64 {
+    match state {
+        PackState::Open => 0,
+        PackState::Closed => 1,
+        PackState::Voided => 2,
+    }
+}
+
+pub(super) fn state_of(number: i64) -> Result<PackState, Fault> {
+    match number {
+        0 => Ok(PackState::Open),
+        1 => Ok(PackState::Closed),
+        2 => Ok(PackState::Voided),
+        other => Err(Fault::Damaged(format!("a pack in state {other}"))),
+    }
+}
