@@ -12,6 +12,8 @@ use tamga_domain::day::Zone;
 use tamga_domain::gs1::Gtin;
 use tamga_domain::ids::{LineNo, OrderNo, RunId};
 use tamga_domain::line::ask::{Alarm, Ask, Refusal, Reply, Status};
+use tamga_domain::pack::ask::{StationAsk, StationReply, StationStatus};
+use tamga_domain::pack::{PackFacts, Terms};
 use tamga_domain::record::OrderPlan;
 use tamga_domain::time::Wall;
 use tamga_drivers::trace::Trace;
@@ -19,6 +21,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::health::Health;
 use crate::store::read::outbox::{OrderRow, ReportRow};
+use crate::store::read::packs::{Content, PackChange, TakenOut};
 use crate::store::read::people::AuditRow;
 use crate::store::read::pools::PoolLevel;
 use crate::store::read::sheet::{RunLine, RunSheet};
@@ -33,6 +36,8 @@ pub struct Desk {
     pub config: ConfigFile,
     /// In the order of the configuration.
     pub lines: Vec<LineDesk>,
+    /// Packing stations, in the order of the configuration.
+    pub stations: Vec<StationDesk>,
     /// Products that the configuration knows.
     pub products: Vec<Product>,
     /// Every device with its wire trace.
@@ -49,6 +54,11 @@ impl Desk {
     /// A line by its name in the configuration.
     pub fn line(&self, name: &str) -> Option<&LineDesk> {
         self.lines.iter().find(|line| line.name == name)
+    }
+
+    /// A packing station by its name in the configuration.
+    pub fn station(&self, name: &str) -> Option<&StationDesk> {
+        self.stations.iter().find(|station| station.name == name)
     }
 
     /// The trace of a device by its name in the configuration.
@@ -116,6 +126,23 @@ pub struct LineDesk {
     pub status: watch::Receiver<Arc<Status>>,
 }
 
+/// A request on its way to a station's task.
+pub struct StationAsked {
+    pub ask: StationAsk,
+    pub who: Who,
+    pub reply: oneshot::Sender<Result<StationReply, Refusal>>,
+}
+
+/// One packing station, as the windows see it.
+#[derive(Clone)]
+pub struct StationDesk {
+    /// The station's name in the configuration.
+    pub name: String,
+    pub terms: Terms,
+    pub ask: mpsc::Sender<StationAsked>,
+    pub status: watch::Receiver<Arc<StationStatus>>,
+}
+
 /// The state of the way to upstream.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpstreamStatus {
@@ -142,6 +169,8 @@ pub trait Records: Send + Sync {
     /// All that is known of the code in a scan; `None` when this agent does not know it. A scan that is no code of
     /// any layout is refused.
     fn story(&self, scan: &[u8]) -> Result<Option<Story>, RecordsError>;
+    /// The pack that a scan names, or in which the item of a scanned code lies; `None` when there is none.
+    fn pack(&self, scan: &[u8]) -> Result<Option<PackStory>, RecordsError>;
     /// Runs, newest first, at most `limit`; `before` goes on where an earlier answer ended.
     fn runs(&self, before: Option<RunId>, limit: u32) -> Result<Vec<RunLine>, RecordsError>;
     /// The closing sheet of a run, which exists before the run is closed too.
@@ -196,6 +225,17 @@ pub struct Story {
     pub run_is_closed: bool,
     /// Whether the tail of the scan is the code's tail, where the scan had one.
     pub tail_agrees: Option<bool>,
+}
+
+/// All that is known of one pack.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PackStory {
+    pub pack: PackFacts,
+    /// The packs that it lies in, from the nearest out.
+    pub within: Vec<PackFacts>,
+    pub content: Vec<Content>,
+    pub changes: Vec<PackChange>,
+    pub taken_out: Vec<TakenOut>,
 }
 
 /// One thing that `doctor` looked at.

@@ -18,6 +18,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{Instrument as _, Span};
 
+pub mod station;
+
 use crate::clock;
 use crate::config;
 use crate::line::{ForItem, ToPrinter};
@@ -118,27 +120,8 @@ fn start_printer(
     line: mpsc::Sender<Input>,
     tasks: &mut JoinSet<String>,
 ) -> mpsc::Sender<ToPrinter> {
-    let config::printer::PrinterDevice::Zpl(zpl) = &one.device;
-    let name = one.name.clone();
-    let (commands, commands_in) = mpsc::channel(COMMANDS_MAX);
-    let (events, mut said) = mpsc::channel(EVENTS_MAX);
+    let (commands, mut said) = run_printer(&one.name, &one.device, no.0.into(), trace, &span, tasks);
     let (orders, mut ordered) = mpsc::channel(COMMANDS_MAX);
-    let transport = Transport::tcp(zpl.address.to_string());
-    let session = Zpl::new(zpl.config.clone());
-    let work = async move {
-        tamga_drivers::run::run(
-            session,
-            transport,
-            commands_in,
-            events,
-            trace,
-            driver_clock,
-            pace(no.0.into()),
-        )
-        .await;
-        format!("printer {name}")
-    };
-    tasks.spawn(work.instrument(span.clone()));
     let name = one.name.clone();
     let work = async move {
         let mut tests: u64 = 0;
@@ -178,6 +161,30 @@ fn start_printer(
     orders
 }
 
+/// The session of a printer, with what it takes and what it says.
+fn run_printer(
+    name: &str,
+    device: &config::printer::PrinterDevice,
+    seed: u64,
+    trace: Trace,
+    span: &Span,
+    tasks: &mut JoinSet<String>,
+) -> (mpsc::Sender<PrinterCommand>, mpsc::Receiver<printer::PrinterEvent>) {
+    let config::printer::PrinterDevice::Zpl(zpl) = device;
+    let (commands, commands_in) = mpsc::channel(COMMANDS_MAX);
+    let (events, said) = mpsc::channel(EVENTS_MAX);
+    let transport = Transport::tcp(zpl.address.to_string());
+    let session = Zpl::new(zpl.config.clone());
+    let name = name.to_owned();
+    let work = async move {
+        tamga_drivers::run::run(session, transport, commands_in, events, trace, driver_clock, pace(seed))
+            .await;
+        format!("printer {name}")
+    };
+    tasks.spawn(work.instrument(span.clone()));
+    (commands, said)
+}
+
 /// The number by which a driver knows a job.
 pub fn number(job: JobId) -> u64 {
     (u64::from(job.run.0) << 32) | u64::from(job.issue.0)
@@ -191,6 +198,14 @@ fn job(id: printer::JobId) -> JobId {
 
 /// What a printer's driver says, in the words of the line.
 pub fn printer_event(event: printer::PrinterEvent) -> Option<PrinterEvent> {
+    printer_said(event, job)
+}
+
+/// The same for jobs that are named otherwise.
+fn printer_said<J>(
+    event: printer::PrinterEvent,
+    job: impl Fn(printer::JobId) -> J,
+) -> Option<PrinterEvent<J>> {
     use printer::PrinterEvent as E;
     Some(match event {
         E::Connected | E::Accepted(_) | E::Odometer { .. } => return None,
@@ -198,11 +213,11 @@ pub fn printer_event(event: printer::PrinterEvent) -> Option<PrinterEvent> {
         E::Ready { .. } => PrinterEvent::Ready,
         E::Printed(id) => PrinterEvent::Printed(job(id)),
         E::Refused(id, fault) => {
-            tracing::warn!(job = %number(job(id)), fault = fault.key(), "job refused");
+            tracing::warn!(job = id.0, fault = fault.key(), "job refused");
             PrinterEvent::Refused(job(id))
         }
         E::Doubtful(id, fault) => {
-            tracing::warn!(job = %number(job(id)), fault = fault.key(), "job in doubt");
+            tracing::warn!(job = id.0, fault = fault.key(), "job in doubt");
             PrinterEvent::Doubtful(job(id))
         }
         E::Fault(known) => PrinterEvent::Fault(fault(&known)),
@@ -219,23 +234,8 @@ fn start_reader(
     line: mpsc::Sender<Input>,
     tasks: &mut JoinSet<String>,
 ) -> Result<(), DeviceError> {
-    let config::reader::ReaderDevice::Text(text) = &one.device;
-    let transport = reader_transport(&text.link);
-    let framing = |why: tamga_drivers::framing::FramingError| DeviceError::Framing {
-        name: one.name.clone(),
-        why: why.to_string(),
-    };
-    let session = TextReader::new(text.config.clone()).map_err(framing)?;
-    let (commands, commands_in) = mpsc::channel::<ReaderCommand>(1);
-    let (events, mut said) = mpsc::channel(EVENTS_MAX);
-    let name = one.name.clone();
-    let work = async move {
-        let seed = u64::from(no.0) + 100;
-        tamga_drivers::run::run(session, transport, commands_in, events, trace, driver_clock, pace(seed))
-            .await;
-        format!("reader {name}")
-    };
-    tasks.spawn(work.instrument(span.clone()));
+    let seed = u64::from(no.0) + 100;
+    let (commands, mut said) = run_reader(&one.name, &one.device, seed, trace, &span, tasks)?;
     let name = one.name.clone();
     let work = async move {
         loop {
@@ -258,6 +258,34 @@ fn start_reader(
     };
     tasks.spawn(work.instrument(span.clone()));
     Ok(())
+}
+
+/// The session of a reader, with what it takes and what it says.
+fn run_reader(
+    name: &str,
+    device: &config::reader::ReaderDevice,
+    seed: u64,
+    trace: Trace,
+    span: &Span,
+    tasks: &mut JoinSet<String>,
+) -> Result<(mpsc::Sender<ReaderCommand>, mpsc::Receiver<reader::ReaderEvent>), DeviceError> {
+    let config::reader::ReaderDevice::Text(text) = device;
+    let transport = reader_transport(&text.link);
+    let framing = |why: tamga_drivers::framing::FramingError| DeviceError::Framing {
+        name: name.to_owned(),
+        why: why.to_string(),
+    };
+    let session = TextReader::new(text.config.clone()).map_err(framing)?;
+    let (commands, commands_in) = mpsc::channel(COMMANDS_MAX);
+    let (events, said) = mpsc::channel(EVENTS_MAX);
+    let name = name.to_owned();
+    let work = async move {
+        tamga_drivers::run::run(session, transport, commands_in, events, trace, driver_clock, pace(seed))
+            .await;
+        format!("reader {name}")
+    };
+    tasks.spawn(work.instrument(span.clone()));
+    Ok((commands, said))
 }
 
 fn reader_transport(link: &config::reader::ReaderLink) -> Transport {

@@ -13,6 +13,7 @@
 //! - [`upstream`]: the way to the state system
 //! - [`books`]: what the way upstream needs of the store, over the store
 //! - [`line`]: the task of a line
+//! - [`station`]: the task of a packing station
 //! - [`devices`]: from configuration to running devices
 //! - [`records`]: what the windows ask of the store, over the store
 //! - [`web`]: the HTTP API
@@ -35,6 +36,7 @@ pub mod plan;
 pub mod records;
 pub mod room;
 pub mod run;
+pub mod station;
 pub mod store;
 pub mod upstream;
 pub mod web;

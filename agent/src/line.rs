@@ -74,6 +74,14 @@ pub enum End {
     Damaged(String),
 }
 
+impl End {
+    /// What a request that the writer did not serve means for who asked.
+    pub fn of(why: &WriterError) -> End {
+        let damage = matches!(why, WriterError::Store(error) if error.is_damage());
+        if damage { End::Damaged(chain(why)) } else { End::NotDurable(chain(why)) }
+    }
+}
+
 /// Runs a line until the daemon ends it. The wires stay with the caller: what waits at their other ends sees them closed
 /// only when the line's end is known, and is not taken for its cause.
 pub async fn run(mut line: Line, wires: &mut Wires) -> End {
@@ -164,9 +172,7 @@ impl Shell {
 
     /// The first failure says why the line ends.
     fn fail(&mut self, why: &WriterError) {
-        let damage = matches!(why, WriterError::Store(error) if error.is_damage());
-        let end = if damage { End::Damaged } else { End::NotDurable };
-        self.failed.get_or_insert_with(|| end(chain(why)));
+        self.failed.get_or_insert_with(|| End::of(why));
     }
 
     fn ask(&mut self, asked: Asked) -> Input {

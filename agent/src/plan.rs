@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tamga_domain::gs1::Gtin;
-use tamga_domain::ids::LineNo;
+use tamga_domain::ids::{LineNo, StationNo};
 use tamga_domain::layout::Layout;
 use tamga_domain::line::items::Latency;
 use tamga_domain::line::order::OrderLimits;
 use tamga_domain::line::{DeviceNames, GateSizes, LineConfig, LineKind, PrinterPlace, Product};
+use tamga_domain::pack::station::StationConfig;
 use tamga_domain::record::PackageKind;
 use tamga_domain::upstream::config as step;
 
@@ -33,15 +34,32 @@ pub fn layouts(config: &Config) -> BTreeMap<Gtin, (String, Layout)> {
     config.products.iter().filter_map(layout).collect()
 }
 
+/// The plant's products by the rules of today.
+fn products(config: &Config) -> BTreeMap<Gtin, Product> {
+    let name = |gtin: &Gtin| config.product(gtin).map(|p| p.name.clone()).unwrap_or_default();
+    let product = |(gtin, (group, layout))| (gtin, Product { name: name(&gtin), group, layout });
+    layouts(config).into_iter().map(product).collect()
+}
+
+/// What a packing station is told.
+pub fn station(config: &Config, no: StationNo, one: &config::station::Station) -> StationConfig {
+    let config::reader::ReaderDevice::Text(text) = &one.reader;
+    StationConfig {
+        station: no,
+        name: one.name.clone(),
+        terms: one.terms,
+        naming: one.naming,
+        substitutes: text.gs_substitutes.clone(),
+        products: products(config),
+    }
+}
+
 /// What the core of a line is told.
 pub fn line(config: &Config, no: LineNo, one: &config::line::Line) -> Result<LineConfig, String> {
     let Some(reader) = one.readers.first() else { return Err("no reader".to_owned()) };
     let config::reader::ReaderDevice::Text(text) = &reader.device;
-    let name = |gtin: &Gtin| config.product(gtin).map(|p| p.name.clone()).unwrap_or_default();
-    let product = |(gtin, (group, layout))| (gtin, Product { name: name(&gtin), group, layout });
     let config::gate::Gate::Modbus(gate) = &one.gate;
     let map = &gate.config.map;
-    let products = layouts(config).into_iter().map(product).collect();
     let called = |name: &str| devices::called(config, one, name);
     Ok(LineConfig {
         line: no,
@@ -65,7 +83,7 @@ pub fn line(config: &Config, no: LineNo, one: &config::line::Line) -> Result<Lin
         zone: config.agent.zone,
         pool_low: one.pool_low.into(),
         substitutes: text.gs_substitutes.clone(),
-        products,
+        products: products(config),
         device_names: DeviceNames {
             printers: one.printers.iter().map(|p| called(&p.name)).collect(),
             readers: one.readers.iter().map(|r| called(&r.name)).collect(),

@@ -13,8 +13,10 @@ use tamga_domain::gs1::Gtin;
 use tamga_domain::ids::{OrderNo, RunId, TxnId};
 use tamga_domain::layout::Layout;
 use tamga_domain::line::ask::{Alarm, Refusal};
+use tamga_domain::pack::PackFacts;
 use tamga_domain::record::{Answer, Known, OrderPlan, Record, RunState, Txn, ends_acknowledged};
 use tamga_domain::rules::{Country, ProductGroup, Rules};
+use tamga_domain::sscc::Sscc;
 use tamga_domain::time::Wall;
 use time::OffsetDateTime;
 use tokio::runtime;
@@ -22,7 +24,7 @@ use tokio::runtime;
 use crate::clock;
 use crate::config::Config;
 use crate::desk::{
-    AuditEntry, Finding, ImportSlice, Imported, Level, Records, RecordsError, RefusedCode, Story,
+    AuditEntry, Finding, ImportSlice, Imported, Level, PackStory, Records, RecordsError, RefusedCode, Story,
 };
 use crate::disk;
 use crate::store::error::StoreError;
@@ -129,6 +131,25 @@ impl StoreRecords {
     }
 }
 
+/// A pack with the packs around it. A pack lies in packs of higher levels only, so there are few.
+fn pack_story(view: &View<'_>, pack: PackFacts) -> Result<PackStory, StoreError> {
+    let mut within: Vec<PackFacts> = Vec::new();
+    while let Some(parent) = within.last().unwrap_or(&pack).parent {
+        match view.pack_no(parent)? {
+            Some(parent) => within.push(parent),
+            None => break,
+        }
+    }
+    let no = pack.pack;
+    Ok(PackStory {
+        within,
+        content: view.content(no)?,
+        changes: view.pack_changes(no)?,
+        taken_out: view.taken_out(no)?,
+        pack,
+    })
+}
+
 impl Records for StoreRecords {
     fn story(&self, scan: &[u8]) -> Result<Option<Story>, RecordsError> {
         let candidates = self.candidates(scan);
@@ -154,6 +175,26 @@ impl Records for StoreRecords {
             return Ok(Some(Story { code, line, run_is_closed, tail_agrees }));
         }
         Ok(None)
+    }
+
+    fn pack(&self, scan: &[u8]) -> Result<Option<PackStory>, RecordsError> {
+        let named = Sscc::parse_read(scan).ok();
+        let candidates = if named.is_some() { Vec::new() } else { self.candidates(scan) };
+        if named.is_none() && candidates.is_empty() {
+            return Err(RecordsError::NotACode);
+        }
+        self.look(|view| {
+            let mut found = match named {
+                Some(name) => view.pack(name)?,
+                None => None,
+            };
+            for (code, _) in &candidates {
+                if found.is_none() {
+                    found = view.pack_of(code)?;
+                }
+            }
+            found.map(|pack| pack_story(view, pack)).transpose()
+        })
     }
 
     fn runs(&self, before: Option<RunId>, limit: u32) -> Result<Vec<RunLine>, RecordsError> {

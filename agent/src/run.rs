@@ -1,5 +1,8 @@
 //! The wiring: channels, tasks, supervision, the order of going down. The only place that spawns.
 
+mod packing;
+
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::net::SocketAddr;
@@ -21,7 +24,7 @@ use crate::books::StoreBooks;
 use crate::chain::chain;
 use crate::clock;
 use crate::config::{self, Config};
-use crate::desk::{Agent, Asked, ConfigFile, Desk, LineDesk, Product, UpstreamStatus, Who};
+use crate::desk::{Agent, Asked, ConfigFile, Desk, LineDesk, Product, StationDesk, UpstreamStatus, Who};
 use crate::devices::{self, DeviceError};
 use crate::disk;
 use crate::health::{self, Beat, Health, Manager};
@@ -93,11 +96,11 @@ pub enum StartError {
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     #[error(
-        "line {line}: a write to disk failed: {why}. Nothing is printed or passed; start again when the disk is well"
+        "{who}: a write to disk failed: {why}. Nothing is printed, passed or packed; start again when the disk is well"
     )]
-    NotDurable { line: String, why: String },
-    #[error("line {line}: the database is damaged: {why}")]
-    Damaged { line: String, why: String },
+    NotDurable { who: String, why: String },
+    #[error("{who}: the database is damaged: {why}")]
+    Damaged { who: String, why: String },
     #[error("a write to disk failed: {0}. Nothing is printed or passed; start again when the disk is well")]
     Broken(String),
     #[error("{0} ended, and a line cannot do without it")]
@@ -114,7 +117,7 @@ pub struct Daemon {
     /// Where the API listens.
     pub api: SocketAddr,
     stop: watch::Sender<bool>,
-    lines: JoinSet<LineEnded>,
+    lines: JoinSet<Ended>,
     devices: JoinSet<String>,
     windows: JoinSet<()>,
     desks: Vec<LineDesk>,
@@ -134,6 +137,7 @@ pub async fn start(config: Config, manager: Option<Arc<Manager>>) -> Result<Daem
     let doubt = stand(&mut store, &data, &config.agent.witness)?;
     let (bar, barred) = watch::channel(store.barred());
     let numbers = line_numbers(&mut store, &config).map_err(refused)?;
+    let packing = packing::recover(&mut store, &config).map_err(refused)?;
     let agent = store.agent_id().to_owned();
     let (handle, thread) = writer::spawn(store).map_err(StartError::Writer)?;
     let broken = handle.broken();
@@ -152,13 +156,17 @@ pub async fn start(config: Config, manager: Option<Arc<Manager>>) -> Result<Daem
         lines: JoinSet::new(),
         devices: JoinSet::new(),
         desks: Vec::new(),
+        stations: Vec::new(),
         traces: Vec::new(),
         watched: Vec::new(),
     };
     for (no, one) in numbers.into_iter().zip(&config.lines) {
         wiring.line(no, one).await?;
     }
-    let Wiring { lines, devices, desks, traces, mut watched, .. } = wiring;
+    for (place, (one, open)) in (0..).zip(config.stations.iter().zip(packing)) {
+        wiring.station(place, one, open)?;
+    }
+    let Wiring { lines, devices, desks, stations, traces, mut watched, .. } = wiring;
     let beat = Beat::default();
     watched.push(("writer".to_owned(), beat.clone()));
     let health = Health::new(watched, manager.as_ref().and_then(|m| m.watchdog));
@@ -201,6 +209,7 @@ pub async fn start(config: Config, manager: Option<Arc<Manager>>) -> Result<Daem
             offline: config.upstream.is_none(),
         },
         lines: desks.clone(),
+        stations,
         products: products(&config),
         devices: traces,
         zone: config.agent.zone,
@@ -256,24 +265,22 @@ impl Daemon {
     }
 }
 
-async fn line_failed(lines: &mut JoinSet<LineEnded>) -> Failure {
+async fn line_failed(lines: &mut JoinSet<Ended>) -> Failure {
     match lines.join_next().await {
-        Some(Ok(LineEnded { line, end: End::NotDurable(why), .. })) => Failure::NotDurable { line, why },
-        Some(Ok(LineEnded { line, end: End::Damaged(why), .. })) => Failure::Damaged { line, why },
-        Some(Ok(LineEnded { line, end: End::Asked, .. })) => {
-            Failure::TaskEnded(format!("the task of line {line}"))
-        }
+        Some(Ok(Ended { who, end: End::NotDurable(why), .. })) => Failure::NotDurable { who, why },
+        Some(Ok(Ended { who, end: End::Damaged(why), .. })) => Failure::Damaged { who, why },
+        Some(Ok(Ended { who, end: End::Asked, .. })) => Failure::TaskEnded(format!("the task of {who}")),
         Some(Err(e)) => Failure::TaskEnded(e.to_string()),
         None => std::future::pending().await,
     }
 }
 
-/// How a line's task ended. It holds the line's channels: the tasks of its devices end when they close, and must not
-/// be found ended before the line, or the log would name the wrong cause.
-struct LineEnded {
-    line: String,
+/// How the task of a line or a station ended. It holds its channels: the tasks of its devices end when they close, and
+/// must not be found ended before it, or the log would name the wrong cause.
+struct Ended {
+    who: String,
     end: End,
-    _wires: Wires,
+    _wires: Box<dyn Any + Send>,
 }
 
 async fn stop_line(desk: &LineDesk) {
@@ -298,9 +305,10 @@ struct Wiring<'a> {
     barred: watch::Receiver<Option<Bar>>,
     pooled: watch::Receiver<BTreeMap<Gtin, u64>>,
     stocked: watch::Receiver<BTreeMap<Gtin, u64>>,
-    lines: JoinSet<LineEnded>,
+    lines: JoinSet<Ended>,
     devices: JoinSet<String>,
     desks: Vec<LineDesk>,
+    stations: Vec<StationDesk>,
     traces: Vec<(String, tamga_drivers::trace::Trace)>,
     /// What the lines cannot do without, each with its heartbeat.
     watched: Vec<(String, Beat)>,
@@ -337,11 +345,11 @@ impl Wiring<'_> {
             bar: self.barred.clone(),
         };
         self.watched.push((format!("line {}", one.name), beat));
-        let name = one.name.clone();
+        let who = format!("line {}", one.name);
         self.lines.spawn(async move {
             let mut wires = wires;
             let end = crate::line::run(core, &mut wires).await;
-            LineEnded { line: name, end, _wires: wires }
+            Ended { who, end, _wires: Box::new(wires) }
         });
         let (name, kind) = (one.name.clone(), one.kind.key());
         self.desks.push(LineDesk { no, name, kind, ask, status: seen });
@@ -407,17 +415,27 @@ fn stand(store: &mut Store, data: &Path, witness: &Path) -> Result<Option<Doubt>
 
 /// The number of each line, kept by its name: a line keeps its runs when the file's order changes.
 fn line_numbers(store: &mut Store, config: &Config) -> Result<Vec<LineNo>, StoreError> {
-    let known = store.meta("lines")?.unwrap_or_default();
+    let names = config.lines.iter().map(|line| line.name.as_str());
+    Ok(numbered(store, "lines", names)?.into_iter().map(LineNo).collect())
+}
+
+/// Numbers that names keep for ever, whatever the order of the file.
+fn numbered<'n>(
+    store: &mut Store,
+    kept: &str,
+    wanted: impl Iterator<Item = &'n str>,
+) -> Result<Vec<u16>, StoreError> {
+    let known = store.meta(kept)?.unwrap_or_default();
     let mut names: Vec<String> = known.lines().map(str::to_owned).collect();
     let mut numbers = Vec::new();
-    for line in &config.lines {
-        let at = names.iter().position(|n| *n == line.name).unwrap_or(names.len());
+    for name in wanted {
+        let at = names.iter().position(|n| n == name).unwrap_or(names.len());
         if at == names.len() {
-            names.push(line.name.clone());
+            names.push(name.to_owned());
         }
-        numbers.push(LineNo(u16::try_from(at).unwrap_or(u16::MAX)));
+        numbers.push(u16::try_from(at).unwrap_or(u16::MAX));
     }
-    store.set_meta("lines", &names.join("\n"))?;
+    store.set_meta(kept, &names.join("\n"))?;
     Ok(numbers)
 }
 

@@ -88,6 +88,7 @@ impl World {
                 offline: false,
             },
             lines: vec![line],
+            stations: vec![],
             products: vec![Product { gtin: gtin(), group: "water".into(), name: "Still 0.5".into() }],
             devices: vec![("p1".into(), trace.clone())],
             upstream: seen,
@@ -338,6 +339,9 @@ impl Records for Memory {
             run_is_closed: *self.run_is_closed.lock().unwrap(),
             tail_agrees: scan.contains(&0x1d).then(|| scan.ends_with(TAIL.as_bytes())),
         }))
+    }
+    fn pack(&self, _: &[u8]) -> Result<Option<PackStory>, RecordsError> {
+        Ok(None)
     }
     fn runs(&self, before: Option<RunId>, _: u32) -> Result<Vec<RunLine>, RecordsError> {
         let run = RunLine {

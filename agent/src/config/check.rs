@@ -6,7 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use tamga_domain::pack::Holds;
+use tamga_domain::pack::station::Naming;
 use tamga_domain::rules::{Country, ProductGroup, RuleSet, Rules, Sure};
+use tamga_domain::sscc::SsccRange;
 use tamga_drivers::gate::map::GateConfig;
 use tamga_drivers::printer::zpl_format::SymbolSize;
 
@@ -16,6 +19,7 @@ use super::printer::{PrinterDevice, Zpl};
 use super::product::Product;
 use super::raw::Notes;
 use super::reader::{ReaderDevice, ReaderLink, TextReader};
+use super::station::Station;
 use super::symbol;
 use super::upstream::Upstream;
 use super::{Agent, Api};
@@ -27,11 +31,13 @@ pub struct Draft<'d> {
     pub upstream: Option<&'d Upstream>,
     pub products: &'d [Product],
     pub lines: &'d [Line],
+    pub stations: &'d [Station],
+    pub names: Option<&'d SsccRange>,
     pub rules: &'d Rules,
 }
 
 pub fn check(draft: &Draft<'_>, notes: &Notes) {
-    if draft.lines.is_empty() && !notes.has_below("lines") {
+    if draft.lines.is_empty() && !notes.has_below("lines") && !notes.has_below("stations") {
         notes.add(notes.error("", "config.no_lines"));
     }
     if draft.products.is_empty() && !notes.has("products") {
@@ -41,6 +47,9 @@ pub fn check(draft: &Draft<'_>, notes: &Notes) {
     upstream(draft, notes);
     groups(draft, notes);
     addresses(draft, notes);
+    for station in draft.stations {
+        packing(draft, station, notes);
+    }
     for line in draft.lines {
         devices(draft, line, notes);
         speed(line, notes);
@@ -156,18 +165,66 @@ fn addresses(draft: &Draft<'_>, notes: &Notes) {
         }
         for reader in &line.readers {
             let ReaderDevice::Text(text) = &reader.device;
-            let key = format!("lines.{}.readers.{}.text", line.name, reader.name);
-            match &text.link {
-                ReaderLink::Connect(address) => met(address.to_string(), format!("{key}.connect")),
-                ReaderLink::Listen { at, .. } => met(format!("*:{}", at.port()), format!("{key}.listen")),
-                ReaderLink::Serial { path, .. } => met(path.display().to_string(), format!("{key}.serial")),
-            }
+            let (address, key) = reached(text, &format!("lines.{}.readers.{}.text", line.name, reader.name));
+            met(address, key);
         }
         let Gate::Modbus(modbus) = &line.gate;
         if !modbus.address.host.is_empty() {
             // One PLC may hold several gates under different unit numbers.
             let address = format!("{} unit {}", modbus.address, modbus.config.map.unit);
             met(address, format!("lines.{}.gate.modbus.address", line.name));
+        }
+    }
+    for station in draft.stations {
+        let key = format!("stations.{}", station.name);
+        let ReaderDevice::Text(text) = &station.reader;
+        let (address, at) = reached(text, &format!("{key}.reader.text"));
+        met(address, at);
+        if let Some(PrinterDevice::Zpl(zpl)) = &station.printer {
+            met(zpl.address.to_string(), format!("{key}.printer.zpl.address"));
+        }
+    }
+}
+
+/// Where a reader is reached, and the key that says so.
+fn reached(text: &TextReader, key: &str) -> (String, String) {
+    match &text.link {
+        ReaderLink::Connect(address) => (address.to_string(), format!("{key}.connect")),
+        ReaderLink::Listen { at, .. } => (format!("*:{}", at.port()), format!("{key}.listen")),
+        ReaderLink::Serial { path, .. } => (path.display().to_string(), format!("{key}.serial")),
+    }
+}
+
+/// A station: what may lie in what, and where its names come from.
+fn packing(draft: &Draft<'_>, station: &Station, notes: &Notes) {
+    let key = format!("stations.{}", station.name);
+    let terms = station.terms;
+    if let Holds::Packs(level) = terms.holds
+        && level >= terms.level
+    {
+        let problem = notes.error(format!("{key}.holds"), "config.level_order");
+        notes.add(problem.with("level", terms.level.key()).with("holds", terms.holds.key()));
+    }
+    match (station.naming, &station.printer) {
+        (Naming::Printed, None) if !notes.has_below(&format!("{key}.printer")) => {
+            notes.add(notes.error(format!("{key}.names"), "config.names_need_printer"));
+        }
+        (Naming::PrePrinted, Some(_)) => {
+            notes.add(notes.error(format!("{key}.printer"), "config.names_need_no_printer"));
+        }
+        _ => {}
+    }
+    if station.naming == Naming::Printed && draft.names.is_none() && !notes.has_below("sscc") {
+        notes.add(notes.error(format!("{key}.names"), "config.no_sscc"));
+    }
+    if let Some(PrinterDevice::Zpl(zpl)) = &station.printer {
+        for (index, text) in zpl.config.texts.iter().enumerate() {
+            if text.x >= zpl.config.label_width_dots
+                || text.y + text.height_dots > zpl.config.label_length_dots
+            {
+                let text = format!("{key}.printer.zpl.texts[{}]", index + 1);
+                notes.add(notes.error(text, "config.text_off_label"));
+            }
         }
     }
 }

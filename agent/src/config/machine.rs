@@ -37,6 +37,12 @@ pub fn check(config: &Config, notes: &Notes) {
             serial(path, &key, notes);
         }
     }
+    for station in &config.stations {
+        let ReaderDevice::Text(text) = &station.reader;
+        if let ReaderLink::Serial { path, .. } = &text.link {
+            serial(path, &format!("stations.{}.reader.text.serial", station.name), notes);
+        }
+    }
 }
 
 fn unreadable(path: &Path, key: &str, fault: &io::Error, notes: &Notes) {

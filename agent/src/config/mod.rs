@@ -6,7 +6,8 @@
 //!
 //! - [`problem`]: what is wrong, as keys and values
 //! - [`raw`]: tables with places, and the notes taken while they are read
-//! - [`agent`], [`upstream`], [`product`], [`line`], [`printer`], [`reader`], [`gate`]: one part of the file each
+//! - [`agent`], [`upstream`], [`product`], [`line`], [`printer`], [`reader`], [`gate`], [`station`]: one part of the file
+//!   each
 //! - [`symbol`], [`address`], [`near`]: what these parts share
 //! - [`rules`]: dated law data, built in or from a folder
 //! - [`check`]: what must hold between the parts
@@ -31,6 +32,7 @@ pub mod product;
 pub mod raw;
 pub mod reader;
 pub mod rules;
+pub mod station;
 pub mod symbol;
 pub mod upstream;
 
@@ -39,6 +41,8 @@ use line::Line;
 use problem::{Problem, Problems, Severity};
 use product::Product;
 use raw::{Notes, Section};
+use station::Station;
+use tamga_domain::sscc::SsccRange;
 use upstream::Upstream;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +59,10 @@ pub struct Config {
     pub products: Vec<Product>,
     /// In the order of the file: `LineNo` is the place here.
     pub lines: Vec<Line>,
+    /// Where packs are filled, in the order of the file.
+    pub stations: Vec<Station>,
+    /// The names that packs get, where packs get names from here.
+    pub names: Option<SsccRange>,
     pub rules: Rules,
     /// What is not wrong enough to refuse it; to be shown at every start.
     pub warnings: Problems,
@@ -119,6 +127,8 @@ impl Config {
                 upstream: config.upstream.as_ref(),
                 products: &config.products,
                 lines: &config.lines,
+                stations: &config.stations,
+                names: config.names.as_ref(),
                 rules: &config.rules,
             },
             &notes,
@@ -158,6 +168,8 @@ fn read_all(root: &Section<'_>) -> Config {
         upstream: upstream::read(&root.section("upstream"), agent.country),
         products: product::read_all(root),
         lines: line::read_all(&root.section("lines")),
+        stations: station::read_all(&root.section("stations")),
+        names: station::read_names(&root.section("sscc")),
         rules: rules::load(agent.rules.as_deref(), root.notes),
         warnings: Problems::default(),
         agent,

@@ -27,8 +27,11 @@ pub struct Zpl {
     pub dpi: Option<u32>,
 }
 
-/// What a text on the label may name, in braces.
+/// What a text on an item's label may name, in braces.
 pub const PLACEHOLDERS: [&str; 6] = ["batch", "expiry", "gtin", "name", "production", "serial"];
+
+/// What a text on a pack's label may name, in braces.
+pub const PACK_PLACEHOLDERS: [&str; 2] = ["content", "sscc"];
 
 /// Dots of the longest side of a label that any printer takes.
 const DOTS_MAX: u64 = 32_000;
@@ -37,12 +40,18 @@ pub fn read_all(section: &Section<'_>) -> Vec<Printer> {
     let one = |(name, section): &(String, Section<'_>)| {
         check_name(name, section);
         let (_, section) = section.kind(&["zpl"], "why.printer.kind")?;
-        Some(Printer { name: name.clone(), device: PrinterDevice::Zpl(zpl(&section)?) })
+        Some(Printer { name: name.clone(), device: PrinterDevice::Zpl(zpl(&section, &PLACEHOLDERS)?) })
     };
     section.named().iter().filter_map(one).collect()
 }
 
-fn zpl(section: &Section<'_>) -> Option<Zpl> {
+/// `[stations.<name>.printer]`: prints the labels of packs.
+pub fn read_pack_printer(section: &Section<'_>) -> Option<PrinterDevice> {
+    let (_, section) = section.kind(&["zpl"], "why.printer.kind")?;
+    Some(PrinterDevice::Zpl(zpl(&section, &PACK_PLACEHOLDERS)?))
+}
+
+fn zpl(section: &Section<'_>, placeholders: &[&str]) -> Option<Zpl> {
     let address = Address::read(section, "address", Some(9100));
     if address.is_none() && !section.notes.has(&section.key("address")) {
         section.missing("address", "why.printer.address");
@@ -69,7 +78,7 @@ fn zpl(section: &Section<'_>) -> Option<Zpl> {
         stored_format: stored_format(section),
         poll_ms: section.number("poll_ms", 20..=5000, "why.zpl.poll_ms").unwrap_or(100),
         odometer: section.flag("odometer").unwrap_or(true),
-        texts: section.rows("texts").iter().filter_map(label_text).collect(),
+        texts: section.rows("texts").iter().filter_map(|row| label_text(row, placeholders)).collect(),
         label_width_dots: width.unwrap_or(0),
         label_length_dots: length.unwrap_or(0),
         ..ZplConfig::default()
@@ -96,7 +105,7 @@ fn stored_format(section: &Section<'_>) -> Option<String> {
     Some(text)
 }
 
-fn label_text(section: &Section<'_>) -> Option<TextField> {
+fn label_text(section: &Section<'_>, placeholders: &[&str]) -> Option<TextField> {
     let dots = |name, range, usual, why| section.number(name, range, why).map_or(usual, |n| n as u32);
     let text = section.text("text");
     let label = TextField {
@@ -112,9 +121,9 @@ fn label_text(section: &Section<'_>) -> Option<TextField> {
         return None;
     };
     for name in braced(&text) {
-        if !PLACEHOLDERS.contains(&name) {
+        if !placeholders.contains(&name) {
             let problem = section.error("text", "config.placeholder").with("value", name);
-            section.notes.add(problem.with("known", PLACEHOLDERS.join(", ")));
+            section.notes.add(problem.with("known", placeholders.join(", ")));
         }
     }
     if let Some(strange) = text.chars().find(|c| c.is_control()) {

@@ -57,16 +57,24 @@ pub fn read_all(section: &Section<'_>) -> Vec<Reader> {
     let one = |(name, section): &(String, Section<'_>)| {
         check_name(name, section);
         let (_, section) = section.kind(&["text"], "why.reader.kind")?;
-        Some(Reader { name: name.clone(), device: ReaderDevice::Text(text(&section)?) })
+        Some(Reader { name: name.clone(), device: ReaderDevice::Text(text(&section, true)?) })
     };
     section.named().iter().filter_map(one).collect()
 }
 
-fn text(section: &Section<'_>) -> Option<TextReader> {
+/// `[stations.<name>.reader]`: a scanner in a hand, which no trigger joins to an item.
+pub fn read_scanner(section: &Section<'_>) -> Option<ReaderDevice> {
+    let (_, section) = section.kind(&["text"], "why.reader.kind")?;
+    Some(ReaderDevice::Text(text(&section, false)?))
+}
+
+fn text(section: &Section<'_>, triggered: bool) -> Option<TextReader> {
     let name = section.choice("preset", &presets::NAMES.map(|name| (name, name))).unwrap_or("generic");
     let preset = presets::preset(name).expect("one of its own names");
-    let ms =
-        |name, range, usual, why| Duration::from_millis(section.number(name, range, why).unwrap_or(usual));
+    let ms = |name, range, usual, why| {
+        let given = if triggered { section.number(name, range, why) } else { None };
+        Duration::from_millis(given.unwrap_or(usual))
+    };
     let link = link(section, &preset);
     let reader = TextReader {
         config: config(section, preset.config),

@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use tamga_domain::pack::judge::NotIn;
+use tamga_domain::pack::{Holds, Level, PackState};
 use tamga_domain::record::Bar;
 use tamga_domain::verdict::Reason;
 
@@ -23,6 +25,7 @@ const SECTIONS: &[&str] = &[
     "incident.",
     "job.",
     "order.",
+    "pack.",
     "reason.",
     "refuse.",
     "run.",
@@ -111,6 +114,21 @@ fn every_reason_has_its_text() {
         assert!(has(&format!("reason.{key}")), "reason.{key}");
         assert!(has(&format!("bad.{key}")), "bad.{key}");
     }
+}
+
+#[test]
+fn every_word_of_packs_has_its_text() {
+    let levels = Level::ALL.map(|level| format!("pack.level.{}", level.key()));
+    let states = [PackState::Open, PackState::Closed, PackState::Voided];
+    let states = states.iter().map(|state| format!("pack.state.{}", state.key()));
+    let refused = NotIn::KEYS.iter().map(|key| format!("pack.not_in.{key}"));
+    // Nothing holds pallets.
+    let held = [Holds::Items, Holds::Packs(Level::Group), Holds::Packs(Level::Box)];
+    let held = held.map(|holds| format!("pack.holds.{}", holds.key()));
+    for key in levels.into_iter().chain(states).chain(refused).chain(held) {
+        assert!(has(&key), "{key}");
+    }
+    assert_eq!(super::keys("pack.not_in.").count(), NotIn::KEYS.len());
 }
 
 #[test]

@@ -9,10 +9,13 @@ use crate::fault::{Fault, FaultKind};
 use crate::session::Time;
 
 /// What the line asks of a reader.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReaderCommand {
     /// Read once, where the reader is triggered by us and not by its own photo-eye.
     Trigger,
+    /// Send these bytes as they are, such as a beep for the person with the scanner. Dropped while not connected: a sound
+    /// that comes late says something untrue.
+    Send(Vec<u8>),
 }
 
 /// What a reader tells the line. `at` is when the last byte of the result was handled, on our clock.

@@ -189,6 +189,11 @@ impl Session for TextReader {
                 }
                 (Some(_), None) => out.events.push(ReaderEvent::Fault(FaultKind::Disconnected.into())),
             },
+            Input::Command(ReaderCommand::Send(words)) => {
+                if self.heard.is_some() {
+                    out.bytes.extend_from_slice(&words);
+                }
+            }
             Input::Bytes(bytes) => self.bytes(now, bytes, out),
             Input::Tick => {
                 if self.silent_until().is_some_and(|at| at <= now) {

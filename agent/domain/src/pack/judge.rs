@@ -58,6 +58,27 @@ pub enum NotIn {
 }
 
 impl NotIn {
+    /// All keys, for catalogues.
+    pub const KEYS: [&str; 17] = [
+        "again",
+        "packed",
+        "unknown",
+        "never_issued",
+        "mismatch",
+        "not_seen",
+        "pass_unknown",
+        "rejected",
+        "dead",
+        "unresolved",
+        "other_run",
+        "other_product",
+        "full",
+        "not_closed",
+        "voided",
+        "wrong_level",
+        "twice",
+    ];
+
     /// The stable key, for catalogues (`pack.not_in.<key>`) and the API.
     pub fn key(self) -> &'static str {
         match self {

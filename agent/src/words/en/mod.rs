@@ -6,7 +6,8 @@ mod config;
 mod db;
 mod http;
 mod line;
+mod pack;
 mod why;
 
 pub const TABLES: &[super::Table] =
-    &[alarm::WORDS, cli::WORDS, config::WORDS, db::WORDS, http::WORDS, line::WORDS, why::WORDS];
+    &[alarm::WORDS, cli::WORDS, config::WORDS, db::WORDS, http::WORDS, line::WORDS, pack::WORDS, why::WORDS];

@@ -13,7 +13,7 @@ impl Station {
     pub(super) fn on_commit_failed(&mut self, wall: Wall, out: &mut Vec<StationEffect>) {
         self.broken = true;
         if let Some((_, Doing::Out(id) | Doing::Void(id) | Doing::Reprint(id))) = self.doing.take() {
-            out.push(StationEffect::Reply(id, Err(Refusal::new("refuse.broken"))));
+            out.push(StationEffect::Reply(id, Err(Refusal::new("refuse.disk"))));
         }
         self.refuse("pack.broken", vec![], wall, out);
     }

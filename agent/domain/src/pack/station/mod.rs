@@ -313,7 +313,7 @@ impl Station {
         }
         if self.broken {
             for (id, ..) in self.asks.drain(..) {
-                out.push(StationEffect::Reply(id, Err(Refusal::new("refuse.broken"))));
+                out.push(StationEffect::Reply(id, Err(Refusal::new("refuse.disk"))));
             }
         }
     }

@@ -1,0 +1,114 @@
+//! `[stations.<name>]`: places where packs are filled; `[sscc]`: the names that packs get.
+
+use tamga_domain::pack::station::Naming;
+use tamga_domain::pack::{Holds, Level, Mixing, Terms};
+use tamga_domain::sscc::{SsccRange, SsccRangeError};
+
+use super::line::check_name;
+use super::printer::{self, PrinterDevice};
+use super::raw::Section;
+use super::reader::{self, ReaderDevice};
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Station {
+    pub name: String,
+    pub terms: Terms,
+    pub naming: Naming,
+    pub reader: ReaderDevice,
+    /// Prints the labels of packs; none where they were printed before.
+    pub printer: Option<PrinterDevice>,
+    pub sounds: Sounds,
+}
+
+/// What is sent to the scanner, so that the person hears what came of a scan; nothing where it is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sounds {
+    pub taken: Vec<u8>,
+    pub closed: Vec<u8>,
+    pub refused: Vec<u8>,
+}
+
+/// The most children of a pack that any state system takes (xTrace v1.28: `BOX_LV_1` 1,500).
+const CAPACITY_MAX: u64 = 1_500;
+/// Serial references of the shortest company prefix.
+const SERIAL_MAX: u64 = 1_000_000_000_000;
+
+/// Levels that packs of a station may have. (A group pack is named by a code of the state system, not by an SSCC.)
+const LEVELS: [(&str, Level); 2] = [("box", Level::Box), ("pallet", Level::Pallet)];
+const HOLDS: [(&str, Holds); 2] = [("items", Holds::Items), ("box", Holds::Packs(Level::Box))];
+const NAMES: [(&str, Naming); 2] = [("printed", Naming::Printed), ("pre-printed", Naming::PrePrinted)];
+
+pub fn read_all(section: &Section<'_>) -> Vec<Station> {
+    section.named().iter().filter_map(|(name, section)| read(name, section)).collect()
+}
+
+fn read(name: &str, section: &Section<'_>) -> Option<Station> {
+    check_name(name, section);
+    let needed = |name, given: bool, why| {
+        if !given && !section.notes.has(&section.key(name)) {
+            section.missing(name, why);
+        }
+    };
+    let level = section.choice("level", &LEVELS);
+    needed("level", level.is_some(), "why.station.level");
+    let holds = section.choice("holds", &HOLDS);
+    needed("holds", holds.is_some(), "why.station.holds");
+    let capacity = section.number("capacity", 1..=CAPACITY_MAX, "why.station.capacity");
+    needed("capacity", capacity.is_some(), "why.station.capacity");
+    let mixing = section.choice("mixing", &Mixing::ALL.map(|mixing| (mixing.key(), mixing)));
+    let naming = section.choice("names", &NAMES).unwrap_or(Naming::Printed);
+    let (reader, printer) = (section.section("reader"), section.section("printer"));
+    let sounds = section.section("sounds");
+    let sound = |name| sounds.text(name).unwrap_or_default().into_bytes();
+    let device = reader::read_scanner(&reader);
+    let printer = if printer.is_there() { printer::read_pack_printer(&printer) } else { None };
+    Some(Station {
+        name: name.to_owned(),
+        terms: Terms {
+            level: level?,
+            holds: holds?,
+            capacity: u32::try_from(capacity?).unwrap_or(u32::MAX),
+            mixing: mixing.unwrap_or(Mixing::SameRun),
+        },
+        naming,
+        reader: device?,
+        printer,
+        sounds: Sounds { taken: sound("taken"), closed: sound("closed"), refused: sound("refused") },
+    })
+}
+
+/// `None`: there is no such table, or it is wrong and was noted.
+pub fn read_names(section: &Section<'_>) -> Option<SsccRange> {
+    if !section.is_there() {
+        return None;
+    }
+    let needed = |name| {
+        let number = section.number(name, 0..=SERIAL_MAX, "why.sscc.serial");
+        if number.is_none() && !section.notes.has(&section.key(name)) {
+            section.missing(name, "why.sscc.serial");
+        }
+        number
+    };
+    let extension = section.number("extension", 0..=9, "why.sscc.extension");
+    if extension.is_none() && !section.notes.has(&section.key("extension")) {
+        section.missing("extension", "why.sscc.extension");
+    }
+    let prefix = section.text("company_prefix");
+    if prefix.is_none() && !section.notes.has(&section.key("company_prefix")) {
+        section.missing("company_prefix", "why.sscc.company_prefix");
+    }
+    let (first, last) = (needed("first"), needed("last"));
+    let (extension, prefix, first, last) = (extension?, prefix?, first?, last?);
+    match SsccRange::new(u8::try_from(extension).unwrap_or(u8::MAX), &prefix, first, last + 1) {
+        Ok(range) => Some(range),
+        Err(SsccRangeError::CompanyPrefix | SsccRangeError::Extension { .. }) => {
+            section.notes.add(section.error("company_prefix", "config.company_prefix").with("value", prefix));
+            None
+        }
+        Err(SsccRangeError::Bounds { serials, .. }) => {
+            let problem = section.error("last", "config.sscc_bounds").with("first", first).with("last", last);
+            section.notes.add(problem.with("most", serials - 1));
+            None
+        }
+    }
+}
