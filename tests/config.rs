@@ -59,7 +59,13 @@ fn the_reference_shows_the_defaults() {
         [[lines.l1.printers.p1.zpl.texts]]\nx = 130\ny = 30\nheight = 24\ntext = \"{batch}\"\n\
         [[lines.l1.printers.p1.zpl.texts]]\nx = 130\ny = 66\nheight = 24\ntext = \"{production} {expiry}\"\n\
         [lines.l1.readers.r1.text]\nconnect = \"10.0.0.6\"\npreset = \"keyence_sr\"\nlatency_ms_min = 20\n\
-        [lines.l1.gate.modbus]\naddress = \"10.0.0.7\"\n";
+        [lines.l1.gate.modbus]\naddress = \"10.0.0.7\"\n\
+        [sscc]\nextension = 0\ncompany_prefix = \"000123456789\"\nfirst = 0\nlast = 9999\n\
+        [stations.box1]\nlevel = \"box\"\nholds = \"items\"\ncapacity = 12\n\
+        [stations.box1.reader.text]\nserial = \"/dev/serial/by-id/usb-scanner-0001\"\n\
+        [stations.box1.printer.zpl]\naddress = \"10.0.0.8\"\nlabel_width_dots = 800\nlabel_length_dots = 400\n\
+        [[stations.box1.printer.zpl.texts]]\nx = 250\ny = 40\nheight = 48\ntext = \"{sscc}\"\n\
+        [[stations.box1.printer.zpl.texts]]\nx = 250\ny = 110\nheight = 32\ntext = \"{content}\"\n";
     let short = Config::parse(Path::new("line.toml"), short).unwrap_or_else(|problems| panic!("{problems}"));
     let short = Config { text: reference.text.clone(), ..short };
     assert_eq!(short, reference);
@@ -243,6 +249,9 @@ fn with_key(name: &str, key: Option<(&str, u32)>) -> Vec<&'static str> {
     }
     let text = std::fs::read_to_string(root().join("config/line.toml")).unwrap();
     let text = text.replace("/etc/tamga/xtrace.key", "xtrace.key").replace("/var/lib/tamga", ".");
+    // No scanner is plugged in here.
+    let text = text
+        .replace("serial = \"/dev/serial/by-id/usb-scanner-0001\"\nbaud = 9600", "connect = \"10.0.0.9:23\"");
     let path = folder.join("line.toml");
     std::fs::write(&path, text).unwrap();
     match Config::load(&path) {

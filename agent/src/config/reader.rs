@@ -69,7 +69,8 @@ pub fn read_scanner(section: &Section<'_>) -> Option<ReaderDevice> {
 }
 
 fn text(section: &Section<'_>, triggered: bool) -> Option<TextReader> {
-    let name = section.choice("preset", &presets::NAMES.map(|name| (name, name))).unwrap_or("generic");
+    let usual = if triggered { "generic" } else { "handheld" };
+    let name = section.choice("preset", &presets::NAMES.map(|name| (name, name))).unwrap_or(usual);
     let preset = presets::preset(name).expect("one of its own names");
     let ms = |name, range, usual, why| {
         let given = if triggered { section.number(name, range, why) } else { None };

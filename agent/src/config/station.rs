@@ -64,10 +64,11 @@ fn read(name: &str, section: &Section<'_>) -> Option<Station> {
     let printer = if printer.is_there() { printer::read_pack_printer(&printer) } else { None };
     Some(Station {
         name: name.to_owned(),
+        // What is wrong or missing was noted; the rest is checked all the same.
         terms: Terms {
-            level: level?,
-            holds: holds?,
-            capacity: u32::try_from(capacity?).unwrap_or(u32::MAX),
+            level: level.unwrap_or(Level::Box),
+            holds: holds.unwrap_or(Holds::Items),
+            capacity: capacity.and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
             mixing: mixing.unwrap_or(Mixing::SameRun),
         },
         naming,

@@ -22,7 +22,7 @@ use super::tx::Tx;
 impl Store {
     /// The pack that a station is filling.
     pub fn open_pack(&self, station: StationNo) -> Result<Option<PackFacts>, StoreError> {
-        self.tx().pack_at(station).map_err(|fault| self.judged(fault.reading()))
+        self.view().open_pack(station).map_err(|error| self.judged(error))
     }
 }
 

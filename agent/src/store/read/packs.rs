@@ -1,7 +1,7 @@
 //! A pack: what it is, what lies in it, what became of it.
 
 use tamga_domain::code::Identity;
-use tamga_domain::ids::PackNo;
+use tamga_domain::ids::{PackNo, StationNo};
 use tamga_domain::pack::{PackFacts, PackState};
 use tamga_domain::sscc::Sscc;
 use tamga_domain::time::Wall;
@@ -43,6 +43,11 @@ impl View<'_> {
     /// The pack with this name.
     pub fn pack(&self, name: Sscc) -> Result<Option<PackFacts>, StoreError> {
         self.tx().pack_by_name(name).map_err(Fault::reading)
+    }
+
+    /// The pack that a station is filling.
+    pub fn open_pack(&self, station: StationNo) -> Result<Option<PackFacts>, StoreError> {
+        self.tx().pack_at(station).map_err(Fault::reading)
     }
 
     /// The pack with this number.
