@@ -13,3 +13,5 @@ mod world;
 mod desk;
 #[path = "packing/hand.rs"]
 mod hand;
+#[path = "packing/steps.rs"]
+mod steps;

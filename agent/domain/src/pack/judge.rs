@@ -47,6 +47,8 @@ pub enum NotIn {
     OtherProduct,
     /// The pack has all that it can hold.
     Full,
+    /// The pack has its name already: its label says what is in it.
+    Named,
     /// A pack that is still being filled.
     NotClosed,
     /// A pack that is none any more.
@@ -59,7 +61,7 @@ pub enum NotIn {
 
 impl NotIn {
     /// All keys, for catalogues.
-    pub const KEYS: [&str; 17] = [
+    pub const KEYS: [&str; 18] = [
         "again",
         "packed",
         "unknown",
@@ -73,6 +75,7 @@ impl NotIn {
         "other_run",
         "other_product",
         "full",
+        "named",
         "not_closed",
         "voided",
         "wrong_level",
@@ -95,6 +98,7 @@ impl NotIn {
             NotIn::OtherRun => "other_run",
             NotIn::OtherProduct => "other_product",
             NotIn::Full => "full",
+            NotIn::Named => "named",
             NotIn::NotClosed => "not_closed",
             NotIn::Voided => "voided",
             NotIn::WrongLevel => "wrong_level",
@@ -138,6 +142,9 @@ pub fn judge(
         (None, _) => {}
     }
     let Some(open) = open else { return Ok(kin) };
+    if open.name.is_some() {
+        return Err(NotIn::Named);
+    }
     if open.content >= terms.capacity {
         return Err(NotIn::Full);
     }
@@ -286,12 +293,20 @@ mod tests {
         let full = PackFacts { content: 3, ..open };
         assert_eq!(said(&item(passed()), TERMS, Some(&full)), Err(NotIn::Full));
         assert_eq!(said(&within(5), TERMS, Some(&full)), Err(NotIn::Again), "nothing new is nothing wrong");
+        let named = PackFacts { name: pack(PackState::Open).name, content: 1, ..full };
+        assert_eq!(said(&item(passed()), TERMS, Some(&named)), Err(NotIn::Named));
+        assert_eq!(
+            said(&within(5), TERMS, Some(&named)),
+            Err(NotIn::Again),
+            "also while its label is printed"
+        );
     }
 
     #[test]
     fn what_may_lie_together_is_a_rule_of_the_station() {
         let open = |run: Option<u32>, gtin| PackFacts {
             state: PackState::Open,
+            name: None,
             run: run.map(RunId),
             gtin,
             ..pack(PackState::Open)

@@ -72,11 +72,14 @@ impl Station {
 
     fn not_in(&mut self, why: &[(usize, NotIn)], wall: Wall, out: &mut Vec<StationEffect>) {
         let Some((_, why)) = why.first() else { return };
-        let pack = match why {
-            NotIn::Packed(pack) => pack.to_string(),
-            _ => String::new(),
+        let name = self.open.as_ref().and_then(|open| open.name);
+        let arg = match why {
+            NotIn::Packed(pack) => Some(("pack", pack.to_string())),
+            NotIn::Named => name.map(|name| ("name", name.to_string())),
+            NotIn::Full if self.nameless => return self.refuse("pack.no_names", vec![], wall, out),
+            _ => None,
         };
-        self.refuse(format!("pack.not_in.{}", why.key()), vec![("pack", pack)], wall, out);
+        self.refuse(format!("pack.not_in.{}", why.key()), arg.into_iter().collect(), wall, out);
     }
 
     fn named(&mut self, answer: Option<Answer>, wall: Wall, out: &mut Vec<StationEffect>) {

@@ -161,6 +161,8 @@ pub struct Station {
     last: Option<Said>,
     lost: u64,
     closed: u64,
+    /// Nobody has scanned or asked anything since the start: nothing is named or printed by itself.
+    untouched: bool,
     /// No name is to be had: not asked for again until a person acts or the agent starts anew.
     nameless: bool,
     broken: bool,
@@ -168,6 +170,8 @@ pub struct Station {
 
 impl Station {
     /// A station as it stands after a start, with the pack that it was filling. A label that was asked for may be there.
+    /// Nothing is named or printed until a person has scanned or asked something: what was taken last, and not heard, may
+    /// still be in a hand, and is scanned again.
     pub fn new(config: StationConfig, open: Option<PackFacts>) -> Station {
         let label = |facts: &PackFacts| match (config.naming, facts.name, facts.labels) {
             (Naming::PrePrinted, ..) | (_, None, _) => None,
@@ -195,6 +199,7 @@ impl Station {
             last: None,
             lost: 0,
             closed: 0,
+            untouched: true,
             nameless: false,
             broken: false,
         }
@@ -204,7 +209,7 @@ impl Station {
     pub fn step(&mut self, wall: Wall, input: StationInput, out: &mut Vec<StationEffect>) {
         match input {
             StationInput::Reader(event) => self.on_reader(event, wall, out),
-            StationInput::Printer(event) => self.on_printer(event, wall),
+            StationInput::Printer(event) => self.on_printer(event),
             StationInput::Committed(txn, answers) => self.on_committed(txn, answers, wall, out),
             StationInput::CommitFailed(..) => self.on_commit_failed(wall, out),
             StationInput::Ask(id, ask, who) => self.asks.push_back((id, ask, who)),
@@ -254,32 +259,31 @@ impl Station {
         Scan::Bad(if known_layout { "pack.not_in.unknown" } else { "pack.malformed" })
     }
 
-    fn on_printer(&mut self, event: PrinterEvent<LabelId>, wall: Wall) {
+    fn on_printer(&mut self, event: PrinterEvent<LabelId>) {
         match event {
             PrinterEvent::Ready => (self.printer_connected, self.printer_ready) = (true, true),
             PrinterEvent::NotReady => (self.printer_connected, self.printer_ready) = (true, false),
             PrinterEvent::Disconnected => (self.printer_connected, self.printer_ready) = (false, false),
             PrinterEvent::Fault(fault) => self.fault(fault),
             PrinterEvent::Cleared(fault) => self.faults.retain(|known| *known != fault),
-            PrinterEvent::Printed(id) => self.label_is(id, Label::Printed, "pack.scan_label", wall),
+            PrinterEvent::Printed(id) => self.label_is(id, Label::Printed),
             // Certainly not printed: the same label, since nothing came of it.
             PrinterEvent::Refused(id) => {
                 self.printer_ready = false;
-                self.label_is(id, Label::Wanted(id.no), "pack.label_waits", wall);
+                self.label_is(id, Label::Wanted(id.no));
             }
-            PrinterEvent::Doubtful(id) => self.label_is(id, Label::Doubtful, "pack.label_doubtful", wall),
+            PrinterEvent::Doubtful(id) => self.label_is(id, Label::Doubtful),
         }
     }
 
-    /// What became of the label that is being printed; of another one it is old news.
-    fn label_is(&mut self, id: LabelId, label: Label, key: &str, wall: Wall) {
-        let Some(open) = &mut self.open else { return };
-        if open.label != Some(Label::Printing(id)) {
-            return;
+    /// What became of the label that is being printed; of another one it is old news. (It is told beside what came of the
+    /// last scan, and never instead of it.)
+    fn label_is(&mut self, id: LabelId, label: Label) {
+        if let Some(open) = &mut self.open
+            && open.label == Some(Label::Printing(id))
+        {
+            open.label = Some(label);
         }
-        open.label = Some(label);
-        let name = open.name.map(|n| n.to_string()).unwrap_or_default();
-        self.say(label == Label::Printed, key, vec![("name", name)], wall);
     }
 
     fn say(&mut self, good: bool, key: impl Into<String>, args: Vec<(&'static str, String)>, at: Wall) {
@@ -303,10 +307,14 @@ impl Station {
     fn go_on(&mut self, wall: Wall, out: &mut Vec<StationEffect>) {
         while !self.broken && self.doing.is_none() {
             if let Some((id, ask, who)) = self.asks.pop_front() {
+                self.untouched = false;
                 self.asked(id, ask, who, wall, out);
             } else if !self.label_of_full(wall, out) {
                 match self.scans.pop_front() {
-                    Some(scan) => self.scanned(scan, wall, out),
+                    Some(scan) => {
+                        self.untouched = false;
+                        self.scanned(scan, wall, out);
+                    }
                     None => return,
                 }
             }
@@ -327,7 +335,7 @@ impl Station {
 
     /// Names the pack that is full or to be closed short, and prints what is to be printed. False: nothing to do.
     fn label_of_full(&mut self, wall: Wall, out: &mut Vec<StationEffect>) -> bool {
-        if self.config.naming == Naming::PrePrinted {
+        if self.config.naming == Naming::PrePrinted || self.untouched {
             return false;
         }
         let (ready, nameless, who) = (self.printer_ready, self.nameless, self.config.name.clone());
@@ -385,16 +393,6 @@ impl Station {
     }
 
     fn put_in(&mut self, child: Child, wall: Wall, out: &mut Vec<StationEffect>) {
-        if let Some(open) = &self.open
-            && (open.name.is_some() || open.content >= self.config.terms.capacity)
-        {
-            let (key, name) = match open.name {
-                Some(name) => ("pack.label_first", name.to_string()),
-                None if self.nameless => ("pack.no_names", String::new()),
-                None => ("pack.name_first", String::new()),
-            };
-            return self.refuse(key, vec![("name", name)], wall, out);
-        }
         let record = PackRecord::In {
             station: self.config.station,
             pack: self.open.as_ref().map(|open| open.pack),
@@ -420,6 +418,17 @@ impl Station {
         self.commit(Doing::Close, PackRecord::Closed { pack, how, who, at: wall }, out);
     }
 
+    /// How the label of the open pack stands, by key (`pack.label.<key>`).
+    fn label_key(&self, open: &Open) -> Option<&'static str> {
+        let is_full = open.content >= self.config.terms.capacity;
+        match open.label {
+            // After a start it waits for a person.
+            Some(Label::Unasked) if self.untouched => Some("unasked"),
+            None if self.untouched && is_full && self.config.naming == Naming::Printed => Some("unasked"),
+            label => label.map(Label::key),
+        }
+    }
+
     /// What is to be seen of the station now.
     pub fn status(&self) -> StationStatus {
         StationStatus {
@@ -429,7 +438,7 @@ impl Station {
                 content: open.content,
                 capacity: self.config.terms.capacity,
                 name: open.name,
-                label: open.label.map(Label::key),
+                label: self.label_key(open),
             }),
             last: self.last.clone(),
             waiting: u32::try_from(self.scans.len()).unwrap_or(u32::MAX),

@@ -40,6 +40,15 @@ impl Station {
             {
                 self.commit(Doing::Reprint(id), PackRecord::Label { pack, reason, who, at: wall }, out);
             }
+            // Full, and its first label was held back since the start: this is the person it waited for.
+            StationAsk::Reprint { .. }
+                if open.name.is_none()
+                    && open.content >= self.config.terms.capacity
+                    && self.config.naming == Naming::Printed =>
+            {
+                self.nameless = false;
+                out.push(StationEffect::Reply(id, Ok(StationReply::Done)));
+            }
             StationAsk::Reprint { .. } => {
                 out.push(StationEffect::Reply(id, Err(Refusal::new("refuse.no_label"))));
             }
