@@ -310,8 +310,16 @@ fn report(store: &mut Store, run: RunId, passes: u32, drafts: &mut Cost, accepts
         let range = PassRange { from: PassNo(from), to: PassNo(to) };
         let kind = ReportKind::Application;
         let passes = vec![range];
-        let draft =
-            Record::ReportDrafted { run, kind, passes, replaces: None, zone: Zone::UTC, by: None, at: now() };
+        let draft = Record::ReportDrafted {
+            run,
+            kind,
+            passes,
+            replaces: None,
+            unsure: false,
+            zone: Zone::UTC,
+            by: None,
+            at: now(),
+        };
         let Answer::Report(report, _) = drafts.of(store, |s| apply(s, vec![draft]).remove(0)) else {
             panic!("no report")
         };

@@ -50,6 +50,7 @@ fn draft(w: &mut World, run: RunId, zone: Zone) -> Record {
         kind: ReportKind::Application,
         passes,
         replaces: None,
+        unsure: false,
         zone,
         by: None,
         at: w.at(),
@@ -84,8 +85,8 @@ fn a_moment_that_upstreams_clock_disproves_is_corrected_and_the_correction_kept(
     let true_now = east().begins(day).plus_ms(9 * hour);
     let (mut w, run) = passed(day, year, Some(hour));
     let by = |record, wall: Wall| match record {
-        Record::ReportDrafted { run, kind, passes, replaces, zone, at, .. } => {
-            Record::ReportDrafted { run, kind, passes, replaces, zone, by: Some(wall), at }
+        Record::ReportDrafted { run, kind, passes, replaces, unsure, zone, at, .. } => {
+            Record::ReportDrafted { run, kind, passes, replaces, unsure, zone, by: Some(wall), at }
         }
         other => panic!("{other:?}"),
     };

@@ -310,7 +310,7 @@ impl World {
     pub fn draft(&mut self, run: RunId, ranges: &[(u32, u32)], replaces: Option<ReportNo>) -> Record {
         let passes = ranges.iter().map(|(f, t)| PassRange { from: PassNo(*f), to: PassNo(*t) }).collect();
         let (kind, zone) = (ReportKind::Application, ZONE);
-        Record::ReportDrafted { run, kind, passes, replaces, zone, by: None, at: self.at() }
+        Record::ReportDrafted { run, kind, passes, replaces, unsure: false, zone, by: None, at: self.at() }
     }
 
     pub fn report(&mut self, run: RunId, ranges: &[(u32, u32)]) -> ReportNo {

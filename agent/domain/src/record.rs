@@ -187,13 +187,14 @@ pub enum Record {
     // ---- reports ----
     /// A new application report over passes of a run that no open or accepted report carries. At most one open
     /// report of a kind carries a pass. Its moment of production is fixed with it, by
-    /// [`crate::day::production_moment`] in this zone. `by`: upstream's clock, by which all of it was made. Answered
-    /// with [`Answer::Report`].
+    /// [`crate::day::production_moment`] in this zone. `by`: upstream's clock, by which all of it was made. `unsure`: its
+    /// codes may be in effect already, so it begins as `Unknown`. Answered with [`Answer::Report`].
     ReportDrafted {
         run: RunId,
         kind: ReportKind,
         passes: Vec<PassRange>,
         replaces: Option<ReportNo>,
+        unsure: bool,
         zone: Zone,
         by: Option<Wall>,
         at: Wall,

@@ -75,9 +75,16 @@ impl Tx<'_> {
             }
             Record::Unpack { block, from, slice, at } => self.unpack(*block, *from, slice, *at).map(Some),
             Record::Return { order, limit, at } => self.give_back(*order, *limit, *at).map(Some),
-            Record::ReportDrafted { run, kind, passes, replaces, zone, by, at } => {
-                let draft =
-                    Draft { run: *run, kind: *kind, passes, replaces: *replaces, zone: *zone, by: *by };
+            Record::ReportDrafted { run, kind, passes, replaces, unsure, zone, by, at } => {
+                let draft = Draft {
+                    run: *run,
+                    kind: *kind,
+                    passes,
+                    replaces: *replaces,
+                    unsure: *unsure,
+                    zone: *zone,
+                    by: *by,
+                };
                 self.report_drafted(&draft, *at).map(Some)
             }
             Record::ReportState { report, state, why, at } => {

@@ -55,6 +55,8 @@ pub(super) struct Draft<'a> {
     pub(super) kind: ReportKind,
     pub(super) passes: &'a [PassRange],
     pub(super) replaces: Option<ReportNo>,
+    /// It begins as `Unknown`.
+    pub(super) unsure: bool,
     pub(super) zone: Zone,
     pub(super) by: Option<Wall>,
 }
@@ -68,7 +70,7 @@ struct ReportRow {
 
 impl Tx<'_> {
     pub(super) fn report_drafted(&self, draft: &Draft<'_>, at: Wall) -> Result<Answer, Fault> {
-        let Draft { run, kind, passes, replaces, zone, by } = *draft;
+        let Draft { run, kind, passes, replaces, unsure, zone, by } = *draft;
         let last_pass = self.run_row(run)?.last_pass;
         let kind = report_kind_number(kind);
         if let Some((report, production)) = self.same_draft(run, kind, passes, replaces, at)? {
@@ -99,8 +101,10 @@ impl Tx<'_> {
         let by = self.made_by(replaces, by)?;
         let (production, why) = self.production_of(run, after, by_block.keys(), zone, by)?;
         let sql = "INSERT INTO reports(run, kind, state, why, replaces, drafted_at, changed_at, passes, production) \
-                   VALUES(?1, ?2, 0, ?7, ?3, ?4, ?4, ?5, ?6)";
-        self.run(sql, params![run.0, kind, replaces.map(|r| r.0), at.0, total, production.0, why])?;
+                   VALUES(?1, ?2, ?8, ?7, ?3, ?4, ?4, ?5, ?6)";
+        let state = if unsure { ReportState::Unknown } else { ReportState::Wanted };
+        let number = report_state_number(&state);
+        self.run(sql, params![run.0, kind, replaces.map(|r| r.0), at.0, total, production.0, why, number])?;
         let report = ReportNo(self.inserted());
         for range in passes {
             let sql = "INSERT INTO report_ranges(report_no, first, last, run, kind, live) \
@@ -112,7 +116,7 @@ impl Tx<'_> {
             self.run(sql, (report.0, block.0, n))?;
         }
         self.must("a run", 1, "UPDATE runs SET carried = carried + ?2 WHERE run = ?1", (run.0, total))?;
-        self.changed(Change::Report(report, &ReportState::Wanted), "", &why, at)?;
+        self.changed(Change::Report(report, &state), "", &why, at)?;
         Ok(Answer::Report(report, production))
     }
 

@@ -7,8 +7,11 @@
 //!
 //! - codes found applied go into a report of their own that is *accepted without being sent*;
 //! - codes that the refusal itself names are held, as are those of which the look-up says that they cannot be applied;
-//!   One answer shows no code for dead: what is unknown upstream, or has a status without meaning here, is looked at
-//!   again until it was so over the settling time, since a cache or a half-awake registry says such things too;
+//!   One answer shows no code for dead: what is unknown upstream is looked at again until it was so over the settling
+//!   time, since a cache or a half-awake registry says such things too;
+//! - a status that no document names says neither that a code is in effect nor that it is not: after the settling time such
+//!   codes go into a report of their own that is not sent, and is looked for like one whose answer was lost, for as long
+//!   as upstream has no other word;
 //! - the rest goes into a report that is sent at once;
 //! - where nothing shows which code it was for, the rest is parted, and the parts are sent: a report is taken whole or
 //!   not at all, so parting it finds the codes. A single code refused while another part was accepted is the code.
@@ -42,8 +45,12 @@ pub(super) struct Examine {
     /// Passes of this round of look-ups, and how many of them were looked up; `None` before the first round.
     round: Option<Vec<PassNo>>,
     looked_up: usize,
-    /// What looks say of codes that cannot be reported, if it is so.
-    doubt: Vec<(PassNo, String)>,
+    /// What looks say of codes that cannot be reported, if it is so; `None`: they are not known upstream.
+    doubt: Vec<(PassNo, Option<String>)>,
+    /// Codes of which upstream says what nobody understands.
+    strange: Vec<PassNo>,
+    /// One of these words.
+    word: String,
     /// Looks at a code that was refused alone.
     alone: u32,
     applied: Vec<PassNo>,
@@ -85,7 +92,15 @@ impl Report {
             self.look_again(core, doubt.iter().map(|(pass, _)| *pass).collect());
             return None;
         }
-        self.examine.unresolved.extend(doubt);
+        for (pass, word) in doubt {
+            match word {
+                None => self.examine.unresolved.push((pass, "not known upstream".to_owned())),
+                Some(word) => {
+                    self.examine.strange.push(pass);
+                    self.examine.word = word;
+                }
+            }
+        }
         if self.is_the_one(core) {
             // That it is not applied was said once: by a cache, perhaps.
             self.examine.alone += 1;
@@ -115,11 +130,12 @@ impl Report {
         self.part(core);
         let why = self.examine.reason.clone();
         let mut records = vec![Record::ReportState { report: no, state: ReportState::Refused, why, at }];
-        for (part, _) in &self.examine.parts {
+        for (part, phase) in &self.examine.parts {
+            let unsure = *phase == Phase::Probing;
             let passes = passes::ranges(part.iter().copied());
             let kind = ReportKind::Application;
             let (run, replaces, zone, by) = (self.run, Some(no), core.config.zone, core.server_now());
-            records.push(Record::ReportDrafted { run, kind, passes, replaces, zone, by, at });
+            records.push(Record::ReportDrafted { run, kind, passes, replaces, unsure, zone, by, at });
         }
         self.examine.commit = Some(Step::Closing);
         core.commit(Subject::Report(no), records);
@@ -128,7 +144,8 @@ impl Report {
 
     /// Whether nothing shows which codes the report was refused for.
     fn is_blameless(&self) -> bool {
-        self.examine.unresolved.is_empty() && self.examine.applied.is_empty()
+        let examine = &self.examine;
+        examine.unresolved.is_empty() && examine.applied.is_empty() && examine.strange.is_empty()
     }
 
     /// Whether upstream took another report of this run since it refused the first of this family.
@@ -163,7 +180,9 @@ impl Report {
         // A code that was looked at again stands behind those of the first round.
         applied.sort_unstable();
         rest.sort_unstable();
-        let mut parts = vec![(applied, Phase::Settled)];
+        let mut strange = std::mem::take(&mut self.examine.strange);
+        strange.sort_unstable();
+        let mut parts = vec![(applied, Phase::Settled), (strange, Phase::Probing)];
         if blameless && !taken {
             core.refusals = core.refusals.saturating_add(1);
         }
@@ -192,8 +211,8 @@ impl Report {
                 CodeStatus::Received => examine.rest.push(pass),
                 CodeStatus::Applied => examine.applied.push(pass),
                 CodeStatus::Gone(word) => examine.unresolved.push((pass, word)),
-                CodeStatus::Missing => examine.doubt.push((pass, "not known upstream".into())),
-                CodeStatus::Other(word) => examine.doubt.push((pass, word)),
+                CodeStatus::Missing => examine.doubt.push((pass, None)),
+                CodeStatus::Other(word) => examine.doubt.push((pass, Some(word))),
             }
         }
         self.tries = 0;
@@ -225,7 +244,7 @@ impl Report {
         }
     }
 
-    fn heirs(&mut self, core: &Core, answers: &[Answer]) -> Vec<Report> {
+    fn heirs(&mut self, core: &mut Core, answers: &[Answer]) -> Vec<Report> {
         let numbers = answers.iter().filter_map(|a| match a {
             Answer::Report(no, production) => Some((*no, *production)),
             _ => None,
@@ -238,6 +257,7 @@ impl Report {
             let mut heir = Report::drafted(Drafted { no, run, head, production, passes }, core.wall);
             heir.phase = phase;
             heir.root = self.root.or(Some(self.no));
+            heir.tell_unknown(core, &self.examine.word);
             if self.examine.wait {
                 heir.blameless = self.blameless + 1;
                 let pause = core.config.refused_pause.saturating_mul(1 << self.blameless.min(10));

@@ -468,7 +468,16 @@ impl Step {
                 Ok(()) => {
                     let kind = crate::record::ReportKind::Application;
                     let (zone, by, at) = (self.core.config.zone, self.core.server_now(), self.core.wall);
-                    let record = Record::ReportDrafted { run, kind, passes, replaces: None, zone, by, at };
+                    let record = Record::ReportDrafted {
+                        run,
+                        kind,
+                        passes,
+                        replaces: None,
+                        unsure: false,
+                        zone,
+                        by,
+                        at,
+                    };
                     self.core.commit(Subject::Run(run), vec![record]);
                 }
                 Err(later) => self.core.wake_at(later),

@@ -159,8 +159,13 @@ impl Report {
 
     /// What holds of it at a start is told anew.
     pub fn tell_recovered(&self, core: &mut Core) {
+        self.tell_unknown(core, "the agent was restarted");
+    }
+
+    /// Where it may be in effect: why nobody knows.
+    pub fn tell_unknown(&self, core: &mut Core, why: &str) {
         if self.is_unknown() {
-            core.tell("alarm.report_unknown", &self.own_number(core), "the agent was restarted");
+            core.tell("alarm.report_unknown", &self.own_number(core), why);
         }
     }
 
@@ -347,6 +352,8 @@ impl Report {
             }
             (Phase::Probing, Reply::Codes { seen, .. }) => {
                 let (applied, in_part) = (all_applied(&seen), any_applied(&seen));
+                // A word that nobody understands says neither: it may be in process.
+                self.in_process |= seen.iter().any(|(_, status)| matches!(status, CodeStatus::Other(_)));
                 // What is applied stays so: a look that shows less was an old one.
                 self.in_part |= in_part && !applied;
                 self.probed = core.now;

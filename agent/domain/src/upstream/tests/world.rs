@@ -324,8 +324,8 @@ impl Store {
                 self.returned += given;
                 Some(Answer::Returned { left: self.pooled })
             }
-            Record::ReportDrafted { run, passes, replaces, .. } => {
-                Some(self.drafted(*run, passes, *replaces))
+            Record::ReportDrafted { run, passes, replaces, unsure, .. } => {
+                Some(self.drafted(*run, passes, *replaces, *unsure))
             }
             Record::ReportState { report, state, .. } => {
                 self.reports[report.0 as usize].state = state.clone();
@@ -341,7 +341,13 @@ impl Store {
         }
     }
 
-    fn drafted(&mut self, run: RunId, passes: &[PassRange], replaces: Option<ReportNo>) -> Answer {
+    fn drafted(
+        &mut self,
+        run: RunId,
+        passes: &[PassRange],
+        replaces: Option<ReportNo>,
+        unsure: bool,
+    ) -> Answer {
         let report = ReportNo(self.reports.len() as u32);
         let open = |r: &&ReportFacts| r.state != ReportState::Refused;
         for r in self.reports.iter().filter(open).flat_map(|r| &r.passes) {
@@ -349,7 +355,8 @@ impl Store {
                 assert!(r.to < p.from || p.to < r.from, "a pass in two open reports");
             }
         }
-        let (passes, state, at) = (passes.to_vec(), ReportState::Wanted, Wall(START_MS));
+        let state = if unsure { ReportState::Unknown } else { ReportState::Wanted };
+        let (passes, at) = (passes.to_vec(), Wall(START_MS));
         let production = self.production.unwrap_or(PRODUCTION);
         self.reports.push(ReportFacts { report, run, head: head(), passes, state, replaces, production, at });
         Answer::Report(report, production)
