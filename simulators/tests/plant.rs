@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use tamga_simulators::fault::{FaultKind, FaultPlan};
 use tamga_simulators::model::MS;
 use tamga_simulators::model::belt::BeltConfig;
-use tamga_simulators::model::plant::{Kind, Plant, PlantConfig};
+use tamga_simulators::model::plant::{Kind, Plant, PlantConfig, Turns};
 use tamga_simulators::model::plant_orders::Order;
 use tamga_simulators::model::truth::{Fate, Truth};
 
@@ -55,11 +55,13 @@ impl Host {
             self.beat += 1;
             self.write(0, [self.beat, 1]);
         }
-        if self.labels < self.labels_max && self.plant.printer.formats_waiting() < 2 {
-            let data = String::from_utf8(code(self.labels + 1)).expect("ASCII").replace('\x1d', "@1");
-            let job = format!("^XA^FO1,1^BXN,8,200,,,,@^FD@1{data}^FS^PQ1,0,0,N^XZ");
-            if self.plant.printer_receive(job.as_bytes()) == job.len() {
-                self.labels += 1;
+        for at in 0..self.plant.printers.len() {
+            if self.labels < self.labels_max && self.plant.printers[at].formats_waiting() < 2 {
+                let data = String::from_utf8(code(self.labels + 1)).expect("ASCII").replace('\x1d', "@1");
+                let job = format!("^XA^FO1,1^BXN,8,200,,,,@^FD@1{data}^FS^PQ1,0,0,N^XZ");
+                if self.plant.printer_receive(at, job.as_bytes()) == job.len() {
+                    self.labels += 1;
+                }
             }
         }
         for byte in self.plant.reader.take_output() {
@@ -258,6 +260,69 @@ fn a_power_cycle_of_the_gate_makes_its_items_strangers() {
     assert!(strangers > 0);
     assert_eq!(plant.summary().rejected, strangers);
     assert!(truth.items.iter().all(|i| i.tags.len() == 1));
+}
+
+/// Which of two printers marked each item, from zero.
+fn marked_by(truth: &Truth) -> Vec<u64> {
+    let label = |i: &tamga_simulators::model::truth::Item| i.marks.first().and_then(|m| m.label_no);
+    truth.items.iter().map(|i| (label(i).expect("a label of a printer") + 1) % 2).collect()
+}
+
+fn of_two(kind: Kind, turns: Turns) -> Host {
+    let mut host =
+        Host::new(PlantConfig { printers: 2, turns, belt_on: false, ..config(kind, 40) }, "none", 60);
+    host.run_ms(600);
+    host.plant.order(Order::BeltStart);
+    host
+}
+
+#[test]
+fn two_printers_take_every_other_item_or_one_stands_by() {
+    for kind in [Kind::PrintAndApply, Kind::Print] {
+        let (truth, _) = of_two(kind, Turns::InTurn).finish();
+        assert_eq!(marked_by(&truth), [0, 1].repeat(20), "{kind:?}");
+        let (truth, _) = of_two(kind, Turns::StandBy).finish();
+        assert_eq!(marked_by(&truth), [0].repeat(40), "{kind:?}");
+        let numbers: std::collections::BTreeSet<u64> = truth.labels.iter().map(|l| l.label_no).collect();
+        assert_eq!(numbers.len(), truth.labels.len(), "no two labels have one number");
+    }
+}
+
+#[test]
+fn a_printer_whose_roll_is_changed_holds_nothing_up_that_another_can_mark() {
+    for (kind, turns) in [
+        (Kind::PrintAndApply, Turns::InTurn),
+        (Kind::PrintAndApply, Turns::StandBy),
+        (Kind::Print, Turns::InTurn),
+        (Kind::Print, Turns::StandBy),
+    ] {
+        let mut host = of_two(kind, turns);
+        host.run_ms(1_000);
+        host.plant.order(Order::MediaOut);
+        let (truth, plant) = host.finish();
+        assert_eq!(plant.summary().unmarked, 0, "{kind:?} {turns:?}");
+        assert_eq!(marked_by(&truth)[20..], [1].repeat(20), "{kind:?} {turns:?}: the second takes over");
+    }
+}
+
+#[test]
+fn what_goes_wrong_with_labels_strikes_one_printer() {
+    let mut host = of_two(Kind::PrintAndApply, Turns::InTurn);
+    host.plant.faults.force(FaultKind::PrinterPower, 1);
+    host.run_ms(1_000);
+    assert_eq!(host.plant.printers.iter().filter(|p| p.power_losses() > 0).count(), 1);
+}
+
+#[test]
+fn a_hand_needs_its_time() {
+    let mut host = Host::new(PlantConfig { hand_ms: 1_000, ..config(Kind::PrintAndApply, 20) }, "none", 30);
+    host.plant.faults.force(FaultKind::PutBack, 1);
+    let (truth, _) = host.finish();
+    let item = truth.items.iter().find(|i| i.faults.contains(&FaultKind::PutBack)).expect("put back");
+    let read_ms =
+        |tag| truth.readings.iter().find(|r| r.tag == tag).map(|r| r.at_ns / MS).expect("its reading");
+    let [first, second] = item.tags[..] else { panic!("two triggers: {item:?}") };
+    assert!(read_ms(second) >= read_ms(first) + 1_000, "{item:?}");
 }
 
 #[test]

@@ -1,5 +1,13 @@
 //! One line: a belt that carries items past head, reader and gate, and people who put right what breaks.
 //!
+//! A line may have several printers of one kind, as plants do that need the rate of two, or must not stand while a roll
+//! is changed. All of them mark items at the one place that is called the head here: which of them stands a little
+//! further along the belt changes neither the order of items nor that of any printer's labels. An item gets its label
+//! from the printer whose turn it is ([`Turns`]), or, where that one has none for it, from the next that has; the PLC of
+//! the applicators knows, by the peel-off's or the head's ready signal. Only when no printer has a label does an
+//! applicator hold the belt, or an item go by unmarked. Labels are numbered through over the printers of a line, each
+//! printer's growing; what goes wrong with labels strikes each printer on its own.
+//!
 //! `step(now_ns)` lets time pass; between two steps only orders and bytes from outside change anything. The same
 //! seed, plan and orders give the same day. What physically happened is kept as [`Truth`].
 
@@ -23,12 +31,25 @@ pub enum Kind {
     PrePrinted,
 }
 
+/// Which of several printers marks an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turns {
+    /// Each takes an item in its turn: two together reach the rate that one cannot.
+    InTurn,
+    /// The first marks all items, and the others stand by for it.
+    StandBy,
+}
+
 #[derive(Debug, Clone)]
 pub struct PlantConfig {
     pub kind: Kind,
     pub seed: u64,
     pub belt: BeltConfig,
+    /// Of each printer.
     pub printer: PrinterConfig,
+    /// How many printers there are, one at least.
+    pub printers: usize,
+    pub turns: Turns,
     pub reader: ReaderConfig,
     pub gate: GateConfig,
     /// The belt is on from the beginning.
@@ -39,6 +60,8 @@ pub struct PlantConfig {
     pub low_label_interlock: bool,
     /// A person needs this long to change a roll or to close a head.
     pub person_ms: u64,
+    /// A person takes an item off behind the reader and puts it back after this at the soonest.
+    pub hand_ms: u64,
     /// How long a device stays without power.
     pub power_off_ms: u64,
     /// Element strings of the items of a pre-printed line, in order.
@@ -52,12 +75,15 @@ impl Default for PlantConfig {
             seed: 1,
             belt: BeltConfig::default(),
             printer: PrinterConfig::default(),
+            printers: 1,
+            turns: Turns::InTurn,
             reader: ReaderConfig::default(),
             gate: GateConfig::default(),
             belt_on: false,
             needs_gate: true,
             low_label_interlock: true,
             person_ms: 3000,
+            hand_ms: 0,
             power_off_ms: 2000,
             codes: Vec::new(),
         }
@@ -69,11 +95,11 @@ const SLICE_NS: u64 = 2 * MS;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Act {
-    Block(Block),
-    Unblock(Block),
-    PrinterOff,
-    PrinterOn,
-    FeedReprint,
+    Block(usize, Block),
+    Unblock(usize, Block),
+    PrinterOff(usize),
+    PrinterOn(usize),
+    FeedReprint(usize),
     GateOn,
     BeltOn,
 }
@@ -88,7 +114,8 @@ pub(super) struct AtHead {
 #[derive(Debug)]
 pub struct Plant {
     pub(super) config: PlantConfig,
-    pub printer: Printer,
+    /// By their places. What says nothing of places means the first.
+    pub printers: Vec<Printer>,
     pub reader: Reader,
     pub gate: Gate,
     pub faults: Faults,
@@ -97,16 +124,19 @@ pub struct Plant {
     pub(super) now_ns: u64,
     agenda: BTreeMap<(u64, u64), Act>,
     agenda_count: u64,
-    pub(super) labels_seen: u64,
+    /// Labels of each printer that were looked at for what goes wrong with them.
+    pub(super) labels_seen: Vec<u64>,
+    /// The printer whose turn it is.
+    pub(super) turn: usize,
     pub(super) at_head: Option<AtHead>,
     /// Over-printing: which item a label in motion goes onto.
     pub(super) printing_on: BTreeMap<u64, u64>,
     pub(super) codes: VecDeque<Vec<u8>>,
-    /// Items to be put on the belt by hand.
-    pub(super) by_hand: VecDeque<u64>,
+    /// Items to be put on the belt by hand, and when each may be.
+    pub(super) by_hand: VecDeque<(u64, u64)>,
     pub(super) truth: Truth,
     pub(super) triggers: u64,
-    pub(super) printer_connected: bool,
+    pub(super) printers_connected: Vec<bool>,
 }
 
 impl Plant {
@@ -114,9 +144,9 @@ impl Plant {
         if config.kind == Kind::Print {
             config.printer.mode = PrintMode::Demand;
         }
-        let seed = config.seed;
+        let (seed, count) = (config.seed, config.printers.max(1));
         Self {
-            printer: Printer::new(config.printer.clone()),
+            printers: (0..count).map(|at| Printer::one_of(config.printer.clone(), at, count)).collect(),
             reader: Reader::new(config.reader.clone(), seed ^ 0x52),
             gate: Gate::new(config.gate.clone()),
             faults: Faults::new(plan, seed),
@@ -125,14 +155,15 @@ impl Plant {
             now_ns: 0,
             agenda: BTreeMap::new(),
             agenda_count: 0,
-            labels_seen: 0,
+            labels_seen: vec![0; count],
+            turn: 0,
             at_head: None,
             printing_on: BTreeMap::new(),
             codes: config.codes.drain(..).collect(),
             by_hand: VecDeque::new(),
             truth: Truth::default(),
             triggers: 0,
-            printer_connected: false,
+            printers_connected: vec![false; count],
             config,
         }
     }
@@ -209,19 +240,21 @@ impl Plant {
             let act = entry.remove();
             self.act(act);
         }
-        self.printer.step(now_ns);
-        self.label_faults();
-        if self.config.printer.mode == PrintMode::Demand {
-            while let Some(label) = self.printer.take_label(now_ns) {
-                match self.printing_on.remove(&label.label_no) {
-                    Some(item_no) => self.item_mut(item_no, |item| item.marks.push(label.into())),
-                    None => self.truth.labels_fallen.push(label.label_no),
+        for at in 0..self.printers.len() {
+            self.printers[at].step(now_ns);
+            self.label_faults(at);
+            if self.config.printer.mode == PrintMode::Demand {
+                while let Some(label) = self.printers[at].take_label(now_ns) {
+                    match self.printing_on.remove(&label.label_no) {
+                        Some(item_no) => self.item_mut(item_no, |item| item.marks.push(label.into())),
+                        None => self.truth.labels_fallen.push(label.label_no),
+                    }
                 }
             }
         }
         self.serve_head();
         if (self.belt.is_dry() || !self.supply())
-            && let Some(item_no) = self.by_hand.pop_front()
+            && let Some(item_no) = self.next_by_hand()
         {
             self.belt.put_on(item_no, 100);
         }
@@ -230,19 +263,24 @@ impl Plant {
         self.gate.step(now_ns, self.belt.travel_nm(), self.belt.window_nm());
     }
 
+    pub(super) fn next_by_hand(&mut self) -> Option<u64> {
+        let now_ns = self.now_ns;
+        self.by_hand.pop_front_if(|(at_ns, _)| *at_ns <= now_ns).map(|(_, item_no)| item_no)
+    }
+
     fn act(&mut self, act: Act) {
         match act {
-            Act::Block(block) => {
-                self.printer.block(self.now_ns, block);
-                self.later(self.now_ns + self.config.person_ms * MS, Act::Unblock(block));
+            Act::Block(at, block) => {
+                self.printers[at].block(self.now_ns, block);
+                self.later(self.now_ns + self.config.person_ms * MS, Act::Unblock(at, block));
             }
-            Act::Unblock(block) => self.printer.unblock(self.now_ns, block),
-            Act::PrinterOff => {
-                self.printer.power_off(self.now_ns);
-                self.later(self.now_ns + self.config.power_off_ms * MS, Act::PrinterOn);
+            Act::Unblock(at, block) => self.printers[at].unblock(self.now_ns, block),
+            Act::PrinterOff(at) => {
+                self.printers[at].power_off(self.now_ns);
+                self.later(self.now_ns + self.config.power_off_ms * MS, Act::PrinterOn(at));
             }
-            Act::PrinterOn => self.printer.power_on(self.now_ns),
-            Act::FeedReprint => self.printer.reprint_last(self.now_ns),
+            Act::PrinterOn(at) => self.printers[at].power_on(self.now_ns),
+            Act::FeedReprint(at) => self.printers[at].reprint_last(self.now_ns),
             Act::GateOn => self.gate.power_on(self.now_ns),
             Act::BeltOn => self.belt_on = true,
         }
@@ -252,13 +290,31 @@ impl Plant {
         self.config.kind == Kind::PrePrinted
     }
 
-    /// More items come from the infeed. An applicator without a label holds the infeed: what is past it goes on.
+    /// More items come from the infeed. Where no applicator has a label they hold the infeed: what is past them goes on.
     fn supply(&self) -> bool {
         match self.config.kind {
             Kind::PrePrinted => !self.codes.is_empty(),
-            Kind::PrintAndApply => !self.config.low_label_interlock || self.printer.labels_on_web() > 0,
+            Kind::PrintAndApply => !self.config.low_label_interlock || self.labels_on_webs() > 0,
             Kind::Print => true,
         }
+    }
+
+    pub(super) fn labels_on_webs(&self) -> usize {
+        self.printers.iter().map(Printer::labels_on_web).sum()
+    }
+
+    /// The printers in the order in which they are asked to mark the next item.
+    pub(super) fn by_turns(&self) -> impl Iterator<Item = usize> + use<> {
+        let count = self.printers.len();
+        (self.turn..self.turn + count).map(move |at| at % count)
+    }
+
+    /// The printer at this place has marked an item.
+    pub(super) fn took_its_turn(&mut self, at: usize) {
+        self.turn = match self.config.turns {
+            Turns::InTurn => (at + 1) % self.printers.len(),
+            Turns::StandBy => 0,
+        };
     }
 
     pub(super) fn item_mut(&mut self, item_no: u64, change: impl FnOnce(&mut Item)) {

@@ -1,4 +1,4 @@
-//! What goes wrong with labels and answers of a plant's printer, and what people do to its rolls and its queue.
+//! What goes wrong with labels and answers of a plant's printers, and what people do to their rolls and their queues.
 
 use super::MS;
 use super::plant::{Act, Plant};
@@ -7,8 +7,8 @@ use super::printer_trips::{Slip, Slipped};
 use crate::fault::FaultKind;
 
 impl Plant {
-    /// A label has begun: what goes wrong with it, and where in it?
-    pub(super) fn label_faults(&mut self) {
+    /// A label of this printer has begun: what goes wrong with it, and where in it?
+    pub(super) fn label_faults(&mut self, at: usize) {
         const KINDS: [FaultKind; 13] = [
             FaultKind::RibbonOut,
             FaultKind::MediaOut,
@@ -24,31 +24,31 @@ impl Plant {
             FaultKind::OdometerMissed,
             FaultKind::FeedReprint,
         ];
-        while self.labels_seen < self.printer.labels_begun() {
-            self.labels_seen += 1;
-            let possible = if self.printer.has_last() { &KINDS[..] } else { &KINDS[..12] };
+        while self.labels_seen[at] < self.printers[at].labels_begun() {
+            self.labels_seen[at] += 1;
+            let possible = if self.printers[at].has_last() { &KINDS[..] } else { &KINDS[..12] };
             let Some(kind) = self.faults.first(possible) else { continue };
-            let (moves_ns, done_ns) = self.printer.motion().unwrap_or((self.now_ns, self.now_ns + 1));
+            let (moves_ns, done_ns) = self.printers[at].motion().unwrap_or((self.now_ns, self.now_ns + 1));
             let at_ns = self.faults.stream(kind).u64(moves_ns..done_ns.max(moves_ns + 1));
             let act = match kind {
-                FaultKind::RibbonOut => Act::Block(Block::Ribbon),
-                FaultKind::MediaOut => Act::Block(Block::Media),
-                FaultKind::HeadOpen => Act::Block(Block::Head),
-                FaultKind::PrinterPower => Act::PrinterOff,
-                FaultKind::FeedReprint => Act::FeedReprint,
+                FaultKind::RibbonOut => Act::Block(at, Block::Ribbon),
+                FaultKind::MediaOut => Act::Block(at, Block::Media),
+                FaultKind::HeadOpen => Act::Block(at, Block::Head),
+                FaultKind::PrinterPower => Act::PrinterOff(at),
+                FaultKind::FeedReprint => Act::FeedReprint(at),
                 _ => {
-                    self.trip(kind);
+                    self.trip(at, kind);
                     continue;
                 }
             };
-            if matches!(act, Act::Block(_)) && self.faults.strikes(FaultKind::ReprintAnyway) {
-                self.printer.reprint_anyway();
+            if matches!(act, Act::Block(..)) && self.faults.strikes(FaultKind::ReprintAnyway) {
+                self.printers[at].reprint_anyway();
             }
             self.later(at_ns.max(self.now_ns), act);
         }
     }
 
-    fn trip(&mut self, kind: FaultKind) {
+    fn trip(&mut self, at: usize, kind: FaultKind) {
         let few = self.faults.stream(kind).usize(1..=4);
         let slip = match kind {
             FaultKind::RollChanged => Slip::RollChanged,
@@ -60,37 +60,38 @@ impl Plant {
             FaultKind::QueueShifted => Slip::Shifted { jobs: few },
             FaultKind::OldAgain => Slip::OldAgain { labels: few },
             FaultKind::NeighbourJob => {
-                let Some(like) = self.printer.symbol() else { return };
+                let Some(like) = self.printers[at].symbol() else { return };
                 let codes = (0..few).map(|_| stranger(&like, self.faults.stream(kind))).collect();
                 Slip::Neighbours { codes }
             }
-            FaultKind::OdometerStep => return self.printer.miscount(1),
-            _ => return self.printer.miscount(-1),
+            FaultKind::OdometerStep => return self.printers[at].miscount(1),
+            _ => return self.printers[at].miscount(-1),
         };
-        self.slip(&slip);
+        self.slip(at, &slip);
     }
 
-    /// Lets the labels of the printer slip; `None` where nothing could.
-    pub fn slip(&mut self, slip: &Slip) -> Option<Slipped> {
-        let on_web: Vec<u64> = self.printer.web.iter().map(|l| l.label_no).collect();
-        let slipped = self.printer.slip(self.now_ns, slip)?;
+    /// Lets the labels of one printer slip; `None` where nothing could.
+    pub fn slip(&mut self, at: usize, slip: &Slip) -> Option<Slipped> {
+        let printer = self.printers.get_mut(at)?;
+        let on_web: Vec<u64> = printer.web.iter().map(|l| l.label_no).collect();
+        let slipped = printer.slip(self.now_ns, slip)?;
         if *slip == Slip::RollChanged {
             self.truth.labels_fallen.extend(on_web);
         }
         Some(slipped)
     }
 
-    /// Answers of the printer since the last call, as far as they leave now.
-    pub fn printer_answers(&mut self) -> Vec<u8> {
-        if !self.printer.may_answer(self.now_ns) {
+    /// Answers of one printer since the last call, as far as they leave now.
+    pub fn printer_answers(&mut self, at: usize) -> Vec<u8> {
+        let Some(printer) = self.printers.get_mut(at).filter(|p| p.may_answer(self.now_ns)) else {
             return Vec::new();
-        }
+        };
         match self.faults.first(&[FaultKind::PrinterLate, FaultKind::PrinterTwice]) {
-            None => self.printer.take_answers(),
-            Some(FaultKind::PrinterTwice) => self.printer.take_answers().repeat(2),
+            None => printer.take_answers(),
+            Some(FaultKind::PrinterTwice) => printer.take_answers().repeat(2),
             Some(kind) => {
                 let late_ms = self.faults.stream(kind).u64(50..3_000);
-                self.printer.answer_not_before(self.now_ns + late_ms * MS);
+                printer.answer_not_before(self.now_ns + late_ms * MS);
                 Vec::new()
             }
         }

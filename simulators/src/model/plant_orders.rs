@@ -2,8 +2,8 @@
 
 use super::MS;
 use super::plant::{Act, Plant};
-use super::printer::Block;
-use super::truth::{Fate, Item, Mark, Reading, Summary, Truth};
+use super::printer::{Block, Printer};
+use super::truth::{Fate, Item, Mark, PrintedLabel, Reading, Summary, Truth};
 use crate::fault::FaultKind;
 
 /// An order of a person at the line.
@@ -29,24 +29,31 @@ pub enum Order {
 }
 
 impl Plant {
+    /// Orders at a printer mean the first one.
     pub fn order(&mut self, order: Order) {
+        self.order_at(0, order);
+    }
+
+    /// The same, at the printer with this place.
+    pub fn order_at(&mut self, at: usize, order: Order) {
         let now_ns = self.now_ns;
+        let Some(printer) = self.printers.get_mut(at) else { return };
         match order {
             Order::BeltStart => self.belt_on = true,
             Order::BeltStop => self.belt_on = false,
             Order::PrinterPowerCycle => {
-                self.printer.power_off(now_ns);
-                self.later(now_ns + self.config.power_off_ms * MS, Act::PrinterOn);
+                printer.power_off(now_ns);
+                self.later(now_ns + self.config.power_off_ms * MS, Act::PrinterOn(at));
             }
-            Order::PrinterOff => self.printer.power_off(now_ns),
-            Order::PrinterOn => self.printer.power_on(now_ns),
-            Order::RibbonOut => self.printer.block(now_ns, Block::Ribbon),
-            Order::RibbonIn => self.printer.unblock(now_ns, Block::Ribbon),
-            Order::MediaOut => self.printer.block(now_ns, Block::Media),
-            Order::MediaIn => self.printer.unblock(now_ns, Block::Media),
-            Order::HeadOpen => self.printer.block(now_ns, Block::Head),
-            Order::HeadClose => self.printer.unblock(now_ns, Block::Head),
-            Order::FeedReprint => self.printer.reprint_last(now_ns),
+            Order::PrinterOff => printer.power_off(now_ns),
+            Order::PrinterOn => printer.power_on(now_ns),
+            Order::RibbonOut => printer.block(now_ns, Block::Ribbon),
+            Order::RibbonIn => printer.unblock(now_ns, Block::Ribbon),
+            Order::MediaOut => printer.block(now_ns, Block::Media),
+            Order::MediaIn => printer.unblock(now_ns, Block::Media),
+            Order::HeadOpen => printer.block(now_ns, Block::Head),
+            Order::HeadClose => printer.unblock(now_ns, Block::Head),
+            Order::FeedReprint => printer.reprint_last(now_ns),
             Order::GatePowerCycle => self.gate_power_off(true),
             Order::GateOff => self.gate_power_off(false),
             Order::GateOn => self.gate.power_on(now_ns),
@@ -58,7 +65,7 @@ impl Plant {
     pub fn put_on(&mut self, codes: impl IntoIterator<Item = Vec<u8>>) {
         for code in codes {
             let item_no = self.new_item(vec![Mark::pre_printed(code)]);
-            self.by_hand.push_back(item_no);
+            self.by_hand.push_back((self.now_ns, item_no));
         }
     }
 
@@ -75,13 +82,13 @@ impl Plant {
             return false;
         }
         item.fate = None;
-        self.by_hand.push_back(item_no);
+        self.by_hand.push_back((self.now_ns, item_no));
         true
     }
 
     /// Somebody takes an item off the belt, or keeps the one in hand. False if it is in neither place.
     pub fn take_off(&mut self, item_no: u64) -> bool {
-        let in_hand = self.by_hand.iter().position(|one| *one == item_no);
+        let in_hand = self.by_hand.iter().position(|(_, one)| *one == item_no);
         if let Some(at) = in_hand {
             self.by_hand.remove(at);
         } else if self.belt.get(item_no).is_some() {
@@ -113,15 +120,17 @@ impl Plant {
         }
     }
 
-    /// Bytes from the printer's host; returns how many the printer took.
-    pub fn printer_receive(&mut self, bytes: &[u8]) -> usize {
-        self.printer.receive(self.now_ns, bytes)
+    /// Bytes from a printer's host; returns how many the printer took.
+    pub fn printer_receive(&mut self, at: usize, bytes: &[u8]) -> usize {
+        self.printers.get_mut(at).map_or(0, |printer| printer.receive(self.now_ns, bytes))
     }
 
-    pub fn set_printer_connected(&mut self, connected: bool) {
-        self.printer_connected = connected;
-        if !connected {
-            self.printer.take_answers();
+    pub fn set_printer_connected(&mut self, at: usize, connected: bool) {
+        if let (Some(printer), Some(is)) = (self.printers.get_mut(at), self.printers_connected.get_mut(at)) {
+            *is = connected;
+            if !connected {
+                printer.take_answers();
+            }
         }
     }
 
@@ -143,10 +152,17 @@ impl Plant {
     /// A copy of everything that physically happened so far.
     pub fn truth(&self) -> Truth {
         Truth {
-            labels: self.printer.log().to_vec(),
-            labels_unasked: self.printer.unasked().to_vec(),
+            labels: self.labels(),
+            labels_unasked: self.printers.iter().flat_map(Printer::unasked).copied().collect(),
             ..self.truth.clone()
         }
+    }
+
+    /// The labels of all printers, in the order in which they became physical.
+    fn labels(&self) -> Vec<PrintedLabel> {
+        let mut labels: Vec<PrintedLabel> = self.printers.iter().flat_map(Printer::log).cloned().collect();
+        labels.sort_by_key(|label| label.at_ns);
+        labels
     }
 
     /// All items so far, in the order in which they came.
@@ -164,21 +180,21 @@ impl Plant {
     }
 
     pub fn summary(&self) -> Summary {
-        let labels = self.printer.log();
+        let labels = || self.printers.iter().flat_map(Printer::log);
+        let sum = |of: fn(&Printer) -> u64| self.printers.iter().map(of).sum();
         let items = &self.truth.items;
-        let count_labels =
-            |is: fn(&super::truth::PrintedLabel) -> bool| labels.iter().filter(|l| is(l)).count() as u64;
+        let count_labels = |is: fn(&PrintedLabel) -> bool| labels().filter(|l| is(l)).count() as u64;
         let fate = |fate: Fate| items.iter().filter(|i| i.fate == Some(fate)).count() as u64;
         Summary {
             now_ms: self.now_ns / MS,
             belt_on: self.belt_on,
             belt_moving: self.belt_moves(),
-            labels_printed: labels.len() as u64,
+            labels_printed: labels().count() as u64,
             labels_damaged: count_labels(|l| l.damaged),
             labels_reprinted: count_labels(|l| l.reprint),
-            labels_on_web: self.printer.labels_on_web() as u64,
-            formats_waiting: self.printer.formats_waiting() as u64,
-            odometer: self.printer.odometer(),
+            labels_on_web: self.labels_on_webs() as u64,
+            formats_waiting: sum(|p| p.formats_waiting() as u64),
+            odometer: sum(Printer::odometer),
             items: items.len() as u64,
             items_on_belt: self.items_on_belt() as u64,
             unmarked: items.iter().filter(|i| i.marks.is_empty()).count() as u64,
@@ -189,9 +205,9 @@ impl Plant {
             removed: fate(Fate::Removed),
             escaped: items.iter().filter(|i| i.escaped).count() as u64,
             gate_boot: self.gate.boot(),
-            printer_up: self.printer.is_up(),
-            printer_blocked: self.printer.blocks().next().is_some(),
-            printer_connected: self.printer_connected,
+            printer_up: self.printers.iter().all(Printer::is_up),
+            printer_blocked: self.printers.iter().any(|p| p.blocks().next().is_some()),
+            printer_connected: self.printers_connected.iter().all(|is| *is),
             reader_connected: self.reader.is_connected(),
             faults_struck: self.faults.struck_total(),
             finished: self.finished(),

@@ -14,7 +14,7 @@ impl Plant {
             (Station::Head, _) | (_, None) => {
                 const LABELLING: [FaultKind; 3] =
                     [FaultKind::Unlabelled, FaultKind::LabelFell, FaultKind::DoubleLabel];
-                let labels = self.printer.labels_on_web().min(2);
+                let labels = self.applicator().map_or(0, |at| self.printers[at].labels_on_web().min(2));
                 let possible = if self.config.kind == Kind::PrintAndApply { labels + 1 } else { 0 };
                 let fault = self.faults.first(&LABELLING[..possible]);
                 let more = self.belt.more_after_next()
@@ -42,20 +42,28 @@ impl Plant {
                 }
                 marks.extend(code.map(Mark::pre_printed));
             }
-            (Kind::Print, _) => printing = self.printer.start_signal(now_ns),
-            (Kind::PrintAndApply, Some(FaultKind::Unlabelled)) => {}
+            (Kind::Print, _) => {
+                let begun =
+                    self.by_turns().find_map(|at| Some((at, self.printers[at].start_signal(now_ns)?)));
+                begun.into_iter().for_each(|(at, _)| self.took_its_turn(at));
+                printing = begun.map(|(_, label_no)| label_no);
+            }
+            (Kind::PrintAndApply, Some(FaultKind::Unlabelled)) => self.took_its_turn(self.turn),
             (Kind::PrintAndApply, _) => {
-                if self.printer.labels_on_web() == 0 && self.config.low_label_interlock {
+                let applicator = self.applicator();
+                if applicator.is_none() && self.config.low_label_interlock {
                     return;
                 }
-                let first = self.printer.take_label(now_ns);
+                let at = applicator.unwrap_or(self.turn);
+                self.took_its_turn(at);
+                let first = self.printers[at].take_label(now_ns);
                 if fault == Some(FaultKind::LabelFell) {
                     self.truth.labels_fallen.extend(first.map(|l| l.label_no));
                 } else {
                     marks.extend(first.map(Mark::from));
                 }
                 if fault == Some(FaultKind::DoubleLabel) {
-                    marks.extend(self.printer.take_label(now_ns).map(Mark::from));
+                    marks.extend(self.printers[at].take_label(now_ns).map(Mark::from));
                 }
             }
         }
@@ -65,9 +73,14 @@ impl Plant {
         self.item_mut(item_no, |item| item.faults.extend(noted));
         self.printing_on.extend(printing.map(|label_no| (label_no, item_no)));
         self.belt.come(item_no, touched);
-        if !touched && let Some(by_hand) = self.by_hand.pop_front() {
+        if !touched && let Some(by_hand) = self.next_by_hand() {
             self.belt.put_on(by_hand, 50);
         }
+    }
+
+    /// The applicator that labels the item at the head: the one whose turn it is, or the next that has a label.
+    fn applicator(&self) -> Option<usize> {
+        self.by_turns().find(|at| self.printers[*at].labels_on_web() > 0)
     }
 
     fn at_reader(&mut self, item_no: u64) {
@@ -130,7 +143,7 @@ impl Plant {
             }
             FaultKind::PutBack => {
                 self.belt.remove(item_no);
-                self.by_hand.push_back(item_no);
+                self.by_hand.push_back((self.now_ns + self.config.hand_ms * MS, item_no));
             }
             FaultKind::Moved => self.belt.hold_back(item_no, 30),
             FaultKind::GatePower => self.gate_power_off(true),

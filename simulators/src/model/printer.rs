@@ -94,6 +94,8 @@ pub struct Printer {
     power_losses: u64,
     pub(super) odometer: u64,
     labels_begun: u64,
+    /// Its place among the printers of its line, from zero, and how many these are.
+    place: (u64, u64),
     free_since_ns: u64,
     pub(super) web: VecDeque<PrintedLabel>,
     log: Vec<PrintedLabel>,
@@ -119,11 +121,28 @@ impl Printer {
             power_losses: 0,
             odometer: 0,
             labels_begun: 0,
+            place: (0, 1),
             free_since_ns: 0,
             web: VecDeque::new(),
             log: Vec::new(),
             out: Vec::new(),
         }
+    }
+
+    /// One of several printers of a line, the one with this place from zero. No two of them give a label the same number.
+    pub fn one_of(config: PrinterConfig, at: usize, printers: usize) -> Self {
+        Self { place: (at as u64, printers.max(1) as u64), ..Self::new(config) }
+    }
+
+    /// The number of a label of this printer, by its count from one.
+    fn number(&self, count: u64) -> u64 {
+        let (at, printers) = self.place;
+        (count - 1) * printers + at + 1
+    }
+
+    /// The number that the next label will have.
+    pub fn next_label_no(&self) -> u64 {
+        self.number(self.labels_begun + 1)
     }
 
     /// Receives bytes; returns how many were taken. The rest did not fit and has to be offered again.
@@ -261,7 +280,7 @@ impl Printer {
         self.odometer
     }
 
-    /// Labels begun so far; the number of the last one.
+    /// Labels begun so far.
     pub fn labels_begun(&self) -> u64 {
         self.labels_begun
     }
@@ -309,8 +328,9 @@ impl Printer {
         self.labels_begun += 1;
         let moves_ns = now_ns + latency_ms * MS;
         let done_ns = moves_ns + self.config.label_ms * MS;
-        self.printing = Some(Printing { label_no: self.labels_begun, job, moves_ns, done_ns });
-        Some(self.labels_begun)
+        let label_no = self.number(self.labels_begun);
+        self.printing = Some(Printing { label_no, job, moves_ns, done_ns });
+        Some(label_no)
     }
 
     /// The label in motion stops where it is.

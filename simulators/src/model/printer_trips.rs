@@ -61,7 +61,7 @@ impl Printer {
     /// Lets the labels slip. `None` where there is nothing that could: no label on the web, too few jobs in the queue.
     pub fn slip(&mut self, now_ns: u64, slip: &Slip) -> Option<Slipped> {
         self.step(now_ns);
-        let next = self.labels_begun() + 1;
+        let next = self.next_label_no();
         let behind = |missing| Slipped { from_label: next, missing };
         match slip {
             Slip::RollChanged => {

@@ -16,22 +16,22 @@ use crate::model::modbus::Frames;
 pub(super) async fn printer(live: Live, listener: TcpListener) {
     loop {
         let Some(stream) = accept(&listener).await else { continue };
-        if live.with(|plant| plant.printer.is_up()) {
-            live.with(|plant| plant.set_printer_connected(true));
+        if live.with(|plant| plant.printers[0].is_up()) {
+            live.with(|plant| plant.set_printer_connected(0, true));
             let ended = printer_connection(live.clone(), stream).await;
             tracing::debug!(?ended, "printer connection ended");
-            live.with(|plant| plant.set_printer_connected(false));
+            live.with(|plant| plant.set_printer_connected(0, false));
         }
     }
 }
 
 async fn printer_connection(mut live: Live, mut stream: TcpStream) -> io::Result<()> {
-    let power_losses = live.with(|plant| plant.printer.power_losses());
+    let power_losses = live.with(|plant| plant.printers[0].power_losses());
     let mut buffer = vec![0; 4096];
     loop {
         let (up, room, answers) = live.with(|plant| {
-            let up = plant.printer.is_up() && plant.printer.power_losses() == power_losses;
-            (up, plant.printer.room().min(4096), plant.printer_answers())
+            let up = plant.printers[0].is_up() && plant.printers[0].power_losses() == power_losses;
+            (up, plant.printers[0].room().min(4096), plant.printer_answers(0))
         });
         if !up {
             return Ok(());
@@ -58,7 +58,7 @@ async fn printer_connection(mut live: Live, mut stream: TcpStream) -> io::Result
 /// Gives the printer all of `bytes`, waiting for room where it has none.
 async fn feed(live: &mut Live, mut bytes: &[u8]) {
     while !bytes.is_empty() {
-        let (taken, up) = live.with(|plant| (plant.printer_receive(bytes), plant.printer.is_up()));
+        let (taken, up) = live.with(|plant| (plant.printer_receive(0, bytes), plant.printers[0].is_up()));
         bytes = &bytes[taken..];
         if !up {
             return;
