@@ -310,8 +310,6 @@ pub struct Line {
     gate_reset: bool,
     /// Results without an item since the last good item.
     surplus: u32,
-    /// Bad items since the last label that was read in its order.
-    gone_by: u32,
     /// Triggers without a result that no stray result has made up for: a late result may have been taken for the next
     /// item's, and so on. Until it is zero again no result is trusted.
     owed: u32,
@@ -364,7 +362,6 @@ impl Line {
             told: BTreeMap::new(),
             gate_reset: false,
             surplus: 0,
-            gone_by: 0,
             owed: 0,
             owed_at: Time(0),
             recent: VecDeque::new(),

@@ -161,7 +161,6 @@ impl Line {
         self.recent_bad.clear();
         self.forget_evidence();
         self.surplus = 0;
-        self.gone_by = 0;
         // When the belt stood long enough, whatever was late has come.
         if now.since(self.owed_at) >= LATE_MAX {
             self.owed = 0;
@@ -180,10 +179,10 @@ impl Line {
             let name = self.config.device_names.readers.first().cloned().unwrap_or_default();
             return Err(Refusal::new("refuse.reader_away").with("device", name));
         }
-        let absent = self.printers.iter().position(|p| !p.connected);
-        if let Some(n) = absent {
-            let name = self.config.device_names.printers.get(n).cloned().unwrap_or_default();
-            return Err(Refusal::new("refuse.printer_away").with("device", name));
+        // One is enough: it works while another is loaded or repaired.
+        if !self.printers.is_empty() && !self.printers.iter().any(|p| p.connected) {
+            let names = self.config.device_names.printers.join(", ");
+            return Err(Refusal::new("refuse.printer_away").with("device", names));
         }
         Ok(())
     }

@@ -42,14 +42,21 @@ impl Line {
             PrinterEvent::Ready => {
                 printer.connected = true;
                 printer.ready = true;
-                self.clear("alarm.printer_lost", wall);
+                match self.printers_away() {
+                    away if away.is_empty() => self.clear("alarm.printer_lost", wall),
+                    away if self.alarms.contains_key("alarm.printer_lost") => {
+                        self.raise("alarm.printer_lost", &away.join(", "), wall);
+                    }
+                    _ => {}
+                }
             }
             PrinterEvent::NotReady => printer.ready = false,
             PrinterEvent::Disconnected => {
                 printer.connected = false;
                 printer.ready = false;
                 printer.faults.clear();
-                self.raise("alarm.printer_lost", &self.printer_name(no), wall);
+                let lost = self.printers_away().join(", ");
+                self.raise("alarm.printer_lost", &lost, wall);
             }
             PrinterEvent::Printed(job) => self.outcome(no, job, JobOutcome::Printed, wall),
             PrinterEvent::Refused(job) => self.outcome(no, job, JobOutcome::Refused, wall),
@@ -62,6 +69,12 @@ impl Line {
             PrinterEvent::Cleared(f) => printer.faults.retain(|x| *x != f),
         }
         let _ = out;
+    }
+
+    /// Printers that are not connected, by name: one alarm tells of all of them.
+    fn printers_away(&self) -> Vec<String> {
+        let away = (0..).map(PrinterNo).zip(&self.printers).filter(|(_, p)| !p.connected);
+        away.map(|(no, _)| self.printer_name(no)).collect()
     }
 
     fn printer_name(&self, no: PrinterNo) -> String {
@@ -153,10 +166,19 @@ impl Line {
 
     /// Good items still on their way: labels expected, codes asked for, items with leave to pass. An item that went by
     /// bad since the last label in order took a label with it; without it the last label of a run would be waited for.
+    /// Nor is it waited for at a printer that is out of order, once the others have none left.
     fn coming(&self) -> u32 {
-        let expected: u32 = self.printers.iter().map(|p| p.tracker.on_the_way()).sum();
-        let asked: u32 = self.printers.iter().map(|p| p.asked).sum();
-        let labels = expected.saturating_sub(self.gone_by).saturating_add(asked);
+        let labels = |of: fn(&super::Printer) -> bool| -> u32 {
+            let printers = || self.printers.iter().filter(|p| of(p));
+            let expected: u32 = printers().map(|p| p.tracker.on_the_way()).sum();
+            // One item took one label, of whichever printer; none took more than that one has on the way.
+            let items = printers().map(|p| p.evidence.gone_by()).max().unwrap_or(0);
+            let gone: u32 = printers().map(|p| p.evidence.gone_by().min(p.tracker.on_the_way())).sum();
+            let asked: u32 = printers().map(|p| p.asked).sum();
+            expected.saturating_sub(gone.min(items)).saturating_add(asked)
+        };
+        let of_ready = labels(|p| p.ready);
+        let labels = if of_ready == 0 { 0 } else { labels(|_| true) };
         let items = self.items.iter().filter(|(_, i)| i.is_good_or_judging()).count();
         labels.saturating_add(u32::try_from(items).unwrap_or(u32::MAX))
     }

@@ -197,7 +197,7 @@ impl Line {
     ) {
         let Some(item) = self.items.get_mut(tag) else { return };
         item.seen = Seen::Bad(reason);
-        self.gone_by = self.gone_by.saturating_add(1);
+        self.printers.iter_mut().for_each(|printer| printer.evidence.one_gone_by());
         let rejected = item.rejected;
         out.push(Effect::Gate(GateOrder::Reject(tag)));
         if let Some(code) = code {

@@ -5,6 +5,10 @@
 //! and a third code in a row that this run never gave out. Then the line stops, and the window between the last read
 //! that agreed and the first that did not is named by code and item; its codes are set aside. What went by unread took
 //! its label along, and no such label counts as missing.
+//!
+//! Where a line has several printers, items between two labels of one bear labels of the others. What is counted in a row
+//! is counted over one printer's labels, or over as many items more as there are printers; items with a label of another
+//! printer in its order are in no window.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -29,6 +33,13 @@ const REPEATS_MAX: usize = 2;
 
 /// Nobody takes an item off behind the reader and puts it before it again, in front of the next one, in less time.
 const HAND_MIN: Duration = Duration::from_secs(1);
+
+/// Labels of each printer for which the next label of another is waited for, to tell a label that was printed twice.
+const WAITS_MAX: usize = 4;
+
+/// Items with a label in order that are remembered, so that no window names them. One printer's labels may be this many
+/// items apart; of a printer that stood by for longer the items before are not named.
+const AGREED_MAX: usize = 256;
 
 /// A window of labels over which the line stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,10 +80,37 @@ pub(super) struct Evidence {
     agreed: Option<Agreed>,
     first: Option<First>,
     out_of_order: u32,
-    /// The item that bears the same label as the one right before it.
-    doubled: Option<Tag>,
     /// Items whose label nobody could read, or that bore another's.
     unread: u32,
+    /// Bad items, for whatever reason.
+    gone_by: u32,
+    /// Reads in the order of other printers, and labels missing before these.
+    others: u32,
+    others_missing: u32,
+}
+
+impl Evidence {
+    /// Items since then that may have taken a label of this printer along, if their labels were its own.
+    pub(super) fn gone_by(&self) -> u32 {
+        self.gone_by
+    }
+
+    pub(super) fn one_gone_by(&mut self) {
+        self.gone_by = self.gone_by.saturating_add(1);
+    }
+}
+
+/// Two items one behind the other among the items of one printer bear one label. Either it was printed twice, or the
+/// second item bears another label, which nobody has read: then one is missing once all printers have shown the next.
+#[derive(Clone, Debug)]
+struct Doubled {
+    once: Agreed,
+    twice: Tag,
+    /// Printers at work that have shown no label since.
+    waits_for: Vec<PrinterNo>,
+    /// Since `once`: reads in the order of any printer, and labels missing before them.
+    reads: u32,
+    missing: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -90,6 +128,16 @@ struct First {
     window: Vec<Identity>,
 }
 
+/// Codes in a row that this run never gave out.
+#[derive(Clone, Debug)]
+struct Foreign {
+    first: First,
+    after: Option<Agreed>,
+    count: u32,
+    /// Labels in order since the last of them.
+    since: usize,
+}
+
 /// Why the line stops, at which read, what was counted, and the last item that is named.
 struct Stop {
     why: &'static str,
@@ -99,22 +147,60 @@ struct Stop {
 }
 
 /// A code on a second item.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Repeat {
     first: Option<Tag>,
     tag: Tag,
     code: Identity,
+    after: Option<Agreed>,
 }
 
 /// What is no single printer's.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Strangers {
-    /// Codes in a row that this run never gave out, and the first of them.
-    foreign: u32,
-    first: Option<First>,
+    foreign: Option<Foreign>,
     repeats: VecDeque<Repeat>,
     /// Labels in order since the last repeat.
     since: usize,
+    doubled: Option<Doubled>,
+    /// The last items with a label in order.
+    agreed: VecDeque<Tag>,
+}
+
+impl Strangers {
+    /// An item bears a label in its order: what is counted in a row is over when each printer may have shown one.
+    fn in_order(&mut self, tag: Tag, printers: usize) {
+        if let Some(foreign) = &mut self.foreign {
+            foreign.since += 1;
+        }
+        self.foreign.take_if(|foreign| foreign.since >= printers);
+        self.since += 1;
+        if self.since >= GAP_WINDOW {
+            self.repeats.clear();
+        }
+        self.agreed.push_back(tag);
+        self.agreed.drain(..self.agreed.len().saturating_sub(AGREED_MAX));
+    }
+
+    /// A printer has shown its next label behind two items with one label, so many missing before it. `Some` when all
+    /// have, and no label is missing that no unread item took along: then that label was printed twice.
+    fn is_doubled(&mut self, no: PrinterNo, tag: Tag, missing: u32, printers: usize) -> Option<Doubled> {
+        let doubled = self.doubled.as_mut()?;
+        doubled.reads = doubled.reads.saturating_add(1);
+        doubled.missing = doubled.missing.saturating_add(missing);
+        doubled.waits_for.retain(|waits| *waits != no);
+        if !doubled.waits_for.is_empty() {
+            let items = tag.number.abs_diff(doubled.twice.number) as usize;
+            self.doubled.take_if(|_| items > WAITS_MAX * printers);
+            return None;
+        }
+        let doubled = self.doubled.take()?;
+        let items =
+            tag.number.checked_sub(doubled.once.tag.number).filter(|_| tag.boot == doubled.twice.boot)?;
+        // The second of the two was read, and bears what it bears.
+        let unread = items.checked_sub(doubled.reads + 1)?;
+        (unread == doubled.missing).then_some(doubled)
+    }
 }
 
 impl Line {
@@ -186,13 +272,13 @@ impl Line {
         out: &mut Vec<Effect>,
     ) {
         let (tag, code) = (lookup.tag, lookup.code.identity);
-        self.gone_by = 0;
-        self.strangers.foreign = 0;
-        self.strangers.first = None;
-        self.strangers.since += 1;
-        if self.strangers.since >= GAP_WINDOW {
-            self.strangers.repeats.clear();
+        let missing = u32::try_from(left_behind.len()).unwrap_or(u32::MAX);
+        self.strangers.in_order(tag, self.printers.len());
+        for (_, other) in (0..).zip(&mut self.printers).filter(|(n, _)| PrinterNo(*n) != no) {
+            other.evidence.others = other.evidence.others.saturating_add(1);
+            other.evidence.others_missing = other.evidence.others_missing.saturating_add(missing);
         }
+        let printers = self.printers.len();
         let Some(printer) = self.printers.get_mut(usize::from(no.0)) else { return };
         let agreed = Agreed { tag, code, at: lookup.read_at };
         let before = std::mem::replace(
@@ -207,15 +293,9 @@ impl Line {
             self.slipped(stop, before.agreed.as_ref(), first, wall, out);
             return;
         }
-        // Items between were unread, one for each label that is missing: no label is, and one was there twice.
-        let between =
-            |twice: Tag| (twice.boot == tag.boot).then(|| tag.number.checked_sub(twice.number + 1)).flatten();
-        if let Some(twice) = before.doubled
-            && between(twice).is_some_and(|items| items as usize == left_behind.len())
-            && let Some(once) = &before.agreed
-        {
+        if let Some(Doubled { once, twice, .. }) = self.strangers.is_doubled(no, tag, missing, printers) {
             let first = First { tag: twice, code: Some(once.code), window: Vec::new() };
-            self.slipped(Stop { why: "repeat", last: tag, count: None, to }, Some(once), first, wall, out);
+            self.slipped(Stop { why: "repeat", last: tag, count: None, to }, Some(&once), first, wall, out);
         }
     }
 
@@ -262,15 +342,23 @@ impl Line {
         wall: Wall,
         out: &mut Vec<Effect>,
     ) {
-        let since =
-            after.filter(|a| a.tag.boot == first.tag.boot).map_or(first.tag.number, |a| a.tag.number + 1);
+        let agreed = &self.strangers.agreed;
+        let of_boot = |tag: &&Tag| tag.boot == first.tag.boot;
+        let oldest = agreed.front().filter(|_| agreed.len() >= AGREED_MAX).filter(of_boot);
+        let oldest = oldest.map_or(0, |tag| tag.number).min(first.tag.number);
+        let since = after
+            .filter(|a| a.tag.boot == first.tag.boot)
+            .map_or(first.tag.number, |a| (a.tag.number + 1).max(oldest));
         let slip = Slip {
             why: stop.why,
             after: after.map(|a| (a.tag, a.code)),
             first: (first.tag, first.code),
             last: stop.last,
             codes: first.window,
-            items: (since..=stop.to).map(|number| Tag { number, ..first.tag }).collect(),
+            items: (since..=stop.to)
+                .map(|number| Tag { number, ..first.tag })
+                .filter(|tag| !agreed.contains(tag))
+                .collect(),
         };
         let named = slip.named();
         for code in &slip.codes {
@@ -299,28 +387,52 @@ impl Line {
         out: &mut Vec<Effect>,
     ) {
         let (tag, code) = (lookup.tag, lookup.code.identity);
-        let right_behind = |a: &Agreed| {
-            a.code == code
-                && (a.tag.boot, a.tag.number + 1) == (tag.boot, tag.number)
-                && lookup.read_at.since(a.at) < HAND_MIN
-        };
-        for printer in &mut self.printers {
-            if printer.evidence.agreed.as_ref().is_some_and(right_behind) {
-                printer.evidence.doubled = Some(tag);
-            }
+        let printers = self.printers.len();
+        if let Some(doubled) = self.doubled(lookup) {
+            self.strangers.doubled = Some(doubled);
         }
-        // With no label in order between them the window begins with the first of the two.
-        let known = self.strangers.repeats.back().filter(|_| self.strangers.since == 0).copied();
-        let this = Repeat { first, tag, code };
+        // With no label of its printer in order between them the window begins with the first of the two.
+        let known = self.strangers.repeats.back().filter(|_| self.strangers.since < printers.max(1)).cloned();
+        let this = Repeat { first, tag, code, after: self.newest_agreed() };
         self.strangers.since = 0;
-        self.strangers.repeats.push_back(this);
+        self.strangers.repeats.push_back(this.clone());
         if self.strangers.repeats.len() >= REPEATS_MAX {
             let begins = known.unwrap_or(this);
             let first = First { tag: begins.tag, code: Some(begins.code), window: Vec::new() };
             let stop = Stop { why: "repeat", last: tag, count: None, to: tag.number };
-            let after = self.newest_agreed();
-            self.slipped(stop, after.as_ref(), first, wall, out);
+            self.slipped(stop, begins.after.as_ref(), first, wall, out);
         }
+    }
+
+    /// The code of the printer's item before, sooner than a hand can be: with several printers up to one item of each
+    /// other one stands between the two.
+    fn doubled(&self, lookup: &Lookup) -> Option<Doubled> {
+        let tag = lookup.tag;
+        let printers = u32::try_from(self.printers.len()).unwrap_or(u32::MAX);
+        let behind = |a: &Agreed| {
+            let by = tag.number.checked_sub(a.tag.number).filter(|_| a.tag.boot == tag.boot);
+            by.filter(|by| *by > 0)
+        };
+        let before = |a: &&Agreed| {
+            a.code == lookup.code.identity
+                && behind(a).is_some_and(|by| by <= printers)
+                && lookup.read_at.since(a.at) < HAND_MIN
+        };
+        let (at, own) = self.printers.iter().enumerate().find_map(|(at, p)| {
+            Some((at, p.evidence.agreed.as_ref().filter(before).map(|_| &p.evidence)?))
+        })?;
+        let at_work = |at_other: usize, evidence: &Evidence| {
+            let lately = evidence.agreed.as_ref().and_then(behind).is_some_and(|by| by <= 2 * printers);
+            at_other == at || lately
+        };
+        let all = self.printers.iter().enumerate().filter(|(n, p)| at_work(*n, &p.evidence));
+        Some(Doubled {
+            once: own.agreed.clone()?,
+            twice: tag,
+            waits_for: all.map(|(n, _)| PrinterNo(u8::try_from(n).unwrap_or(u8::MAX))).collect(),
+            reads: own.others,
+            missing: own.others_missing,
+        })
     }
 
     fn newest_agreed(&self) -> Option<Agreed> {
@@ -345,12 +457,13 @@ impl Line {
         match reason {
             R::Foreign | R::OtherRun | R::WrongProduct => {
                 self.unread_one();
-                self.strangers.foreign += 1;
-                let first = || First { tag, code: code.copied(), window: Vec::new() };
-                let first = self.strangers.first.get_or_insert_with(first).clone();
+                let first = First { tag, code: code.copied(), window: Vec::new() };
+                let begins = Foreign { first, after: self.newest_agreed(), count: 0, since: 0 };
+                let foreign = self.strangers.foreign.get_or_insert(begins);
+                (foreign.count, foreign.since) = (foreign.count + 1, 0);
+                let Foreign { first, after, count, .. } = foreign.clone();
                 let printing = self.config.kind != LineKind::PrePrinted;
-                if printing && self.running() && self.strangers.foreign >= FOREIGN_MAX {
-                    let after = self.newest_agreed();
+                if printing && self.running() && count >= FOREIGN_MAX {
                     let stop = Stop { why: "foreign", last: tag, count: None, to: tag.number };
                     self.slipped(stop, after.as_ref(), first, wall, out);
                 }

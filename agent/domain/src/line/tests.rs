@@ -3,6 +3,7 @@
 mod doubt;
 mod early;
 mod pool;
+mod printers;
 mod shifted;
 mod slips;
 mod trouble;
@@ -180,7 +181,8 @@ impl Desk {
                 for _ in 0..*count {
                     self.issued += 1;
                     let (issue, code) = (IssueNo(self.issued), code(self.issued));
-                    self.known.insert(code.identity, facts(issue));
+                    let facts = CodeFacts { printer: *printer, ..facts(issue) };
+                    self.known.insert(code.identity, facts);
                     codes.push(Issued { issue, printer: *printer, code });
                 }
                 answers.push(Answer::Issued(codes));
