@@ -314,6 +314,32 @@ fn what_goes_wrong_with_labels_strikes_one_printer() {
 }
 
 #[test]
+fn an_item_carried_to_another_line_is_there_and_not_here_any_more() {
+    let mut one = Host::new(config(Kind::PrintAndApply, 10), "none", 20);
+    let mut other = Host::new(config(Kind::PrintAndApply, 10), "none", 20);
+    one.run_ms(2_500);
+    let read = one
+        .plant
+        .items()
+        .iter()
+        .find(|i| !i.tags.is_empty() && i.fate.is_none())
+        .expect("one behind the reader");
+    let (here, symbol) = (read.item_no, read.marks[0].symbol.clone());
+    let marks = one.plant.hand_over(here).expect("it stands on the belt");
+    assert!(!one.plant.feed_again(here), "it lies nowhere here");
+    assert_eq!(one.plant.hand_over(here), None);
+    let there = other.plant.take_in(marks);
+    let (truth, _) = other.finish();
+    let item = truth.item(there).expect("it has a number");
+    assert_eq!((item.marks[0].label_no, &item.marks[0].symbol), (None, &symbol));
+    assert!(
+        truth.readings.iter().any(|r| r.sent == symbol && item.tags.contains(&r.tag)),
+        "it was read there"
+    );
+    assert_eq!(one.finish().0.item(here).and_then(|i| i.fate), Some(Fate::Removed));
+}
+
+#[test]
 fn a_hand_needs_its_time() {
     let mut host = Host::new(PlantConfig { hand_ms: 1_000, ..config(Kind::PrintAndApply, 20) }, "none", 30);
     host.plant.faults.force(FaultKind::PutBack, 1);

@@ -26,6 +26,9 @@ pub struct Args {
     /// The first seed
     #[arg(long, default_value_t = 0)]
     from: u64,
+    /// Printers of the line: the labels of one of them slip, and three read items are three of its labels
+    #[arg(long, default_value_t = 1, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=3))]
+    printers: usize,
     /// Threads; trials are independent
     #[arg(long, default_value_t = 2)]
     threads: usize,
@@ -68,12 +71,13 @@ pub fn run(args: &Args) -> ExitCode {
         }
     };
     if let Some(seed) = args.seed {
-        return one(&of, seed, broken, args.log);
+        return one(&of, seed, args.printers, broken, args.log);
     }
     let trials = Trials {
         of,
         seeds: args.from..args.from + args.seeds,
         items: ITEMS,
+        printers: args.printers,
         threads: args.threads,
         broken,
         failures_max: args.failures.unwrap_or(usize::MAX),
@@ -85,15 +89,15 @@ pub fn run(args: &Args) -> ExitCode {
         }
     });
     eprintln!();
-    report(&outcome);
+    report(&outcome, args.printers);
     ExitCode::from(u8::from(!outcome.wrong.is_empty()))
 }
 
-fn one(of: &[What], seed: u64, broken: Option<Broken>, told: bool) -> ExitCode {
+fn one(of: &[What], seed: u64, printers: usize, broken: Option<Broken>, told: bool) -> ExitCode {
     let dir = folder();
     let mut wrong = 0;
     for what in of {
-        let ended = world::play(&plan(*what, seed, ITEMS, broken), &dir, told);
+        let ended = world::play(&plan(*what, seed, ITEMS, printers, broken), &dir, told);
         if told {
             println!("{}", ended.lines.join("\n"));
         }
@@ -105,7 +109,8 @@ fn one(of: &[What], seed: u64, broken: Option<Broken>, told: bool) -> ExitCode {
     ExitCode::from(u8::from(wrong > 0))
 }
 
-fn report(outcome: &Outcome) {
+fn report(outcome: &Outcome, printers: usize) {
+    let more = if printers > 1 { format!(" --printers {printers}") } else { String::new() };
     println!(
         "{:<34}{:>7}{:>7}{:>8}{:>6}{:>13}{:>13}{:>11}{:>11}",
         "", "seeds", "found", "median", "most", "most at eye", "false stops", "too small", "too large"
@@ -119,7 +124,7 @@ fn report(outcome: &Outcome) {
     for wrong in outcome.wrong.iter().take(TOLD_MAX) {
         println!("WRONG {}, seed {}: {}", wrong.what.name(), wrong.seed, wrong.why.join("; "));
         println!(
-            "  replay: cargo run --release --example prove -- slips --only '{}' --seed {} --log",
+            "  replay: cargo run --release --example prove -- slips{more} --only '{}' --seed {} --log",
             wrong.what.name(),
             wrong.seed
         );

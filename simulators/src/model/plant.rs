@@ -11,7 +11,7 @@
 //! `step(now_ns)` lets time pass; between two steps only orders and bytes from outside change anything. The same
 //! seed, plan and orders give the same day. What physically happened is kept as [`Truth`].
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::MS;
 use super::belt::{Belt, BeltConfig};
@@ -134,6 +134,8 @@ pub struct Plant {
     pub(super) codes: VecDeque<Vec<u8>>,
     /// Items to be put on the belt by hand, and when each may be.
     pub(super) by_hand: VecDeque<(u64, u64)>,
+    /// Items that somebody has carried to another line.
+    pub(super) elsewhere: BTreeSet<u64>,
     pub(super) truth: Truth,
     pub(super) triggers: u64,
     pub(super) printers_connected: Vec<bool>,
@@ -161,6 +163,7 @@ impl Plant {
             printing_on: BTreeMap::new(),
             codes: config.codes.drain(..).collect(),
             by_hand: VecDeque::new(),
+            elsewhere: BTreeSet::new(),
             truth: Truth::default(),
             triggers: 0,
             printers_connected: vec![false; count],
@@ -183,10 +186,15 @@ impl Plant {
 
     /// Every item that was to come has come and met its fate, and all results are out.
     pub fn finished(&self) -> bool {
-        let nothing_to_come = self.belt.is_dry() || (self.is_pre_printed() && self.codes.is_empty());
+        let nothing_to_come = self.is_dry();
         let nothing_on_belt =
             self.at_head.is_none() && self.by_hand.is_empty() && self.belt.carried().next().is_none();
         nothing_to_come && nothing_on_belt && self.gate.at_rest() && self.reader.at_rest()
+    }
+
+    /// No more items come by themselves.
+    pub fn is_dry(&self) -> bool {
+        self.belt.is_dry() || (self.is_pre_printed() && self.codes.is_empty())
     }
 
     pub(super) fn later(&mut self, at_ns: u64, act: Act) {

@@ -78,7 +78,8 @@ impl Plant {
     pub fn feed_again(&mut self, item_no: u64) -> bool {
         let at = usize::try_from(item_no).ok().and_then(|no| no.checked_sub(1));
         let Some(item) = at.and_then(|at| self.truth.items.get_mut(at)) else { return false };
-        if !matches!(item.fate, Some(Fate::Rejected | Fate::Removed)) {
+        let lies_here = !self.elsewhere.contains(&item_no);
+        if !lies_here || !matches!(item.fate, Some(Fate::Rejected | Fate::Removed)) {
             return false;
         }
         item.fate = None;
@@ -98,6 +99,28 @@ impl Plant {
         }
         self.meet(item_no, Fate::Removed, false);
         true
+    }
+
+    /// Somebody carries an item from the belt or the bin to another line; its marks, where it can be had. From here on it
+    /// is taken off here, and the other line's: [`Plant::take_in`].
+    pub fn hand_over(&mut self, item_no: u64) -> Option<Vec<Mark>> {
+        let item = self.truth.item(item_no).filter(|i| !i.marks.is_empty())?;
+        let (fate, marks) = (item.fate, item.marks.iter().map(|m| Mark { label_no: None, ..m.clone() }));
+        let marks = marks.collect();
+        match fate {
+            None if self.take_off(item_no) => {}
+            Some(Fate::Rejected) => self.item_mut(item_no, |item| item.fate = Some(Fate::Removed)),
+            _ => return None,
+        }
+        self.elsewhere.insert(item_no);
+        Some(marks)
+    }
+
+    /// Puts an item of another line on the belt, between head and reader; its number here.
+    pub fn take_in(&mut self, marks: Vec<Mark>) -> u64 {
+        let item_no = self.new_item(marks);
+        self.by_hand.push_back((self.now_ns, item_no));
+        item_no
     }
 
     /// An item as it is now.

@@ -10,28 +10,27 @@ use crate::world::World;
 
 impl World {
     pub(crate) fn cable(&mut self, at: usize, device: Device) -> &mut Cable {
-        &mut self.sides[at].cables[device as usize]
+        self.sides[at].cable(device)
     }
 
     pub(crate) fn dial(&mut self, at: usize) {
-        for device in Device::ALL {
-            let line_has_it = |agent: &Agent| device != Device::Printer || agent.lines[at].prints();
-            if !self.agent.as_ref().is_some_and(line_has_it) {
+        for device in self.sides[at].devices() {
+            let line_has_it = |agent: &mut Agent| agent.lines[at].wire(device).is_some();
+            if !self.agent.as_mut().is_some_and(line_has_it) {
                 continue;
             }
-            if self.sides[at].cables[device as usize].up
-                || self.ms < self.sides[at].cables[device as usize].dial_at
-            {
+            let ms = self.ms;
+            let cable = self.cable(at, device);
+            if cable.up || ms < cable.dial_at {
                 continue;
             }
             let there = match device {
-                Device::Printer => self.sides[at].plant.printer.is_up(),
+                Device::Printer(no) => self.sides[at].plant.printers[no].is_up(),
                 Device::Reader => true,
                 Device::Gate => self.sides[at].plant.gate.is_up(),
             };
             let pause = self.rng.u64(50..800);
             let now = self.now();
-            let ms = self.ms;
             let cable = self.cable(at, device);
             if !there {
                 cable.dial_at = ms + pause;
@@ -40,12 +39,10 @@ impl World {
             *cable = Cable { up: true, ..Cable::default() };
             let Some(agent) = &mut self.agent else { return };
             match device {
-                Device::Printer => {
-                    self.sides[at].printer_losses = self.sides[at].plant.printer.power_losses();
-                    self.sides[at].plant.set_printer_connected(true);
-                    if let Some(port) = &mut agent.lines[at].printer {
-                        port.connected(now);
-                    }
+                Device::Printer(no) => {
+                    self.sides[at].printers[no].losses = self.sides[at].plant.printers[no].power_losses();
+                    self.sides[at].plant.set_printer_connected(no, true);
+                    agent.lines[at].printers[no].connected(now);
                 }
                 Device::Reader => {
                     self.sides[at].plant.reader.set_connected(true);
@@ -63,7 +60,7 @@ impl World {
 
     /// The connection breaks. What the agent had written may arrive up to some byte.
     pub(crate) fn unplug(&mut self, at: usize, device: Device) {
-        if !self.sides[at].cables[device as usize].up {
+        if !self.cable(at, device).up {
             return;
         }
         let pause = self.rng.u64(50..800);
@@ -71,18 +68,18 @@ impl World {
         let left: Vec<u8> = self.cable(at, device).to_device.drain(..).flat_map(|(_, bytes)| bytes).collect();
         let arrives = self.rng.usize(..=left.len());
         match device {
-            Device::Printer => {
-                if self.sides[at].plant.printer.is_up() {
+            Device::Printer(no) => {
+                if self.sides[at].plant.printers[no].is_up() {
                     let mut rest = &left[..arrives];
                     while !rest.is_empty() {
-                        let taken = self.sides[at].plant.printer_receive(rest);
+                        let taken = self.sides[at].plant.printer_receive(no, rest);
                         if taken == 0 {
                             break;
                         }
                         rest = &rest[taken..];
                     }
                 }
-                self.sides[at].plant.set_printer_connected(false);
+                self.sides[at].plant.set_printer_connected(no, false);
             }
             Device::Reader => self.sides[at].plant.reader.set_connected(false),
             Device::Gate => drop(self.gate_takes(at, &left[..arrives])),
@@ -91,8 +88,8 @@ impl World {
         let now = self.now();
         if let Some(agent) = &mut self.agent {
             match device {
-                Device::Printer => {
-                    if let Some(port) = &mut agent.lines[at].printer {
+                Device::Printer(no) => {
+                    if let Some(port) = agent.lines[at].printers.get_mut(no) {
                         port.disconnected(now);
                     }
                 }
@@ -121,13 +118,13 @@ impl World {
 
     /// Brings what has arrived to both ends, and takes what the device says.
     pub(crate) fn carry(&mut self, at: usize, device: Device) {
-        if !self.sides[at].cables[device as usize].up {
+        if !self.cable(at, device).up {
             return;
         }
         let gone = match device {
-            Device::Printer => {
-                !self.sides[at].plant.printer.is_up()
-                    || self.sides[at].plant.printer.power_losses() != self.sides[at].printer_losses
+            Device::Printer(no) => {
+                let printer = &self.sides[at].plant.printers[no];
+                !printer.is_up() || printer.power_losses() != self.sides[at].printers[no].losses
             }
             Device::Reader => false,
             Device::Gate => {
@@ -149,7 +146,7 @@ impl World {
         let ms = self.ms;
         while let Some((_, bytes)) = self.cable(at, device).to_device.pop_front_if(|(due, _)| *due <= ms) {
             let fault = match device {
-                Device::Printer => FaultKind::PrinterCut,
+                Device::Printer(_) => FaultKind::PrinterCut,
                 Device::Reader => FaultKind::ReaderCut,
                 Device::Gate => FaultKind::GateCut,
             };
@@ -157,8 +154,8 @@ impl World {
             let whole = cut.unwrap_or(bytes.len());
             self.trace.mix(&bytes[..whole]);
             match device {
-                Device::Printer => {
-                    let taken = self.sides[at].plant.printer_receive(&bytes[..whole]);
+                Device::Printer(no) => {
+                    let taken = self.sides[at].plant.printer_receive(no, &bytes[..whole]);
                     if taken < whole && cut.is_none() {
                         self.cable(at, device).to_device.push_front((ms + 1, bytes[taken..].to_vec()));
                         return false;
@@ -181,8 +178,8 @@ impl World {
 
     pub(crate) fn take_from_device(&mut self, at: usize, device: Device) -> bool {
         match device {
-            Device::Printer => {
-                let answers = self.sides[at].plant.printer_answers();
+            Device::Printer(no) => {
+                let answers = self.sides[at].plant.printer_answers(no);
                 self.send(at, device, answers, FaultKind::PrinterCut)
             }
             Device::Reader => {
@@ -212,14 +209,12 @@ impl World {
 
     pub(crate) fn deliver_to_agent(&mut self, at: usize, device: Device) -> bool {
         let (ms, now) = (self.ms, self.now());
-        while let Some((_, bytes)) =
-            self.sides[at].cables[device as usize].to_agent.pop_front_if(|(due, _)| *due <= ms)
-        {
+        while let Some((_, bytes)) = self.cable(at, device).to_agent.pop_front_if(|(due, _)| *due <= ms) {
             self.trace.mix(&bytes);
             let Some(agent) = &mut self.agent else { return false };
             match device {
-                Device::Printer => {
-                    if let Some(port) = &mut agent.lines[at].printer {
+                Device::Printer(no) => {
+                    if let Some(port) = agent.lines[at].printers.get_mut(no) {
                         port.step(now, In::Bytes(&bytes));
                     }
                 }
@@ -234,10 +229,10 @@ impl World {
 
     /// What the sessions wrote in this turn goes on its way, and connections that they gave up are closed.
     pub(crate) fn take_written(&mut self, at: usize) {
-        for device in Device::ALL {
+        for device in self.sides[at].devices() {
             let due = self.ms + self.rng.u64(..2);
             let Some(agent) = &mut self.agent else { return };
-            let Some(wire) = agent.lines[at].wires().into_iter().nth(device as usize).flatten() else {
+            let Some(wire) = agent.lines[at].wire(device) else {
                 continue;
             };
             let (bytes, closes) = (std::mem::take(&mut wire.written), std::mem::take(&mut wire.close));

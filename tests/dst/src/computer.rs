@@ -8,7 +8,6 @@ use crate::agent::Agent;
 use crate::disk::{Copied, Trouble};
 use crate::plan::Computer;
 use crate::planted::Planted;
-use crate::side::Device;
 use crate::vfs;
 use crate::witness::Beside;
 use crate::world::{AGENT, World};
@@ -226,7 +225,7 @@ impl World {
     /// The agent is not there any more: its connections break, and it comes back after a while.
     pub(crate) fn gone(&mut self) {
         for at in 0..self.sides.len() {
-            Device::ALL.into_iter().for_each(|device| self.unplug(at, device));
+            self.sides[at].devices().for_each(|device| self.unplug(at, device));
             self.sides[at].person.agent_gone();
         }
         self.answering.clear();

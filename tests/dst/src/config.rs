@@ -65,12 +65,11 @@ fn line(plan: &Plan, at: usize) -> String {
         Kind::PrintAndApply => format!("labels_head_to_applicator = {web}"),
         Kind::Print | Kind::PrePrinted => String::new(),
     };
-    let printer = match kind {
-        Kind::PrePrinted => String::new(),
-        Kind::Print | Kind::PrintAndApply => format!(
+    let printer = |of: usize| {
+        format!(
             r#"
-[lines.l{no}.printers.p1.zpl]
-address = "127.0.0.{no}:2"
+[lines.l{no}.printers.p{of}.zpl]
+address = "127.0.{of}.{no}:2"
 window = {jobs}
 module_dots = 4
 label_width_dots = 400
@@ -78,7 +77,11 @@ label_length_dots = 300
 stored_format = "E:TAMGA.ZPL"
 poll_ms = 50
 "#
-        ),
+        )
+    };
+    let printers: String = match kind {
+        Kind::PrePrinted => String::new(),
+        Kind::Print | Kind::PrintAndApply => (1..=plan.heads[at].printers).map(printer).collect(),
     };
     let window = window_ms(plan);
     let poll = plan.gate_poll_ms;
@@ -95,7 +98,7 @@ consecutive_bad_max = 10
 bad_rate_max_percent = 50
 bad_rate_window = 100
 gap_max = {gap_max}
-{printer}
+{printers}
 [lines.l{no}.readers.r1.text]
 connect = "127.0.0.{no}:3"
 no_read = ["NOREAD"]

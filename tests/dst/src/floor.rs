@@ -10,7 +10,8 @@ use crate::trace::Trace;
 pub struct FloorLog {
     /// Before each line, where there are several lines.
     prefix: String,
-    labels: usize,
+    /// By printer.
+    labels: Vec<usize>,
     readings: usize,
     /// By item: marks, triggers and fates that were told.
     items: Vec<[usize; 3]>,
@@ -32,15 +33,21 @@ impl FloorLog {
         if !trace.is_wanted() {
             return;
         }
-        for label in plant.printer.log().iter().skip(self.labels) {
-            let how =
-                [(label.damaged, " damaged"), (label.reprint, " reprint"), (label.at_panel, " at the panel")];
-            let how: String = how.iter().filter(|(is, _)| *is).map(|(_, word)| *word).collect();
-            let prefix = &self.prefix;
-            trace
-                .say(|| format!("{prefix} label {}{how}: {}", label.label_no, text(label.symbol.as_deref())));
+        self.labels.resize(plant.printers.len(), 0);
+        for ((no, printer), told) in (1..).zip(&plant.printers).zip(&mut self.labels) {
+            let of = if plant.printers.len() > 1 { format!(" of p{no}") } else { String::new() };
+            for label in printer.log().iter().skip(*told) {
+                let how = [
+                    (label.damaged, " damaged"),
+                    (label.reprint, " reprint"),
+                    (label.at_panel, " at the panel"),
+                ];
+                let how: String = how.iter().filter(|(is, _)| *is).map(|(_, word)| *word).collect();
+                let (prefix, symbol) = (&self.prefix, text(label.symbol.as_deref()));
+                trace.say(|| format!("{prefix} label {}{of}{how}: {symbol}", label.label_no));
+            }
+            *told = printer.log().len();
         }
-        self.labels = plant.printer.log().len();
         for reading in plant.readings().iter().skip(self.readings) {
             let tag = format!("{}/{}", reading.tag.boot, reading.tag.tag);
             let said = text(reading.sent.as_deref());

@@ -24,13 +24,15 @@ use tamga_drivers::reader::text::TextReader;
 use crate::agent::{Asked, Over, Parts};
 use crate::planted::Planted;
 use crate::port::{Port, Wire};
+use crate::side::Device;
 use crate::way::burn;
 
 pub struct OneLine {
     /// Its place in the configuration, from zero.
     at: usize,
     pub line: Line,
-    pub printer: Option<Port<Zpl>>,
+    /// None where its items come with their marks.
+    pub printers: Vec<Port<Zpl>>,
     pub reader: Port<TextReader>,
     pub gate: Port<ModbusGate>,
     gate_opening: Option<u16>,
@@ -61,16 +63,17 @@ impl OneLine {
     ) -> Result<OneLine, StoreError> {
         let one = &parts.config.lines[at];
         let no = LineNo(u16::try_from(at).expect("few lines"));
-        let printer = one.printers.first().map(|p| {
+        let printers = one.printers.iter().map(|p| {
             let PrinterDevice::Zpl(zpl) = &p.device;
             Port::new(Zpl::new(zpl.config.clone()))
         });
+        let printers = printers.collect();
         let ReaderDevice::Text(text) = &one.readers[0].device;
         let GateDevice::Modbus(gate) = &one.gate;
         let mut line = OneLine {
             at,
             line: Line::new(parts.lines[at].clone(), store.recover(no)?, now, wall),
-            printer,
+            printers,
             reader: Port::new(TextReader::new(text.config.clone()).expect("the framing was checked")),
             gate: Port::new(ModbusGate::new(gate.config.clone()).expect("the map was checked")),
             gate_opening: None,
@@ -87,7 +90,7 @@ impl OneLine {
 
     /// It has a printer; otherwise its items come with their marks.
     pub fn prints(&self) -> bool {
-        self.printer.is_some()
+        !self.printers.is_empty()
     }
 
     /// A person asks.
@@ -173,7 +176,7 @@ impl OneLine {
 
     fn print(&mut self, no: PrinterNo, job: Job) -> Option<Input> {
         let id = job.id;
-        let Some(printer) = &mut self.printer else {
+        let Some(printer) = self.printers.get_mut(usize::from(no.0)) else {
             return Some(Input::Printer(no, PrinterEvent::Refused(id)));
         };
         printer.command(PrinterCommand::Print(printer::Job {
@@ -209,23 +212,21 @@ impl OneLine {
 
     /// Lets the sessions take their commands and ticks; what they say is for the line's next turn.
     fn devices(&mut self, now: Time, planted: Option<Planted>) {
-        if let Some(printer) = &mut self.printer {
-            printer.work(now);
-        }
+        self.printers.iter_mut().for_each(|printer| printer.work(now));
         self.reader.work(now);
         self.gate.work(now);
         self.take_events(planted);
     }
 
     fn take_events(&mut self, planted: Option<Planted>) {
-        if let Some(printer) = &mut self.printer {
-            let planted = planted == Some(Planted::DoubtfulToPool);
+        let planted = planted == Some(Planted::DoubtfulToPool);
+        for (no, printer) in (0..).map(PrinterNo).zip(&mut self.printers) {
             let events =
                 printer.events.drain(..).filter_map(devices::printer_event).map(|event| match event {
                     PrinterEvent::Doubtful(id) if planted => PrinterEvent::Refused(id),
                     event => event,
                 });
-            self.inputs.extend(events.map(|e| Input::Printer(PrinterNo(0), e)));
+            self.inputs.extend(events.map(|e| Input::Printer(no, e)));
         }
         let events = self.reader.events.drain(..).filter_map(devices::reader_event);
         self.inputs.extend(events.map(|e| Input::Reader(ReaderNo(0), e)));
@@ -234,9 +235,12 @@ impl OneLine {
         self.inputs.extend(events.map(Input::Gate));
     }
 
-    /// The wires of all devices, in a fixed order.
-    pub fn wires(&mut self) -> [Option<&mut Wire>; 3] {
-        let printer = self.printer.as_mut().map(|p| &mut p.wire);
-        [printer, Some(&mut self.reader.wire), Some(&mut self.gate.wire)]
+    /// The wire of a device, if the line has it.
+    pub fn wire(&mut self, device: Device) -> Option<&mut Wire> {
+        match device {
+            Device::Printer(no) => self.printers.get_mut(no).map(|p| &mut p.wire),
+            Device::Reader => Some(&mut self.reader.wire),
+            Device::Gate => Some(&mut self.gate.wire),
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tamga_simulators::fault::{FaultKind, FaultPlan};
-use tamga_simulators::model::plant::Kind;
+use tamga_simulators::model::plant::{Kind, Turns};
 use tamga_simulators::model::xtrace::fault::{Fault, FaultPlan as UpstreamPlan, Rule};
 
 use crate::planted::Planted;
@@ -148,6 +148,9 @@ impl People {
     }
 }
 
+/// Somebody takes an item off one line, from the belt or the bin, and puts it on another of the same agent.
+pub const CARRIED: &str = "carried-over";
+
 /// What a day may be besides the usual one: a line of 08:00 in the morning that prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
@@ -157,18 +160,33 @@ pub enum Shape {
     PrePrinted,
     /// The day ends while the line works.
     Midnight,
+    /// A line that prints has two or three printers.
+    SeveralPrinters,
 }
 
 impl Shape {
-    pub const ALL: [Shape; 3] = [Shape::SeveralLines, Shape::PrePrinted, Shape::Midnight];
+    pub const ALL: [Shape; 4] =
+        [Shape::SeveralLines, Shape::PrePrinted, Shape::Midnight, Shape::SeveralPrinters];
 
     pub fn name(self) -> &'static str {
         match self {
             Shape::SeveralLines => "several-lines",
             Shape::PrePrinted => "pre-printed-line",
             Shape::Midnight => "midnight",
+            Shape::SeveralPrinters => "several-printers",
         }
     }
+}
+
+/// The printers of one line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heads {
+    pub printers: usize,
+    pub turns: Turns,
+}
+
+impl Heads {
+    pub const ONE: Heads = Heads { printers: 1, turns: Turns::InTurn };
 }
 
 /// How the stations of the line stand to one another, and what its order allows.
@@ -196,6 +214,8 @@ pub struct Plan {
     pub seed: u64,
     /// What each line of the agent is.
     pub kinds: Vec<Kind>,
+    /// What printers each of them has.
+    pub heads: Vec<Heads>,
     /// Items of all lines together.
     pub items: u64,
     pub items_per_min: u32,
@@ -208,6 +228,8 @@ pub struct Plan {
     pub upstream: UpstreamPlan,
     /// When it begins, in milliseconds since 1970.
     pub begins_ms: i64,
+    /// On a day with several lines: items are carried from one to another.
+    pub carries: bool,
     /// What people may do.
     pub people: Vec<People>,
     /// What may happen to the computer.
@@ -248,7 +270,7 @@ pub fn names() -> Vec<String> {
     let computer = Computer::ALL.iter().map(|c| c.name().to_owned());
     let people = People::ALL.iter().map(|p| p.name().to_owned());
     let shapes = Shape::ALL.iter().map(|s| s.name().to_owned());
-    let floor = plant.chain(people).chain(shapes);
+    let floor = plant.chain(people).chain(shapes).chain([CARRIED.to_owned()]);
     floor.chain(computer).chain(Fault::ALL.iter().map(|f| upstream_name(*f))).collect()
 }
 
@@ -279,6 +301,8 @@ impl Plan {
         let mut plan = Plan {
             seed,
             kinds: kinds(kind, &mut later, switches),
+            heads: Vec::new(),
+            carries: false,
             items,
             items_per_min: [300, 600, 900, 1200][rng.usize(..4)],
             quantity: rng.u32(20..=120),
@@ -297,6 +321,9 @@ impl Plan {
         if later.u8(..3) == 0 {
             plan.narrow(&mut later, switches);
         }
+        let carries = later.u8(..3) == 0;
+        plan.carries = carries && plan.kinds.len() > 1 && switches.allows(CARRIED);
+        plan.heads = plan.kinds.iter().map(|kind| heads(*kind, &mut later, switches)).collect();
         plan
     }
 
@@ -330,7 +357,8 @@ impl Plan {
         let several = (self.kinds.len() > 1).then_some(Shape::SeveralLines);
         let pre_printed = self.kinds.contains(&Kind::PrePrinted).then_some(Shape::PrePrinted);
         let midnight = (self.begins_ms != MORNING_MS).then_some(Shape::Midnight);
-        several.into_iter().chain(pre_printed).chain(midnight)
+        let printers = self.heads.iter().any(|h| h.printers > 1).then_some(Shape::SeveralPrinters);
+        several.into_iter().chain(pre_printed).chain(midnight).chain(printers)
     }
 
     /// The next incident of the computer, if any may happen.
@@ -366,6 +394,18 @@ fn kinds(first: Kind, rng: &mut fastrand::Rng, switches: &Switches) -> Vec<Kind>
         }
     }
     kinds
+}
+
+/// One printer, as a rule.
+fn heads(kind: Kind, rng: &mut fastrand::Rng, switches: &Switches) -> Heads {
+    let several = rng.u8(..6) == 0;
+    let printers = [2, 2, 3][rng.usize(..3)];
+    let turns = [Turns::InTurn, Turns::StandBy][rng.usize(..2)];
+    if several && kind != Kind::PrePrinted && switches.allows(Shape::SeveralPrinters.name()) {
+        Heads { printers, turns }
+    } else {
+        Heads::ONE
+    }
 }
 
 fn begins_ms(rng: &mut fastrand::Rng, switches: &Switches) -> i64 {

@@ -19,6 +19,9 @@ use crate::people::Person;
 use crate::plan::Plan;
 use crate::world::{API_KEY, GTIN};
 
+/// Nobody takes an item off behind the reader and has it before it again in less time.
+pub(crate) const HAND_MS: u64 = 1_000;
+
 /// A roll was ordered so long before the day.
 const ROLL_AGE_S: i64 = 3 * 86_400;
 
@@ -33,23 +36,28 @@ pub(crate) struct Cable {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Device {
-    Printer,
+pub enum Device {
+    /// The one with this place, from zero.
+    Printer(usize),
     Reader,
     Gate,
 }
 
-impl Device {
-    pub(crate) const ALL: [Device; 3] = [Device::Printer, Device::Reader, Device::Gate];
+/// A printer's cable, and how often the printer had lost its power when that was plugged in.
+#[derive(Default)]
+pub(crate) struct ToPrinter {
+    pub(crate) cable: Cable,
+    pub(crate) losses: u64,
 }
 
 pub(crate) struct Side {
     pub(crate) plant: Plant,
-    pub(crate) cables: [Cable; 3],
+    pub(crate) printers: Vec<ToPrinter>,
+    pub(crate) reader: Cable,
+    pub(crate) gate: Cable,
     pub(crate) frames: Frames,
     pub(crate) gate_boot: u16,
     pub(crate) shown: Option<u32>,
-    pub(crate) printer_losses: u64,
     pub(crate) person: Person,
     pub(crate) log: FloorLog,
 }
@@ -62,13 +70,15 @@ impl Side {
             Kind::PrePrinted => printing_house(plan, at, state),
             Kind::Print | Kind::PrintAndApply => Vec::new(),
         };
+        let printers = config.printers;
         Side {
             plant: Plant::new(PlantConfig { codes: roll.clone(), ..config }, plan.plant.clone()),
-            cables: Default::default(),
+            printers: (0..printers).map(|_| ToPrinter::default()).collect(),
+            reader: Cable::default(),
+            gate: Cable::default(),
             frames: Frames::default(),
             gate_boot: 0,
             shown: None,
-            printer_losses: 0,
             person: Person::new(plan, at, roll),
             log: FloorLog::of_line(at),
         }
@@ -76,6 +86,20 @@ impl Side {
 }
 
 impl Side {
+    /// All devices, in the order in which they have their turn.
+    pub(crate) fn devices(&self) -> impl Iterator<Item = Device> + use<> {
+        let more = (1..self.printers.len()).map(Device::Printer);
+        [Device::Printer(0), Device::Reader, Device::Gate].into_iter().chain(more)
+    }
+
+    pub(crate) fn cable(&mut self, device: Device) -> &mut Cable {
+        match device {
+            Device::Printer(no) => &mut self.printers[no].cable,
+            Device::Reader => &mut self.reader,
+            Device::Gate => &mut self.gate,
+        }
+    }
+
     /// Items that passed with leave, and bear what is another product's than the people at the line were making.
     pub(crate) fn of_another_product(&self) -> Vec<String> {
         let passed = self.plant.items().iter().filter(|i| i.fate == Some(Fate::Passed) && !i.escaped);
@@ -131,6 +155,8 @@ fn plant_config(plan: &Plan, at: usize) -> PlantConfig {
             total_items: Some(plan.items / plan.kinds.len() as u64),
             ..BeltConfig::default()
         },
+        printers: plan.heads[at].printers,
+        turns: plan.heads[at].turns,
         printer: PrinterConfig { mode, first_label_ms: label_ms, label_ms, ..PrinterConfig::default() },
         reader: ReaderConfig {
             latency_ms_min: plan.floor.reader_ms.0,
@@ -139,6 +165,8 @@ fn plant_config(plan: &Plan, at: usize) -> PlantConfig {
         },
         belt_on: true,
         person_ms: 500,
+        // With one printer an item that is put back never stands where only a label printed twice could be.
+        hand_ms: if plan.heads[at].printers > 1 { HAND_MS } else { 0 },
         power_off_ms: 800,
         ..PlantConfig::default()
     }

@@ -2,17 +2,23 @@
 //!
 //! A slip must stop the line within three read items, and the window that the line names must hold what is missing and
 //! what bears a wrong label, and nothing else. What is none must never stop it. What is true is taken from the plant.
+//!
+//! On a line with several printers the labels of one slip. Items between bear labels of the others, which say nothing of
+//! it: three read items are three of that printer's labels.
 
 use std::collections::BTreeSet;
 
+use tamga_domain::code::Identity;
 use tamga_domain::line::slip::Slip as Named;
 use tamga_simulators::fault::{FaultKind, FaultPlan};
-use tamga_simulators::model::plant::Kind;
+use tamga_simulators::model::plant::{Kind, Turns};
+use tamga_simulators::model::plant_orders::Order;
 use tamga_simulators::model::printer_trips::{Slip, Slipped};
 use tamga_simulators::model::truth::{Fate, Item, TagRef, Truth};
 use tamga_simulators::model::xtrace::fault::FaultPlan as UpstreamPlan;
 
-use crate::plan::{Floor, MORNING_MS, Plan};
+use crate::plan::{Floor, Heads, MORNING_MS, Plan};
+use crate::side::HAND_MS;
 use crate::world::{GTIN, World};
 
 /// Read items from the first that shows a slip to the one that stops the line, at most.
@@ -141,9 +147,19 @@ impl What {
 #[derive(Clone, Debug)]
 pub struct Trial {
     pub what: What,
+    /// The printer whose labels slip, of so many.
+    printer: usize,
+    printers: usize,
     at_item: u64,
     labels: usize,
     seed: u64,
+}
+
+impl Trial {
+    /// The label is of the printer whose labels slip.
+    fn is_own(&self, read: &Read<'_>) -> bool {
+        (read.label - 1) % self.printers as u64 == self.printer as u64
+    }
 }
 
 /// A rule of the line that is broken on purpose.
@@ -155,8 +171,8 @@ pub enum Broken {
     Jumpy,
 }
 
-/// The quiet day of one trial.
-pub fn plan(what: What, seed: u64, items: u64, broken: Option<Broken>) -> Plan {
+/// The quiet day of one trial, on a line with so many printers.
+pub fn plan(what: What, seed: u64, items: u64, printers: usize, broken: Option<Broken>) -> Plan {
     let mut rng = fastrand::Rng::with_seed(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ what as u64 ^ 0x511B);
     let gap_max = rng.u32(1..=3);
     let items_per_min = [300, 450, 600, 900, 1_200, 1_500, 2_000][rng.usize(..7)];
@@ -178,6 +194,13 @@ pub fn plan(what: What, seed: u64, items: u64, broken: Option<Broken>) -> Plan {
         Some(Broken::Blind) => 100,
         Some(Broken::Jumpy) => 0,
     };
+    let mut of_printers = fastrand::Rng::with_seed(seed ^ 0x7AB5);
+    let turns = [Turns::InTurn, Turns::StandBy][of_printers.usize(..2)];
+    // One that stands by may show no label all day.
+    let printer = if turns == Turns::InTurn { of_printers.usize(..printers) } else { 0 };
+    // Each label of a printer is so many items behind the one before.
+    let items = items * printers as u64;
+    let at_item = rng.u64(10..items - 25 * printers as u64);
     let mut plant = FaultPlan::none();
     if what == What::GentleDay {
         plant = FaultPlan::gentle();
@@ -185,12 +208,14 @@ pub fn plan(what: What, seed: u64, items: u64, broken: Option<Broken>) -> Plan {
     Plan {
         seed,
         kinds: vec![kind],
+        heads: vec![Heads { printers, turns }],
+        carries: false,
         items,
         items_per_min,
         quantity: 0,
         gate_poll_ms: if items_per_min > 900 { 5 } else { 10 },
         floor: Floor { gap_max, ..floor },
-        trial: Some(Trial { what, at_item: rng.u64(10..items - 25), labels, seed }),
+        trial: Some(Trial { what, printer, printers, at_item, labels, seed }),
         plant,
         upstream: UpstreamPlan::of(Vec::new()),
         begins_ms: MORNING_MS,
@@ -279,10 +304,10 @@ impl World {
     }
 
     fn tried(&mut self, trying: &mut Trying) -> Option<Slipped> {
-        let labels = trying.trial.labels;
+        let (labels, at) = (trying.trial.labels, trying.trial.printer);
         let mut codes = |n: usize| -> Vec<Vec<u8>> { (0..n).map(|_| stranger(&mut trying.rng)).collect() };
         let more_than_a_gap = self.plan.floor.gap_max.min(3) as usize + 1;
-        let web = self.sides[0].plant.printer.labels_on_web();
+        let web = self.sides[0].plant.printers[at].labels_on_web();
         let force = |world: &mut World, kind, times| {
             world.sides[0].plant.faults.force(kind, times);
             Some(Slipped::default())
@@ -293,8 +318,8 @@ impl World {
             What::RollChanged | What::RollSwapped => return None,
             What::Doubled => Slip::Doubled,
             What::AgainAtPanel => {
-                let from_label = self.sides[0].plant.printer.labels_begun() + 1;
-                self.sides[0].plant.order(tamga_simulators::model::plant_orders::Order::FeedReprint);
+                let from_label = self.sides[0].plant.printers[at].next_label_no();
+                self.sides[0].plant.order_at(at, Order::FeedReprint);
                 return Some(Slipped { from_label, missing: Vec::new() });
             }
             What::SkippedCounted | What::OneSkipped => Slip::Skipped { labels, counted: true },
@@ -308,7 +333,8 @@ impl World {
             What::TakenOffBehindReader => return self.take_off(true).map(|_| Slipped::default()),
             What::PutBackBeforeReader | What::PutBackBehindReader => {
                 let item = self.take_off(trying.trial.what == What::PutBackBehindReader)?;
-                trying.in_hand = Some((item, self.ms + trying.rng.u64(300..4_000)));
+                let hand_ms = if trying.trial.printers > 1 { HAND_MS } else { 300 };
+                trying.in_hand = Some((item, self.ms + trying.rng.u64(hand_ms..4_000)));
                 return Some(Slipped::default());
             }
             What::NoRead => return force(self, FaultKind::NoRead, 1),
@@ -323,7 +349,7 @@ impl World {
             }
             What::PrinterReconnects => return force(self, FaultKind::PrinterCut, 1),
         };
-        self.sides[0].plant.slip(&slip)
+        self.sides[0].plant.slip(at, &slip)
     }
 
     /// Takes the newest item off that is before or behind the reader.
@@ -382,7 +408,8 @@ impl Trying {
         let what = self.trial.what;
         let (at_ns, slipped) = self.done.clone().unwrap_or_default();
         let reads = reads(truth);
-        let shows = |r: &Read<'_>| r.at_ns > at_ns && r.label >= slipped.from_label;
+        let own = |r: &Read<'_>| self.trial.is_own(r);
+        let shows = |r: &Read<'_>| r.at_ns > at_ns && own(r) && r.label >= slipped.from_label;
         let first = if what.is_slip() && seen.tried { reads.iter().position(shows) } else { None };
         for (stop_ms, why, named) in &self.stops {
             let found = first.filter(|f| reads[*f].at_ns <= stop_ms * 1_000_000);
@@ -424,9 +451,10 @@ impl Trying {
             seen.too_large.push(format!("{} was not read", named.last));
             return;
         };
-        seen.items = Some((last + 1).saturating_sub(first));
+        let own = |r: &&Read<'_>| self.trial.is_own(r);
+        seen.items = Some(reads[first..(last + 1).max(first)].iter().filter(own).count());
         let came = |r: &&Read<'_>| r.at_ns <= stop_ms * 1_000_000;
-        seen.came = Some(reads[first..].iter().filter(came).count());
+        seen.came = Some(reads[first..].iter().filter(own).filter(came).count());
         // Codes: what should have come and did not.
         let codes: BTreeSet<String> = named.codes.iter().map(ToString::to_string).collect();
         let missing: BTreeSet<String> = match named.why {
@@ -452,11 +480,16 @@ impl Trying {
                 seen.too_large.push(format!("item {tag} passed"));
             }
         }
-        let before = first.checked_sub(1).map(|b| &reads[b]);
-        if let (Some(before), Some((tag, code))) = (before, &named.after)
-            && (!is(before, tag) || word(before.symbol) != code.to_string())
+        // It begins behind the printer's label before, or behind the item before where codes are nobody's.
+        let before = [reads[..first].iter().rfind(own), reads[..first].last()];
+        let begins = |before: &&Read<'_>, (tag, code): &(tamga_domain::ids::Tag, Identity)| {
+            is(before, tag) && word(before.symbol) == code.to_string()
+        };
+        if let Some(after) = &named.after
+            && before[1].is_some()
+            && !before.iter().flatten().any(|before| begins(before, after))
         {
-            seen.too_large.push(format!("begins at {tag} and not at {}", before.tag.tag));
+            seen.too_large.push(format!("begins at {} and not before {}", after.0, reads[first].tag.tag));
         }
     }
 }

@@ -14,7 +14,10 @@ pub struct Trials {
     pub of: Vec<What>,
     /// Seeds of each kind.
     pub seeds: std::ops::Range<u64>,
+    /// Items of each seed, for each printer.
     pub items: u64,
+    /// Printers of the line.
+    pub printers: usize,
     pub threads: usize,
     pub broken: Option<Broken>,
     pub failures_max: usize,
@@ -87,7 +90,7 @@ impl Trials {
             |no: u64| (self.of[usize::try_from(no / each).unwrap_or(0)], self.seeds.start + no % each);
         let play = |no, dir: &Path| {
             let (what, seed) = trial(no);
-            world::play(&plan(what, seed, self.items, self.broken), dir, false)
+            world::play(&plan(what, seed, self.items, self.printers, self.broken), dir, false)
         };
         each_seed(0..all, self.threads, None, play, |no, ended| {
             let (what, seed) = trial(no);

@@ -16,9 +16,9 @@ use crate::config;
 use crate::disk::{Copied, Disk, Lies, Trouble};
 use crate::one_line::OneLine;
 use crate::oracle::{self, Violation};
-use crate::plan::{Computer, Plan, Strikes, upstream_name};
+use crate::plan::{CARRIED, Computer, Plan, Strikes, upstream_name};
 use crate::planted::Planted;
-use crate::side::{Device, Side, merged};
+use crate::side::{Side, merged};
 use crate::slips::{Observed, Trying};
 use crate::trace::Trace;
 use crate::vfs;
@@ -298,7 +298,7 @@ impl World {
         }
         for at in 0..self.sides.len() {
             self.dial(at);
-            for device in Device::ALL {
+            for device in self.sides[at].devices() {
                 self.carry(at, device);
             }
         }
@@ -327,6 +327,9 @@ impl World {
         wrong.into_iter().for_each(|(rule, what)| self.violate(rule, what));
         if self.trying.is_some() {
             self.try_it();
+        }
+        if self.ms.is_multiple_of(50) {
+            self.carry_over();
         }
         if self.agent.is_some() && self.ms.is_multiple_of(50) {
             self.people();
@@ -361,6 +364,27 @@ impl World {
         for side in &mut self.sides {
             side.person.look(self.ms, wall, agent, &mut side.plant, &mut self.trace);
         }
+    }
+
+    /// Once in two seconds somebody takes one of the newest items off one line, and puts it on another.
+    fn carry_over(&mut self) {
+        if !self.plan.carries || !self.faults_on || self.rng.u8(..40) > 0 {
+            return;
+        }
+        let lines = self.sides.len();
+        let from = self.rng.usize(..lines);
+        let to = (from + self.rng.usize(1..lines)) % lines;
+        let newest = self.sides[from].plant.items().len() as u64;
+        let item = newest.saturating_sub(self.rng.u64(..24));
+        // Where no more items come, people go home.
+        if self.sides[to].plant.is_dry() {
+            return;
+        }
+        let Some(marks) = self.sides[from].plant.hand_over(item) else { return };
+        let there = self.sides[to].plant.take_in(marks);
+        *self.strikes.entry(CARRIED.to_owned()).or_default() += 1;
+        let (from, to) = (from + 1, to + 1);
+        self.trace.say(|| format!("item {item} of line {from} is carried to line {to}, as item {there}"));
     }
 
     // ---- the end

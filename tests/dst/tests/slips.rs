@@ -5,17 +5,23 @@ use tamga_dst::slips::{Broken, ITEMS_MAX, What};
 use tamga_dst::trials::{Outcome, Trials};
 
 fn trials(of: &[What], seeds: u64, broken: Option<Broken>) -> Outcome {
-    let all =
-        Trials { of: of.to_vec(), seeds: 0..seeds, items: 60, threads: 2, broken, failures_max: usize::MAX };
+    of_printers(1, of, seeds, broken)
+}
+
+fn of_printers(printers: usize, of: &[What], seeds: u64, broken: Option<Broken>) -> Outcome {
+    let (of, failures_max) = (of.to_vec(), usize::MAX);
+    let all = Trials { of, seeds: 0..seeds, items: 60, printers, threads: 2, broken, failures_max };
     all.run(|_| ())
 }
 
 #[test]
 fn a_slip_is_found_within_three_read_items_and_nothing_else_stops_the_line() {
-    let outcome = trials(&What::ALL, 1, None);
-    assert!(outcome.wrong.is_empty(), "{:#?}", outcome.wrong);
-    for (what, row) in outcome.rows.iter().filter(|(what, _)| what.is_slip()) {
-        assert!(!row.items.is_empty() && row.items.iter().all(|n| *n <= ITEMS_MAX), "{what:?}: {row:?}");
+    for printers in [1, 2] {
+        let outcome = of_printers(printers, &What::ALL, 1, None);
+        assert!(outcome.wrong.is_empty(), "{printers} printers: {:#?}", outcome.wrong);
+        for (what, row) in outcome.rows.iter().filter(|(what, _)| what.is_slip()) {
+            assert!(!row.items.is_empty() && row.items.iter().all(|n| *n <= ITEMS_MAX), "{what:?}: {row:?}");
+        }
     }
 }
 
