@@ -219,6 +219,7 @@ fn run(store: &mut Store, n: u64) -> RunId {
         batch: "B".into(),
         production: Zone::UTC.day_of(now()),
         expiry: None,
+        before_order: false,
     };
     let opened = Record::RunOpened { line: LineNo(0), plan, who: "bench".into(), at: now(), gate: None };
     let Answer::Run(run) = apply(store, vec![opened]).remove(0) else { panic!("no run") };

@@ -261,6 +261,7 @@ fn sheet(triggers: u32) -> RunSheet {
         batch: "A-17".into(),
         production: Day(0),
         expiry: None,
+        before_order: false,
     };
     let counts =
         Counts { received: 10, unpacked: 10, pooled: 5, applied: 3, spoiled: 2, ..Counts::default() };

@@ -91,6 +91,7 @@ pub fn commits(dir: &Path, stop: &Receiver<()>) -> Vec<u64> {
         batch: "B".into(),
         production: Zone::UTC.day_of(now()),
         expiry: None,
+        before_order: false,
     };
     let who = "bench".to_owned();
     let opened = Record::RunOpened { line: LineNo(0), plan, who: who.clone(), at: now(), gate: None };

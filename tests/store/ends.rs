@@ -2,7 +2,9 @@
 
 use tamga_domain::ids::{OrderNo, RunId};
 use tamga_domain::lifecycle::State;
-use tamga_domain::record::{Answer, OrderPlan, OrderState, OrderTerms, Record, ReportState, RunState};
+use tamga_domain::record::{
+    Answer, OrderPlan, OrderState, OrderTerms, Record, ReportState, RunPlan, RunState,
+};
 use tamga_domain::time::Wall;
 
 use crate::kit::*;
@@ -232,7 +234,12 @@ fn a_run_is_not_given_codes_that_were_ordered_after_its_day() {
     let at = w.at();
     w.apply(Record::SpoilLeft { run, limit: 10, who: "anna".into(), at }).unwrap();
     w.run_state(run, RunState::Closed).unwrap();
-    let late = w.run("before the order");
+    // The only order of its day is used up before it had a code of it: nobody agreed to later ones.
+    let empty = w.run("opened a minute before midnight");
+    assert_eq!(issue(&mut w, empty, 5), Some(Answer::Later(3)));
+    w.run_state(empty, RunState::Closing).unwrap();
+    w.run_state(empty, RunState::Closed).unwrap();
+    let late = w.run_of(RunPlan { before_order: true, ..plan("before the order") });
     let Some(Answer::Issued(issued)) = issue(&mut w, late, 5) else { panic!("codes after all") };
     assert_eq!(issued.len(), 3);
     assert_eq!(issue(&mut w, late, 5), Some(Answer::Issued(vec![])), "the pool is empty");

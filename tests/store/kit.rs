@@ -72,6 +72,7 @@ pub fn plan(key: &str) -> RunPlan {
         batch: "B1".into(),
         production: Day(19_675),
         expiry: Some(Day(20_000)),
+        before_order: false,
     }
 }
 
@@ -233,8 +234,12 @@ impl World {
     // ---- the line ----
 
     pub fn run(&mut self, key: &str) -> RunId {
+        self.run_of(plan(key))
+    }
+
+    pub fn run_of(&mut self, plan: RunPlan) -> RunId {
         let at = self.at();
-        let opened = Record::RunOpened { line: LINE, plan: plan(key), who: "anna".into(), at, gate: None };
+        let opened = Record::RunOpened { line: LINE, plan, who: "anna".into(), at, gate: None };
         let Some(Answer::Run(run)) = self.apply(opened).unwrap() else { panic!("no run") };
         self.run_state(run, RunState::Running).unwrap();
         run

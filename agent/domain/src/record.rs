@@ -46,8 +46,8 @@ pub enum Record {
     // ---- codes on their way to an item ----
     /// Takes the next `count` pooled codes of the run's GTIN, soonest expiry first, and makes them `Issued` for
     /// this run and printer. Codes with less life left than `life_left_min_ms` after `at` are passed over, and so are
-    /// codes that were ordered after `day_ends`, the last moment of the run's day of production, unless the run was
-    /// opened though there were no others: upstream refuses them on goods of that day. Answered with
+    /// codes that were ordered after `day_ends`, the last moment of the run's day of production, unless the run's plan
+    /// says otherwise: upstream refuses them on goods of that day. Answered with
     /// [`Answer::Issued`], with fewer codes when the pool has fewer, with [`Answer::Later`] or with
     /// [`Answer::Barred`]. Not idempotent by key: a lost outcome is settled by reading the codes in doubt of the run.
     Issue {
@@ -352,6 +352,8 @@ pub struct RunPlan {
     /// The day of production as declared: on the labels, and in the reports by [`crate::day::production_moment`].
     pub production: Day,
     pub expiry: Option<Day>,
+    /// A person says that the goods were made before their codes were ordered: codes of later orders are taken too.
+    pub before_order: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -52,9 +52,9 @@ impl Tx<'_> {
         let params = (row.gtin_id, at.0, wanted.life_left_min_ms, wanted.day_ends.0);
         let orders: Vec<(OrderNo, u32, bool)> =
             self.all(sql, params, |r| Ok((OrderNo(r.get(0)?), r.get(1)?, r.get(2)?)))?;
-        // A run that has codes of its day keeps to them; one that was opened though there were none takes later ones.
+        // A run keeps to codes of its day, unless a person opened it though there were none.
         let (in_time, later): (Vec<_>, Vec<_>) = orders.into_iter().partition(|(_, _, in_time)| *in_time);
-        if in_time.is_empty() && !later.is_empty() && self.has_codes_of_its_day(run, wanted.day_ends)? {
+        if in_time.is_empty() && !later.is_empty() && !row.before_order {
             return Ok(Answer::Later(later.iter().map(|(_, left, _)| u64::from(*left)).sum()));
         }
         let mut issued = Vec::with_capacity(count as usize);
@@ -67,13 +67,6 @@ impl Tx<'_> {
         }
         self.add_issued(issued.len())?;
         Ok(Answer::Issued(issued))
-    }
-
-    /// Codes were issued for the run that were ordered before its day of production was over.
-    fn has_codes_of_its_day(&self, run: RunId, day_ends: Wall) -> Result<bool, Fault> {
-        let sql = "SELECT 1 FROM run_blocks JOIN blocks USING(block_no) JOIN orders USING(order_no) \
-                   WHERE run = ?1 AND ifnull(ordered_at, 0) <= ?2 LIMIT 1";
-        Ok(self.one(sql, (run.0, day_ends.0), |_| Ok(()))?.is_some())
     }
 
     /// Takes up to `want` codes of one order, in key order: neighbours in the file.

@@ -20,6 +20,7 @@ pub(super) struct RunRow {
     pub(super) opened_at: i64,
     pub(super) last_issue: u32,
     pub(super) last_pass: u32,
+    pub(super) before_order: bool,
 }
 
 impl RunRow {
@@ -39,13 +40,16 @@ impl RunRow {
 
 impl Tx<'_> {
     pub(super) fn run_row(&self, run: RunId) -> Result<RunRow, Fault> {
-        let sql = "SELECT line, gtin_id, state, opened_at, last_issue, last_pass FROM runs WHERE run = ?1";
+        let sql = "SELECT line, gtin_id, state, opened_at, last_issue, last_pass, before_order FROM runs \
+                   WHERE run = ?1";
         let found = self.one(sql, [run.0], |r| {
-            Ok((r.get(0)?, r.get(1)?, r.get::<_, i64>(2)?, r.get(3)?, r.get(4)?, r.get(5)?))
+            Ok((r.get(0)?, r.get(1)?, r.get::<_, i64>(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?))
         })?;
-        let (line, gtin_id, state, opened_at, last_issue, last_pass) = found.ok_or(Rule::NoSuchRun(run))?;
+        let (line, gtin_id, state, opened_at, last_issue, last_pass, before_order) =
+            found.ok_or(Rule::NoSuchRun(run))?;
         let state = run_state_of(state)?;
-        Ok(RunRow { run, line: LineNo(line), gtin_id, state, opened_at, last_issue, last_pass })
+        let line = LineNo(line);
+        Ok(RunRow { run, line, gtin_id, state, opened_at, last_issue, last_pass, before_order })
     }
 
     pub(super) fn run_opened(
@@ -71,7 +75,7 @@ impl Tx<'_> {
         let gtin_id = self.gtin_id_or_new(&plan.gtin)?;
         self.run(
             "INSERT INTO runs(line, key, gtin_id, goods_group, quantity, batch, production, expiry, state, opened_at, \
-             opened_by) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+             opened_by, before_order) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             params![
                 line.0,
                 plan.key,
@@ -83,7 +87,8 @@ impl Tx<'_> {
                 plan.expiry.map(|e| e.0),
                 run_state_number(RunState::Stopped),
                 at.0,
-                who
+                who,
+                plan.before_order
             ],
         )?;
         let run = RunId(self.inserted());
@@ -93,18 +98,19 @@ impl Tx<'_> {
 
     /// The run that has this key already, if it is this very run and not closed; else that the key is taken.
     fn run_of_key(&self, line: LineNo, plan: &RunPlan) -> Result<Option<Answer>, Fault> {
-        let sql = "SELECT run, line, gtin, goods_group, quantity, batch, production, expiry FROM runs \
+        let sql = "SELECT run, line, gtin, goods_group, quantity, batch, production, expiry, before_order FROM runs \
                    JOIN gtins USING(gtin_id) WHERE key = ?1";
         let found = self.one(sql, [&plan.key], |r| {
             let expiry: Option<i32> = r.get(7)?;
             let there = (r.get(1)?, r.get::<_, String>(2)?, r.get(3)?, r.get(4)?, r.get(5)?, Day(r.get(6)?));
-            Ok((RunId(r.get(0)?), there, expiry.map(Day)))
+            Ok((RunId(r.get(0)?), there, expiry.map(Day), r.get(8)?))
         })?;
-        let Some((run, (on, gtin, group, quantity, batch, production), expiry)) = found else {
+        let Some((run, (on, gtin, group, quantity, batch, production), expiry, before_order)) = found else {
             return Ok(None);
         };
         let key = plan.key.clone();
-        let there = RunPlan { key, gtin: gtin_of(&gtin)?, group, quantity, batch, production, expiry };
+        let gtin = gtin_of(&gtin)?;
+        let there = RunPlan { key, gtin, group, quantity, batch, production, expiry, before_order };
         let same = LineNo(on) == line && there == *plan && self.run_row(run)?.state != RunState::Closed;
         Ok(Some(if same { Answer::Run(run) } else { Answer::KeyTaken(run) }))
     }

@@ -226,7 +226,8 @@ fn plan_of(body: &asks::StartRun, desk: &Desk, now: Wall) -> Result<RunPlan, Api
         Some(key) => named("key", key, KEY_CHARS_MAX)?,
         None => format!("{digits}-{}-{:016x}", now.0, fastrand::u64(..)),
     };
-    Ok(RunPlan { key, gtin, group, quantity: body.quantity, batch, production, expiry })
+    let (quantity, before_order) = (body.quantity, body.before_order);
+    Ok(RunPlan { key, gtin, group, quantity, batch, production, expiry, before_order })
 }
 
 /// A batch or series goes to the state system byte by byte: nothing is trimmed off it, it is refused instead.

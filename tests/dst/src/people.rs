@@ -305,6 +305,7 @@ impl Person {
             batch: format!("B-{}", self.runs),
             production: Day(day),
             expiry: Some(Day(day + 365)),
+            before_order: false,
         };
         self.plan = Some(plan.clone());
         self.ask(ms, agent, Ask::Start(plan), trace);

@@ -214,6 +214,7 @@ mod tests {
             batch: "B1".into(),
             production: Day::parse("2026-11-22").expect("a day"),
             expiry: Day::parse("2027-01-02"),
+            before_order: false,
         };
         let code = Identity { gtin, serial: Serial::new(b"S1").expect("two characters") };
         let fields = fields(&plan, "Water", &code);

@@ -75,6 +75,7 @@ fn plan(quantity: u32) -> RunPlan {
         batch: "B1".into(),
         production: Day(20_000),
         expiry: None,
+        before_order: false,
     }
 }
 

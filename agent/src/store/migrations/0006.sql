@@ -56,3 +56,8 @@ CREATE TABLE sscc_ranges(
     unsure INTEGER NOT NULL DEFAULT 0,
     CHECK(first <= next AND next <= ends)
 ) STRICT;
+
+-- A person said that the goods were made before their codes were ordered. Of runs that are open now nobody knows: they may
+-- take codes of later orders, as before.
+ALTER TABLE runs ADD COLUMN before_order INTEGER NOT NULL DEFAULT 0;
+UPDATE runs SET before_order = 1 WHERE state <> 3;

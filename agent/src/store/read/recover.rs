@@ -65,7 +65,7 @@ impl View<'_> {
 
     /// The plan and the state of a run.
     pub fn run_plan(&self, run: RunId) -> Result<Option<(RunPlan, RunState)>, StoreError> {
-        let sql = "SELECT key, gtin, goods_group, quantity, batch, production, expiry, state FROM runs \
+        let sql = "SELECT key, gtin, goods_group, quantity, batch, production, expiry, state, before_order FROM runs \
                    JOIN gtins USING(gtin_id) WHERE run = ?1";
         self.one(sql, [run.0], |r| {
             let plan = RunPlan {
@@ -76,6 +76,7 @@ impl View<'_> {
                 batch: r.get(4)?,
                 production: Day(r.get(5)?),
                 expiry: r.get::<_, Option<i32>>(6)?.map(Day),
+                before_order: r.get(8)?,
             };
             Ok((plan, run_state_of(r.get(7)?)?))
         })

@@ -457,6 +457,7 @@ impl Day {
                 batch: format!("B-{}", self.runs),
                 production: day,
                 expiry: Some(tamga_domain::day::Day(day.0 + 365)),
+                before_order: false,
             };
             let opened = Record::RunOpened { line: LineNo(0), plan, who: who(), at, gate: None };
             let run = match apply(store, vec![opened])?.pop() {
