@@ -4,6 +4,7 @@ use super::{AskId, Effect, GateOrder, Job, JobId, Line, ReadId, ask};
 use crate::code::Identity;
 use crate::ids::{PrinterNo, Tag, TxnId};
 use crate::limits::LAZY_MS;
+use crate::pack::record::PackAnswer;
 use crate::record::{Answer, Issued, JobOutcome, Record, RunState, Txn};
 use crate::time::{Time, Wall};
 use std::time::Duration;
@@ -28,6 +29,8 @@ pub(super) enum After {
     },
     /// A person's request is carried out.
     Reply { ask: AskId, reply: ask::Reply },
+    /// A person's word on a code is carried out, or the store's answer says why not.
+    Declared { ask: AskId, code: Identity },
     /// The store's answer says how many codes of the closing run are still to be spoiled.
     SpoiledSlice { who: String },
 }
@@ -73,6 +76,14 @@ impl Line {
         let id = TxnId(self.next_txn);
         self.in_flight.insert(id, batch.after);
         out.push(Effect::Commit(Txn { id, records: batch.records }));
+    }
+
+    /// Commits what this turn has so far where a declaration is in it: the store's answer to one names no code where the
+    /// item lies in a pack, so each has a commit of its own.
+    pub(super) fn commit_declared(&mut self, now: Time, out: &mut Vec<Effect>) {
+        if self.batch.after.iter().any(|after| matches!(after, After::Declared { .. })) {
+            self.commit(now, out);
+        }
     }
 
     /// When the lazy records are due.
@@ -122,6 +133,10 @@ impl Line {
                 }
                 After::Started { ask, stops } => self.started(ask, stops, now, wall, out),
                 After::Reply { ask, reply } => out.push(Effect::Reply(ask, Ok(reply))),
+                After::Declared { ask, code } => {
+                    let refusal = nothing_changed(&code, &answers);
+                    out.push(Effect::Reply(ask, refusal.map_or(Ok(ask::Reply::Done), Err)));
+                }
                 After::SpoiledSlice { who } => self.spoiled_slice(left.unwrap_or(0), &who, wall),
             }
         }
@@ -237,4 +252,18 @@ impl Line {
         let oldest = self.lookups.front().map_or(ReadId(self.next_read), |l| l.id);
         self.verifying.retain(|_, (_, until)| *until > oldest);
     }
+}
+
+/// Why the store changed nothing of a code that a person declared scrapped, if it did not: an item that is in a pack or
+/// in a report has to come out of it first.
+fn nothing_changed(code: &Identity, answers: &[Answer]) -> Option<ask::Refusal> {
+    answers.iter().find_map(|answer| match answer {
+        Answer::Carried(carried) if carried == code => {
+            Some(ask::Refusal::new("refuse.carried").with("code", code))
+        }
+        Answer::Pack(PackAnswer::Within(pack)) => {
+            Some(ask::Refusal::new("refuse.in_pack").with("code", code).with("pack", pack))
+        }
+        _ => None,
+    })
 }

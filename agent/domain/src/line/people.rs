@@ -32,7 +32,10 @@ impl Line {
             Ask::Stop => self.stop_asked(id, who, wall, out),
             Ask::Resume => self.resume(id, who, now, wall),
             Ask::Close { clear } => self.close(clear, who, wall, out).map(Some),
-            Ask::Declare { code, declared } => self.declare(id, &code, declared, who, wall, out),
+            Ask::Declare { code, declared } => {
+                self.commit_declared(now, out);
+                self.declare(id, &code, declared, who, wall, out)
+            }
             Ask::TestPrint { printer } => self.test_print(printer, out).map(Some),
             Ask::Acknowledge { key } => self.acknowledge(id, &key, who, wall),
         };
@@ -369,7 +372,7 @@ impl Line {
         } else {
             return Err(Refusal::new("refuse.not_in_doubt").with("code", code));
         }
-        self.then(After::Reply { ask: id, reply: Reply::Done });
+        self.then(After::Declared { ask: id, code: *code });
         Ok(None)
     }
 

@@ -1,7 +1,9 @@
 //! What several crashes leave in doubt, with nothing read between them: the line can print again, or says what to do.
 
 use super::*;
+use crate::ids::PackNo;
 use crate::lifecycle::SpoilReason;
+use crate::pack::record::PackAnswer;
 use crate::record::OpenRun;
 
 /// What the store has after a crash: all codes issued so far, none of them read, and what became of their jobs.
@@ -97,6 +99,49 @@ fn a_label_in_doubt_that_a_person_scraps_is_spoiled_before_the_person_is_answere
     let spoiled = |r: &Record| matches!(r, Record::Spoil { code: c, reason: SpoilReason::Declared, .. } if *c == code(1).identity);
     assert_eq!(d.count(spoiled), 1);
     assert!(d.out.contains(&Effect::Reply(AskId(2), Ok(Reply::Done))));
+}
+
+fn scrap(n: u32, ask: u64) -> Input {
+    let declare = Ask::Declare { code: code(n).identity, declared: Declared::Scrapped };
+    Input::Ask(AskId(ask), declare, "op".into())
+}
+
+/// What the line says to a request, once the store has answered its oldest commit with this.
+fn told(d: &mut Desk, answers: Vec<Answer>, ask: u64) -> Option<Result<Reply, &'static str>> {
+    let txn = d.unanswered.pop_front().expect("a commit is waiting");
+    d.input(Input::Committed(txn.id, answers));
+    d.out.iter().find_map(|effect| match effect {
+        Effect::Reply(id, answer) if *id == AskId(ask) => Some(answer.clone().map_err(|refusal| refusal.key)),
+        _ => None,
+    })
+}
+
+#[test]
+fn nobody_is_told_done_of_a_code_in_a_report_or_a_pack_of_which_nothing_changed() {
+    let within = || Answer::Pack(PackAnswer::Within(PackNo(7)));
+    let carried = |n| Answer::Carried(code(n).identity);
+    for (answers, expected) in [
+        (vec![], Ok(Reply::Done)),
+        (vec![within()], Err("refuse.in_pack")),
+        (vec![carried(1)], Err("refuse.carried")),
+        (vec![carried(2)], Ok(Reply::Done)),
+    ] {
+        let mut d = Desk::started(LineKind::PrintAndApply, 0);
+        d.input(scrap(1, 2));
+        assert_eq!(told(&mut d, answers.clone(), 2), Some(expected), "{answers:?}");
+    }
+}
+
+/// The store's word on a pack names no code: asked in one turn, each is answered by its own.
+#[test]
+fn of_two_codes_declared_in_one_turn_only_the_one_in_a_pack_is_refused() {
+    let mut d = Desk::started(LineKind::PrintAndApply, 0);
+    d.part(scrap(1, 2));
+    d.input(scrap(2, 3));
+    assert_eq!(d.unanswered.len(), 2);
+    let within = Answer::Pack(PackAnswer::Within(PackNo(7)));
+    assert_eq!(told(&mut d, vec![within], 2), Some(Err("refuse.in_pack")));
+    assert_eq!(told(&mut d, vec![], 3), Some(Ok(Reply::Done)));
 }
 
 #[test]
