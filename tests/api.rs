@@ -8,11 +8,15 @@ mod commands;
 mod doctor;
 #[path = "api/door.rs"]
 mod door;
+#[path = "api/packs.rs"]
+mod packs;
 #[path = "api/paths.rs"]
 mod paths;
 #[path = "api/records.rs"]
 mod records;
 #[path = "api/socket.rs"]
 mod socket;
+#[path = "api/station.rs"]
+mod station;
 #[path = "api/world.rs"]
 mod world;

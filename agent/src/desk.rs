@@ -221,6 +221,8 @@ pub struct Story {
     pub code: CodeStory,
     /// The line of its run.
     pub line: Option<LineNo>,
+    /// The pack that its item lies in.
+    pub pack: Option<PackFacts>,
     /// Its run was closed and signed off: nothing can be declared of it at the line any more.
     pub run_is_closed: bool,
     /// Whether the tail of the scan is the code's tail, where the scan had one.

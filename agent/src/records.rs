@@ -163,16 +163,16 @@ impl Records for StoreRecords {
                     Some(issued) => run_of(view, issued.run)?,
                     None => None,
                 };
-                Ok(Some((code, run)))
+                Ok(Some((code, run, view.pack_of(&identity)?)))
             })?;
-            let Some((code, run)) = found else { continue };
+            let Some((code, run, pack)) = found else { continue };
             let tail_agrees = match tail {
                 Some(tail) => self.tail_of(&identity)?.map(|own| own == tail.as_bytes()),
                 None => None,
             };
             let line = run.as_ref().map(|run| run.line);
             let run_is_closed = run.is_some_and(|run| run.state == RunState::Closed);
-            return Ok(Some(Story { code, line, run_is_closed, tail_agrees }));
+            return Ok(Some(Story { code, line, pack, run_is_closed, tail_agrees }));
         }
         Ok(None)
     }

@@ -7,7 +7,10 @@ use tamga::web::{Access, routes};
 use crate::world::World;
 
 fn concrete(path: &str) -> String {
-    path.replace("{line}", "line1").replace("{run}", "1").replace("{device}", "p1")
+    path.replace("{line}", "line1")
+        .replace("{station}", "box1")
+        .replace("{run}", "1")
+        .replace("{device}", "p1")
 }
 
 #[test]

@@ -34,6 +34,7 @@ fn every_described_path_answers() {
     assert_eq!((status, &description["openapi"]), (200, &json!("3.1.0")));
     for (method, path) in operations(&description) {
         let path = path.replace("{line}", "line1").replace("{run}", "1").replace("{device}", "p1");
+        let path = path.replace("{station}", "box1");
         let (status, body) = if method == "get" { world.get(&path) } else { world.post(&path, json!({})) };
         assert!(status != 404 && status != 405 && status < 500, "{method} {path}: {status} {body}");
     }

@@ -3,15 +3,22 @@
 use tamga::config::Config;
 use tamga::desk::{AuditEntry, ImportSlice, Level, Records, RecordsError};
 use tamga::records::StoreRecords;
+use tamga::store::read::packs::Content;
 use tamga::store::{Store, writer};
-use tamga_domain::ids::TxnId;
+use tamga_domain::day::Day;
+use tamga_domain::ids::{LineNo, PackNo, RunId, StationNo, Tag, TxnId};
 use tamga_domain::lifecycle::State;
-use tamga_domain::record::{Record, Txn};
+use tamga_domain::pack::record::{Close, NewName, PackRecord};
+use tamga_domain::pack::{Child, Holds, Level as PackLevel, Mixing, PackState, Terms};
+use tamga_domain::record::{ItemEnd, Record, RunPlan, RunState, Txn};
+use tamga_domain::sscc::Sscc;
 use tamga_domain::time::Wall;
 
 /// Alcohol of Uzbekistan: a serial of 7 and a tail of 4.
 const CODE: &[u8] = b"01047800000000382100000A7\x1d93AbCd";
 const IDENTITY: &[u8] = b"01047800000000382100000A7";
+/// An SSCC.
+const NAME: &[u8] = b"046000000000000015";
 const OTHER_TAIL: &[u8] = b"01047800000000382100000A7\x1d93XXXX";
 
 fn slice(group: &str, codes: &[(u64, &[u8])]) -> ImportSlice {
@@ -85,4 +92,61 @@ fn taken_once_and_found(records: &StoreRecords) {
     assert!(records.doctor().unwrap().iter().all(|finding| finding.level == Level::Good));
     let text = || "x".to_owned();
     records.audit(AuditEntry { who: text(), from: text(), command: text(), outcome: text() }).unwrap();
+}
+
+/// An item of the list that passed and was packed, and the box that it lies in.
+#[test]
+fn a_pack_is_found_by_its_name_and_by_an_item_in_it_and_an_item_knows_its_pack() {
+    records("tamga-api-packs", |records, write| {
+        records.import(&slice("alcohol", &[(3, CODE)])).unwrap();
+        assert!(records.pack(CODE).unwrap().is_none());
+        let code = records.story(CODE).unwrap().unwrap().code.code;
+        let (run, tag, at, who) = (RunId(1), Tag { boot: 1, number: 1 }, Wall(1), || "anna".to_owned());
+        let plan = RunPlan {
+            key: "k".into(),
+            gtin: code.gtin,
+            group: "alcohol".into(),
+            quantity: 0,
+            batch: "B1".into(),
+            production: Day(0),
+            expiry: None,
+            before_order: false,
+        };
+        write(Record::RunOpened { line: LineNo(0), plan, who: who(), at, gate: None });
+        write(Record::RunState { run, state: RunState::Running, why: String::new(), who: who(), at });
+        write(Record::Trigger { run, tag, at });
+        write(Record::Verify { run, code, tag, at });
+        write(Record::End { run, tag, end: ItemEnd::Passed { code }, at });
+        let pack = PackNo(1);
+        let mixing = Mixing::SameRun;
+        let terms = Terms { level: PackLevel::Box, holds: Holds::Items, capacity: 3, mixing };
+        let children = vec![Child::Item { identity: code, tail: None }];
+        let station = StationNo(0);
+        write(Record::Pack(PackRecord::In { station, pack: None, terms, children, who: who(), at }));
+        let name = Sscc::parse(NAME).unwrap();
+        write(Record::Pack(PackRecord::Named { pack, name: NewName::Read(name), at }));
+        write(Record::Pack(PackRecord::Label { pack, reason: "torn".into(), who: who(), at }));
+        let how = Close::Short { reason: "end of the batch".into() };
+        write(Record::Pack(PackRecord::Closed { pack, how, who: who(), at }));
+
+        assert_eq!(records.story(IDENTITY).unwrap().unwrap().pack.unwrap().name, Some(name));
+        let with_ai = [b"00".as_slice(), NAME].concat();
+        for scan in [CODE, OTHER_TAIL, IDENTITY, NAME, &with_ai] {
+            let found = records.pack(scan).unwrap().unwrap();
+            assert_eq!((found.pack.pack, found.pack.state), (pack, PackState::Closed));
+            assert_eq!((found.within.len(), found.content), (0, vec![Content::Item(code)]));
+            let changes: Vec<_> = found.changes.iter().map(|c| (c.state, c.why.as_str())).collect();
+            let named = std::str::from_utf8(NAME).unwrap();
+            // By these words the API tells one change from another (web/packs.rs).
+            let expected = [
+                (PackState::Open, ""),
+                (PackState::Open, named),
+                (PackState::Open, "label 1: torn"),
+                (PackState::Closed, "end of the batch"),
+            ];
+            assert_eq!(changes, expected);
+        }
+        assert!(records.pack(b"046000000000000022").unwrap().is_none());
+        assert!(matches!(records.pack(b"046000000000000023"), Err(RecordsError::NotACode)));
+    });
 }

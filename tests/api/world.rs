@@ -23,6 +23,7 @@ use tamga_domain::gs1::Gtin;
 use tamga_domain::ids::{BlockNo, IssueNo, LineNo, OrderNo, PrinterNo, ReportNo, RunId, Tag};
 use tamga_domain::lifecycle::{SpoilReason, State, Whereabouts};
 use tamga_domain::line::ask::{Alarm, Ask, DeviceStatus, Refusal, Reply, RunStatus, Status};
+use tamga_domain::pack::ask::StationStatus;
 use tamga_domain::record::{
     JobOutcome, OrderPlan, OrderState, PackageKind, ReportKind, ReportState, RunPlan, RunState,
 };
@@ -30,6 +31,8 @@ use tamga_domain::time::Wall;
 use tamga_drivers::trace::Trace;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
+
+use crate::station;
 
 pub const GTIN: &str = "04600000000015";
 /// The code that the records know; its tail must never come out.
@@ -43,7 +46,7 @@ pub struct World {
     pub token: Token,
     pub client: Client,
     pub records: Arc<Memory>,
-    /// What the line was asked, as `Debug` text, with the name of who asked.
+    /// What line and stations were asked, as `Debug` text, with the name of who asked.
     pub asked: Arc<Mutex<Vec<String>>>,
     /// Orders on their way to the upstream task.
     pub assigned: Mutex<mpsc::Receiver<OrderPlan>>,
@@ -51,6 +54,8 @@ pub struct World {
     pub trace: Trace,
     /// What the line shows, to be changed.
     pub status: Arc<watch::Sender<Arc<Status>>>,
+    /// What the station `box1` shows, to be changed.
+    pub station: Arc<watch::Sender<Arc<StationStatus>>>,
     pub upstream: watch::Sender<UpstreamStatus>,
 }
 
@@ -72,6 +77,7 @@ impl World {
         let records = Arc::new(Memory::default());
         let asked = Arc::new(Mutex::new(Vec::new()));
         let (line, status) = line(&runtime, asked.clone());
+        let (stations, station) = station::all(&runtime, &asked);
         let answered = UpstreamStatus { last_answer_ms: Some(1), ..Default::default() };
         let (upstream, seen) = watch::channel(answered);
         let trace = Trace::of_symbols();
@@ -88,7 +94,7 @@ impl World {
                 offline: false,
             },
             lines: vec![line],
-            stations: vec![],
+            stations,
             products: vec![Product { gtin: gtin(), group: "water".into(), name: "Still 0.5".into() }],
             devices: vec![("p1".into(), trace.clone())],
             upstream: seen,
@@ -106,7 +112,20 @@ impl World {
         runtime.spawn(web::serve(desk, door, std::future::pending()));
         let client = Client::builder().no_proxy().build().unwrap();
         let assigned = Mutex::new(assigned);
-        World { runtime, base, folder, token, client, records, asked, assigned, trace, status, upstream }
+        World {
+            runtime,
+            base,
+            folder,
+            token,
+            client,
+            records,
+            asked,
+            assigned,
+            trace,
+            status,
+            station,
+            upstream,
+        }
     }
 
     /// A request as a caller who is let in.
@@ -245,6 +264,8 @@ pub struct Memory {
     pub imported: Mutex<Vec<(u64, Vec<u8>)>>,
     pub alarms: Mutex<Vec<Alarm>>,
     pub run_is_closed: Mutex<bool>,
+    /// The known item lies in the pack that the records know.
+    pub is_packed: Mutex<bool>,
     /// Makes the sheet's items disagree.
     pub unbalanced: Mutex<bool>,
     pub orders: Mutex<Vec<OrderPlan>>,
@@ -337,12 +358,13 @@ impl Records for Memory {
         Ok(scan.windows(4).any(|w| w == b"A7bQ").then(|| Story {
             code: CodeStory { code: identity(named), ..story() },
             line: Some(LineNo(0)),
+            pack: self.is_packed.lock().unwrap().then(station::boxed),
             run_is_closed: *self.run_is_closed.lock().unwrap(),
             tail_agrees: scan.contains(&0x1d).then(|| scan.ends_with(TAIL.as_bytes())),
         }))
     }
-    fn pack(&self, _: &[u8]) -> Result<Option<PackStory>, RecordsError> {
-        Ok(None)
+    fn pack(&self, scan: &[u8]) -> Result<Option<PackStory>, RecordsError> {
+        station::pack(scan, *self.is_packed.lock().unwrap())
     }
     fn runs(&self, before: Option<RunId>, _: u32) -> Result<Vec<RunLine>, RecordsError> {
         let run = RunLine {

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::daemon::Daemon;
 use super::exit::Exit;
 use super::out::{Show, Text, short};
-use super::{Failed, import, status};
+use super::{Failed, import, pack, status};
 use crate::web::scan::{SCAN_BYTES_MAX, spelled, to_base64};
 use crate::web::{asks, dto};
 
@@ -96,7 +96,7 @@ pub async fn run(daemon: &Daemon, show: Show, command: Codes) -> Result<(), Fail
 }
 
 /// The bytes of a scan on the command line or on stdin.
-fn scan_of(argument: &str) -> Result<Vec<u8>, Failed> {
+pub fn scan_of(argument: &str) -> Result<Vec<u8>, Failed> {
     if argument != "-" {
         return Ok(spelled(argument));
     }
@@ -127,6 +127,7 @@ fn tell(text: &mut Text, story: &dto::Story) {
         ("cli.l_tail", tail),
         ("cli.l_line", story.line.clone().unwrap_or_default()),
         ("cli.l_run", story.run.map(|run| run.to_string()).unwrap_or_default()),
+        ("cli.l_in_pack", story.pack.as_ref().map(pack::line).unwrap_or_default()),
         ("cli.l_block", format!("{} ({})", story.block, story.block_name)),
         ("cli.l_report", reports.join(", ")),
     ]);

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// Done.
     Ok = 0,
-    /// The line refused, or something is not healthy.
+    /// The line or station refused, or something is not healthy.
     Refused = 1,
     /// The command line was not understood.
     Usage = 2,
@@ -17,7 +17,7 @@ pub enum Exit {
     NoDaemon = 4,
     /// The daemon does not let this user in.
     NotAuthorised = 5,
-    /// There is no such line, run, code, device or alarm.
+    /// There is no such line, station, run, code, pack, device or alarm.
     NotFound = 6,
     /// A fault of this computer or of the program.
     Internal = 7,
@@ -51,12 +51,12 @@ impl From<Exit> for ExitCode {
 pub const HELP: &str = "\
 Exit codes:
   0  done
-  1  refused by the line, or not healthy
+  1  refused by the line or station, or not healthy
   2  the command line was not understood
   3  the configuration has problems
   4  no daemon answers
   5  not authorised
-  6  no such line, run, code, device or alarm
+  6  no such line, station, run, code, pack, device or alarm
   7  a fault of this computer or of the program
   8  the data folder belongs to another machine
   9  the database is damaged

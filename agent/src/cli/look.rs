@@ -144,7 +144,7 @@ async fn scrap(daemon: &Daemon, line: &str, code: &dto::Code) -> Result<(), Fail
     };
     match daemon.post::<dto::Done>("/api/v1/codes/declare", &body).await {
         Ok(_) => Ok(()),
-        Err(failed) if failed.is_told("refuse.not_in_doubt") => Ok(()),
+        Err(failed) if failed.is_told("refuse.not_in_doubt") || failed.is_told("refuse.in_pack") => Ok(()),
         Err(failed) => Err(failed),
     }
 }

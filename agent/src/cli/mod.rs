@@ -19,6 +19,7 @@ mod import;
 mod look;
 mod orders;
 mod out;
+mod pack;
 mod print;
 mod run;
 mod serve;
@@ -84,6 +85,7 @@ enum Command {
     Status(status::Status),
     Run(run::Run),
     Codes(codes::Codes),
+    Pack(pack::Pack),
     Orders(orders::Orders),
     Test(print::Test),
     Upstream(upstream::Upstream),
@@ -220,6 +222,7 @@ fn done(command: Command, globals: &Globals) -> Result<(), Failed> {
             Command::Status(_) => status::run(&daemon, show).await,
             Command::Run(command) => run::run(&daemon, show, command).await,
             Command::Codes(command) => codes::run(&daemon, show, command).await,
+            Command::Pack(command) => pack::run(&daemon, show, command).await,
             Command::Orders(command) => orders::run(&daemon, show, command).await,
             Command::Test(command) => print::run(&daemon, show, command).await,
             Command::Upstream(_) => upstream::run(&daemon, show).await,

@@ -1,4 +1,4 @@
-//! `tamga status`: lines, runs, devices, alarms and the way upstream on one page.
+//! `tamga status`: lines, runs, devices, packing stations, alarms and the way upstream on one page.
 
 use clap::Args;
 
@@ -9,7 +9,7 @@ use super::out::{Show, Text, short};
 use crate::web::dto;
 use crate::words;
 
-/// Show the lines, their runs and devices, alarms, and the way upstream
+/// Show the lines, their runs and devices, packing stations, alarms, and the way upstream
 #[derive(Args)]
 #[command(after_help = "Example:
   tamga status
@@ -24,6 +24,10 @@ pub async fn run(daemon: &Daemon, show: Show) -> Result<(), Failed> {
     show.print(&status, |text| {
         for line in &status.lines {
             line_of(text, line);
+            text.line("");
+        }
+        for station in &status.stations {
+            station_of(text, station);
             text.line("");
         }
         upstream(text, &status.upstream);
@@ -61,6 +65,41 @@ fn line_of(text: &mut Text, line: &dto::Line) {
         open_codes(text, run, line.alarms.iter().any(|alarm| name(&alarm.key) == "pass_unknown"));
     }
     line.alarms.iter().for_each(|raised| alarm(text, raised));
+}
+
+fn station_of(text: &mut Text, station: &dto::pack::Station) {
+    text.line(&format!("{} ({}: {})", station.name, station.level.text, station.holds.text));
+    let open = match &station.open {
+        None => text.word("cli.no_open_pack"),
+        Some(open) => {
+            let name = open.name.as_ref().map(|name| format!(", (00){name}")).unwrap_or_default();
+            let label = open.label.as_ref().map(|label| format!(", {}", label.text)).unwrap_or_default();
+            format!("#{}: {} / {}{name}{label}", open.pack, open.content, open.capacity)
+        }
+    };
+    let last = |last: &dto::pack::Said| {
+        let word = text.word(if last.good { "cli.said_good" } else { "cli.said_bad" });
+        format!("{word} {} ({})", last.text, short(&last.at))
+    };
+    let some = |count: u64| if count == 0 { String::new() } else { count.to_string() };
+    text.fields(&[
+        ("cli.l_open_pack", open),
+        ("cli.l_last_said", station.last.as_ref().map(last).unwrap_or_default()),
+        ("cli.l_packs_closed", station.closed.to_string()),
+        ("cli.l_scans_waiting", some(station.waiting.into())),
+        ("cli.l_scans_lost", some(station.lost)),
+    ]);
+    let devices = [
+        ("cli.scanner", station.reader_connected),
+        ("cli.printer", station.printer_connected != Some(false)),
+    ];
+    for (device, _) in devices.into_iter().filter(|(_, connected)| !connected) {
+        let (device, what) = (text.word(device), text.word("cli.device_away"));
+        text.say("cli.device", &[("device", &device), ("what", &what)]);
+    }
+    for fault in &station.faults {
+        text.say("cli.device", &[("device", &station.name), ("what", &fault.text)]);
+    }
 }
 
 fn alarm(text: &mut Text, alarm: &dto::Alarm) {

@@ -4,9 +4,9 @@ use tamga_domain::lifecycle::{SpoilReason, State, Whereabouts};
 use tamga_domain::record::{JobOutcome, PackageKind, RunState};
 use tamga_domain::time::Wall;
 
-use super::dto;
 use super::shape::{code, counted, outcome, plan, said, state};
 use super::text::{short_reason, stamp};
+use super::{dto, packs};
 use crate::desk::{Desk, Story};
 use crate::store::read::outbox::{OrderRow, ReportRow};
 use crate::store::read::people::AuditRow;
@@ -187,6 +187,7 @@ pub fn story(story: &Story, desk: &Desk, language: Language) -> dto::Story {
         tail_agrees: story.tail_agrees,
         run: known.issued.as_ref().map(|i| i.run.0),
         line: story.line.map(|l| desk.line_name(l)),
+        pack: story.pack.as_ref().map(|facts| packs::pack(facts, language)),
         block: known.received.block.0,
         block_name: known.received.pack_id.clone(),
         reports: known.reports.iter().map(report).collect(),

@@ -89,3 +89,23 @@ pub struct Acknowledge {
 pub struct SetTrace {
     pub level: String,
 }
+
+/// `POST /api/v1/stations/{station}/short`, `…/reprint` and `…/void`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Because {
+    /// 1 to 200 characters.
+    pub reason: String,
+}
+
+/// `POST /api/v1/stations/{station}/out`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TakeOut {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scan: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scan_base64: Option<String>,
+    /// 1 to 200 characters.
+    pub reason: String,
+}

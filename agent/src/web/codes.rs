@@ -35,6 +35,11 @@ pub async fn declare(
     let story = story_of(&app, body.scan.as_deref(), body.scan_base64.as_deref()).await?;
     let code = shape::code(&story.code.code);
     by.note(format!("code=(01){}(21){} as={}", code.gtin, code.serial, body.declared));
+    if let (Declared::Scrapped, Some(pack)) = (declared, &story.pack) {
+        let name = pack.name.map_or_else(|| pack.pack.to_string(), |name| name.to_string());
+        let refused = ApiError::new(StatusCode::CONFLICT, "refuse.in_pack").with("pack", name);
+        return Err(refused.with("code", story.code.code));
+    }
     if story.run_is_closed {
         let run = story.code.issued.as_ref().map(|issued| issued.run.to_string()).unwrap_or_default();
         return Err(ApiError::new(StatusCode::CONFLICT, "http.run_closed").with("run", run));
@@ -51,6 +56,13 @@ pub async fn declare(
 }
 
 async fn story_of(app: &App, text: Option<&str>, base64: Option<&str>) -> Result<Story, ApiError> {
+    let scan = scan_of(text, base64)?;
+    let story = app.records(move |records| records.story(&scan)).await?;
+    story.ok_or_else(|| ApiError::new(StatusCode::NOT_FOUND, "http.no_code"))
+}
+
+/// The bytes of a scan, which stands in one of two fields.
+pub fn scan_of(text: Option<&str>, base64: Option<&str>) -> Result<Vec<u8>, ApiError> {
     let scan = match (text, base64) {
         (Some(text), None) => scan::spelled(text),
         (None, Some(base64)) => scan::from_base64(base64)
@@ -62,6 +74,5 @@ async fn story_of(app: &App, text: Option<&str>, base64: Option<&str>) -> Result
     if scan.is_empty() || scan.len() > scan::SCAN_BYTES_MAX {
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "http.bad_scan"));
     }
-    let story = app.records(move |records| records.story(&scan)).await?;
-    story.ok_or_else(|| ApiError::new(StatusCode::NOT_FOUND, "http.no_code"))
+    Ok(scan)
 }

@@ -4,6 +4,8 @@
 //! place for a verification tail. Times are RFC 3339 in UTC. A `…Word` is a stable key and its text in the caller's
 //! language.
 
+pub mod pack;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -40,6 +42,8 @@ pub struct Code {
 pub struct Status {
     pub agent: Agent,
     pub lines: Vec<Line>,
+    /// Packing stations.
+    pub stations: Vec<pack::Station>,
     pub upstream: Upstream,
     /// Raised alarms of the way upstream; those of a line are with it.
     pub alarms: Vec<Alarm>,
@@ -371,6 +375,8 @@ pub struct Story {
     pub tail_agrees: Option<bool>,
     pub run: Option<u32>,
     pub line: Option<String>,
+    /// The pack that its item lies in.
+    pub pack: Option<pack::Pack>,
     pub block: u32,
     /// Upstream's name of the block, or the name of the roll.
     pub block_name: String,

@@ -3,8 +3,6 @@
 //! A request goes to the line's task and its answer comes back; nothing is decided here but whether the request can
 //! be understood.
 
-use std::time::Duration;
-
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
@@ -15,19 +13,18 @@ use tamga_domain::line::ask::{Ask, Reply};
 use tamga_domain::record::RunPlan;
 use tamga_domain::time::Wall;
 use tamga_drivers::trace::Level;
-use tokio::sync::{mpsc::error::TrySendError, oneshot};
+use tokio::sync::oneshot;
 
 use super::App;
 use super::doctor::CLOCK_MS_BAD;
 use super::door::By;
 use super::error::{ApiError, Body};
+use super::task::Task;
 use super::text::declared;
 use super::{asks, dto};
 use crate::clock;
 use crate::desk::{Asked, Desk, LineDesk};
 
-/// A line answers within a commit or two; beyond this it is stuck and the caller is told that the outcome is open.
-const REPLY_WAIT_MAX: Duration = Duration::from_secs(10);
 /// The kind of line whose codes come from rolls, not from orders.
 const PRE_PRINTED: &str = "pre-printed";
 const KEY_CHARS_MAX: usize = 64;
@@ -157,26 +154,18 @@ pub fn line_of<'a>(app: &'a App, name: &str) -> Result<&'a LineDesk, ApiError> {
     app.desk.line(name).ok_or_else(|| ApiError::no_line(name))
 }
 
-/// Asks the line and waits. A line that does not answer in time may still do what was asked: the error says so.
+/// Asks the line and waits.
 pub async fn ask(line: &LineDesk, ask: Ask, by: &By) -> Result<Reply, ApiError> {
     let (reply, answer) = oneshot::channel();
-    let gone = || ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "http.line_gone").with("line", &line.name);
-    match line.ask.try_send(Asked { ask, who: by.who.clone(), reply }) {
-        Ok(()) => {}
-        Err(TrySendError::Full(_)) => {
-            let busy = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "http.line_busy");
-            return Err(busy.with("line", &line.name));
-        }
-        Err(TrySendError::Closed(_)) => return Err(gone()),
-    }
-    match tokio::time::timeout(REPLY_WAIT_MAX, answer).await {
-        // What to do next is a command with the line's name in it.
-        Ok(Ok(answer)) => answer.map_err(|refusal| ApiError::from(refusal).with("line", &line.name)),
-        Ok(Err(_)) => Err(gone()),
-        Err(_) => {
-            Err(ApiError::new(StatusCode::GATEWAY_TIMEOUT, "http.line_silent").with("line", &line.name))
-        }
-    }
+    let asked = Asked { ask, who: by.who.clone(), reply };
+    let task = Task {
+        kind: "line",
+        name: &line.name,
+        busy: "http.line_busy",
+        gone: "http.line_gone",
+        silent: "http.line_silent",
+    };
+    task.ask(&line.ask, asked, answer).await
 }
 
 pub fn done(reply: Reply) -> (StatusCode, Json<dto::Done>) {

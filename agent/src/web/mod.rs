@@ -8,7 +8,8 @@
 //!
 //! - [`asks`], [`dto`]: what goes in and out; [`shape`], [`account`], [`text`], [`scan`]: how it is made and read
 //! - [`error`], [`token`], [`socket`], [`door`]: refusals, and who may come in
-//! - [`read`], [`doctor`], [`lines`], [`codes`], [`import`], [`orders`]: the handlers
+//! - [`read`], [`doctor`], [`lines`], [`stations`], [`codes`], [`packs`], [`import`], [`orders`]: the handlers
+//! - [`task`]: a request to a task of the daemon
 
 pub mod account;
 pub mod asks;
@@ -20,10 +21,13 @@ pub mod error;
 pub mod import;
 pub mod lines;
 pub mod orders;
+pub mod packs;
 pub mod read;
 pub mod scan;
 pub mod shape;
 pub mod socket;
+pub mod stations;
+pub mod task;
 pub mod text;
 pub mod token;
 
@@ -139,11 +143,16 @@ pub fn routes() -> Vec<Route> {
         post_at("/api/v1/lines/{line}/run/resume", Change, post(lines::resume)),
         post_at("/api/v1/lines/{line}/run/close", Change, post(lines::close)),
         post_at("/api/v1/lines/{line}/test-print", Change, post(lines::test_print)),
+        post_at("/api/v1/stations/{station}/short", Change, post(stations::short)),
+        post_at("/api/v1/stations/{station}/reprint", Change, post(stations::reprint)),
+        post_at("/api/v1/stations/{station}/void", Change, post(stations::void)),
+        post_at("/api/v1/stations/{station}/out", Change, post(stations::out)),
         get_at("/api/v1/orders", Read, get(orders::list)),
         post_at("/api/v1/orders/assign", Change, post(orders::assign)),
         post_at("/api/v1/alarms/acknowledge", Change, post(lines::acknowledge)),
-        // A scan stands in no URL, where logs would keep it: so this query is a POST.
+        // A scan stands in no URL, where logs would keep it: so these queries are POSTs.
         post_at("/api/v1/codes/show", Read, post(codes::show)),
+        post_at("/api/v1/packs/show", Read, post(packs::show)),
         post_at("/api/v1/codes/declare", Change, post(codes::declare)),
         post_at(
             "/api/v1/codes/import",

@@ -2,14 +2,15 @@
 
 use tamga_domain::code::Identity;
 use tamga_domain::line::ask;
+use tamga_domain::pack::ask::{OpenPack, Said};
 use tamga_domain::record::{JobOutcome, RunPlan, RunState};
 use tamga_domain::time::Wall;
 use tamga_drivers::trace::{self, Record, Trace};
 
-use super::dto;
 use super::text::{short_reason, stamp, word};
+use super::{dto, packs};
 use crate::desk::{self, Desk, Level};
-use crate::words::Language;
+use crate::words::{self, Language};
 
 pub fn code(identity: &Identity) -> dto::Code {
     dto::Code {
@@ -41,6 +42,7 @@ pub fn status(desk: &Desk, alarms: &[ask::Alarm], now: Wall, language: Language)
             now: stamp(now),
         },
         lines: desk.lines.iter().map(|l| line(l, language)).collect(),
+        stations: desk.stations.iter().map(|s| station(s, language)).collect(),
         upstream: upstream(&desk.upstream.borrow()),
         alarms: alarms.iter().map(|a| alarm(None, a, language)).collect(),
     }
@@ -62,6 +64,37 @@ fn line(line: &desk::LineDesk, language: Language) -> dto::Line {
             p99: status.verdict_us[1],
             max: status.verdict_us[2],
         },
+    }
+}
+
+fn station(station: &desk::StationDesk, language: Language) -> dto::pack::Station {
+    let status = station.status.borrow().clone();
+    let open = |open: &OpenPack| dto::pack::OpenPack {
+        pack: open.pack.0,
+        content: open.content,
+        capacity: open.capacity,
+        name: open.name.map(|name| name.to_string()),
+        label: open.label.map(|key| packs::word(language, "label", key)),
+    };
+    let last = |last: &Said| dto::pack::Said {
+        good: last.good,
+        key: last.key.clone(),
+        text: words::say_owned(language, &last.key, &last.args),
+        at: stamp(last.at),
+    };
+    dto::pack::Station {
+        name: station.name.clone(),
+        level: packs::word(language, "level", station.terms.level.key()),
+        holds: packs::word(language, "holds", station.terms.holds.key()),
+        capacity: station.terms.capacity,
+        open: status.open.as_ref().map(open),
+        last: status.last.as_ref().map(last),
+        waiting: status.waiting,
+        lost: status.lost,
+        reader_connected: status.reader_connected,
+        printer_connected: status.printer_connected,
+        faults: status.faults.iter().map(|key| said(language, "fault", key)).collect(),
+        closed: status.closed,
     }
 }
 

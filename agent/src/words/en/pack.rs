@@ -3,6 +3,12 @@
 #[rustfmt::skip]
 pub const WORDS: super::super::Table = &[
     ("pack.broken", "A write to disk failed: nothing is packed. Call the engineer: disk full or broken."),
+    ("pack.change.full", "closed: full"),
+    ("pack.change.label", "label"),
+    ("pack.change.named", "named"),
+    ("pack.change.opened", "opened"),
+    ("pack.change.short", "closed short"),
+    ("pack.change.voided", "void"),
     ("pack.closed", "The pack {name} is closed, pieces: {content}. Take the next one."),
     ("pack.full", "Full: {content} of {capacity}. The label is being printed: stick it on and scan it."),
     ("pack.holds.box", "boxes"),

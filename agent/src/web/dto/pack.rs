@@ -1,0 +1,122 @@
+//! The shapes of packs and packing stations. An SSCC is its 18 digits.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Code, Word};
+
+/// A packing station.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Station {
+    pub name: String,
+    /// What its packs are: `box` or `pallet`.
+    pub level: Word,
+    /// What goes into them: `items` or packs of a level.
+    pub holds: Word,
+    /// Children of a full pack.
+    pub capacity: u32,
+    /// The pack that is being filled.
+    pub open: Option<OpenPack>,
+    /// What came of the last scan, or of what the station did last.
+    pub last: Option<Said>,
+    /// Scans that wait for their turn.
+    pub waiting: u32,
+    /// Scans that were lost since the start because too many waited.
+    pub lost: u64,
+    pub reader_connected: bool,
+    /// None: the station has no printer.
+    pub printer_connected: Option<bool>,
+    /// Faults of its devices.
+    pub faults: Vec<Word>,
+    /// Packs that were closed here since the start.
+    pub closed: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OpenPack {
+    pub pack: u32,
+    pub content: u32,
+    pub capacity: u32,
+    pub name: Option<String>,
+    /// How its label stands, once it has a name of ours: `wanted`, `printing`, `printed` or `doubtful`.
+    pub label: Option<Word>,
+}
+
+/// A sentence for the person at the station.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Said {
+    pub good: bool,
+    pub key: String,
+    pub text: String,
+    pub at: String,
+}
+
+/// What came of a request to a station.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StationDone {
+    Done,
+    /// A pre-printed name has to be read on the pack now.
+    ScanName,
+    /// Taken out; so many are left.
+    Out {
+        left: u32,
+    },
+}
+
+/// A pack, without what lies in it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pack {
+    pub pack: u32,
+    pub name: Option<String>,
+    pub level: Word,
+    pub holds: Word,
+    /// `open`, `closed` or `voided`.
+    pub state: Word,
+    pub content: u32,
+    pub capacity: u32,
+    /// The run of all of its items, and their product; none where it is empty or they differ.
+    pub run: Option<u32>,
+    pub gtin: Option<String>,
+    /// Labels asked for with its name.
+    pub labels: u32,
+}
+
+/// All that is known of one pack.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PackStory {
+    pub pack: Pack,
+    /// The packs that it lies in, from the nearest out.
+    pub within: Vec<Pack>,
+    pub content: Vec<Child>,
+    /// What became of it, oldest first.
+    pub changes: Vec<PackChange>,
+    /// What was taken out of it, oldest first.
+    pub taken_out: Vec<TakenOut>,
+}
+
+/// What lies in a pack.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Child {
+    Code(Code),
+    /// A pack by its name.
+    Pack(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PackChange {
+    pub at: String,
+    /// `opened`, `named`, `label`, `full`, `short` or `voided`.
+    pub what: Word,
+    pub who: String,
+    /// The name given, the label's number and its reason, or a reason.
+    pub detail: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TakenOut {
+    pub at: String,
+    pub what: Child,
+    pub who: String,
+    pub why: String,
+}

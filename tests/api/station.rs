@@ -1,0 +1,176 @@
+//! Packing stations that do what they are asked, and the one pack that the records know.
+
+use std::sync::{Arc, Mutex};
+
+use tamga::desk::{PackStory, RecordsError, StationAsked, StationDesk};
+use tamga::store::read::packs::{Content, PackChange, TakenOut};
+use tamga_domain::ids::{PackNo, RunId};
+use tamga_domain::line::ask::Refusal;
+use tamga_domain::pack::ask::{OpenPack, StationAsk, StationReply, StationStatus};
+use tamga_domain::pack::{Holds, Level, Mixing, PackFacts, PackState, Terms};
+use tamga_domain::sscc::Sscc;
+use tamga_domain::time::Wall;
+use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, watch};
+
+use crate::world::{gtin, identity};
+
+/// The pack that the records know, and the pallet that it lies on.
+pub const BOX: &str = "046000000000000015";
+pub const PALLET: &str = "046000000000000022";
+const TERMS: Terms = Terms { level: Level::Box, holds: Holds::Items, capacity: 3, mixing: Mixing::SameRun };
+
+type Show = Arc<watch::Sender<Arc<StationStatus>>>;
+
+/// `box1`, which does what it is asked; `gone1`, whose task has ended; `busy1`, which takes up nothing.
+pub fn all(runtime: &Runtime, asked: &Arc<Mutex<Vec<String>>>) -> (Vec<StationDesk>, Show) {
+    let (alive, asks, show) = station("box1");
+    let (gone, over, _) = station("gone1");
+    drop(over);
+    let (busy, idle, _) = station("busy1");
+    for _ in 0..2 {
+        let (reply, _) = tokio::sync::oneshot::channel();
+        let who = tamga::desk::Who { name: "x".into(), from: "x".into() };
+        let ask = StationAsk::Void { reason: "x".into() };
+        let _ = busy.ask.try_send(StationAsked { ask, who, reply });
+    }
+    runtime.spawn(async move {
+        let _kept = idle;
+        std::future::pending::<()>().await;
+    });
+    let (given, asked) = (show.clone(), asked.clone());
+    runtime.spawn(serve(asks, given, asked));
+    (vec![alive, gone, busy], show)
+}
+
+fn station(name: &str) -> (StationDesk, mpsc::Receiver<StationAsked>, Show) {
+    let (ask, asks) = mpsc::channel(1);
+    let first = StationStatus {
+        reader_connected: true,
+        printer_connected: Some(true),
+        closed: 2,
+        ..StationStatus::default()
+    };
+    let (show, status) = watch::channel(Arc::new(first));
+    (StationDesk { name: name.into(), terms: TERMS, ask, status }, asks, Arc::new(show))
+}
+
+async fn serve(mut asks: mpsc::Receiver<StationAsked>, show: Show, asked: Arc<Mutex<Vec<String>>>) {
+    while let Some(StationAsked { ask, who, reply }) = asks.recv().await {
+        asked.lock().unwrap().push(format!("{} ({}): {ask:?}", who.name, who.from));
+        let mut now = StationStatus::clone(&show.borrow());
+        let answer = answer(&mut now, &ask);
+        show.send_replace(Arc::new(now));
+        let _ = reply.send(answer);
+    }
+}
+
+fn answer(now: &mut StationStatus, ask: &StationAsk) -> Result<StationReply, Refusal> {
+    let Some(open) = &mut now.open else { return Err(Refusal::new("refuse.no_open_pack")) };
+    match ask {
+        StationAsk::Short { .. } if open.name.is_none() => Ok(StationReply::ScanName),
+        StationAsk::Short { .. } => Ok(StationReply::Done),
+        StationAsk::Reprint { .. } if open.name.is_none() => Err(Refusal::new("refuse.no_label")),
+        StationAsk::Reprint { .. } => Ok(StationReply::Done),
+        StationAsk::Void { .. } => {
+            now.open = None;
+            Ok(StationReply::Done)
+        }
+        StationAsk::Out { scan, .. } if scan.windows(4).any(|w| w == b"A7bQ") => {
+            open.content -= 1;
+            Ok(StationReply::Out { left: open.content })
+        }
+        StationAsk::Out { .. } => Err(Refusal::new("refuse.not_in_pack")),
+    }
+}
+
+/// A pack that is being filled.
+pub fn open(content: u32, name: Option<&str>) -> OpenPack {
+    OpenPack {
+        pack: PackNo(7),
+        state: PackState::Open,
+        content,
+        capacity: 3,
+        name: name.map(sscc),
+        label: name.map(|_| "printed"),
+    }
+}
+
+fn sscc(digits: &str) -> Sscc {
+    Sscc::parse(digits.as_bytes()).unwrap()
+}
+
+/// The closed box that the known item lies in.
+pub fn boxed() -> PackFacts {
+    PackFacts {
+        pack: PackNo(7),
+        terms: TERMS,
+        state: PackState::Closed,
+        name: Some(sscc(BOX)),
+        content: 2,
+        parent: Some(PackNo(9)),
+        run: Some(RunId(1)),
+        gtin: Some(gtin()),
+        labels: 2,
+    }
+}
+
+fn pallet() -> PackFacts {
+    PackFacts {
+        pack: PackNo(9),
+        terms: Terms { level: Level::Pallet, holds: Holds::Packs(Level::Box), capacity: 2, ..TERMS },
+        state: PackState::Open,
+        name: Some(sscc(PALLET)),
+        content: 1,
+        parent: None,
+        labels: 0,
+        ..boxed()
+    }
+}
+
+/// What the records say of a scan.
+pub fn pack(scan: &[u8], is_packed: bool) -> Result<Option<PackStory>, RecordsError> {
+    let name = Sscc::parse_read(scan).ok().map(|name| name.to_string());
+    let of_item = is_packed && scan.windows(4).any(|w| w == b"A7bQ");
+    match name.as_deref() {
+        Some(BOX) => Ok(Some(story())),
+        Some(PALLET) => Ok(Some(PackStory {
+            pack: pallet(),
+            within: vec![],
+            content: vec![Content::Pack(sscc(BOX))],
+            changes: vec![],
+            taken_out: vec![],
+        })),
+        None if !scan.starts_with(b"01") => Err(RecordsError::NotACode),
+        None if of_item => Ok(Some(story())),
+        Some(_) | None => Ok(None),
+    }
+}
+
+fn story() -> PackStory {
+    let change = |state, who: &str, why: &str, at| PackChange {
+        state,
+        who: who.to_owned(),
+        why: why.to_owned(),
+        at: Wall(at),
+    };
+    PackStory {
+        pack: boxed(),
+        within: vec![pallet()],
+        content: vec![Content::Item(identity(b"A7bQ")), Content::Item(identity(b"B8cR"))],
+        changes: vec![
+            change(PackState::Open, "box1", "", 1_000),
+            change(PackState::Open, "", BOX, 2_000),
+            change(PackState::Open, "box1", "label 1", 2_001),
+            change(PackState::Open, "Olim", "label 2: torn", 3_000),
+            change(PackState::Closed, "Anna", "end of the batch", 4_000),
+            change(PackState::Closed, "Olim", "label 3: wet", 5_000),
+        ],
+        taken_out: vec![TakenOut {
+            what: Content::Item(identity(b"C9dS")),
+            who: "Anna".into(),
+            why: "leaks".into(),
+            at: Wall(1_500),
+        }],
+    }
+}
