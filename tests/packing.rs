@@ -15,3 +15,5 @@ mod desk;
 mod hand;
 #[path = "packing/steps.rs"]
 mod steps;
+#[path = "packing/windows.rs"]
+mod windows;

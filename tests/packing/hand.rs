@@ -7,7 +7,7 @@ use crate::desk::{CLOSED, Desk, REFUSED, TAKEN};
 use crate::kit::GTIN;
 
 /// The mark of item `n` as a scanner that is set up well gives it.
-fn mark(n: u32) -> Vec<u8> {
+pub fn mark(n: u32) -> Vec<u8> {
     [b"]d201", GTIN, format!("21S{n:012}\x1d93dGVz").as_bytes()].concat()
 }
 

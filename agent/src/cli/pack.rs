@@ -13,7 +13,7 @@ use crate::web::{asks, dto};
 /// Show one pack; close one short, print its label again, void it, take something out of it
 #[derive(Args)]
 #[command(after_help = "Example:
-  tamga pack show 00146000000000000016
+  tamga pack show 00046000000000000015
   tamga pack short box1 --reason 'end of the batch'")]
 pub struct Pack {
     #[command(subcommand)]
@@ -41,7 +41,7 @@ It gets its label, and is closed when that is scanned on it.")]
 /// Show a pack, what it lies in, what lies in it and what became of it
 #[derive(Args)]
 #[command(after_help = "Example:
-  tamga pack show 00146000000000000016                       # the label of a pack
+  tamga pack show 00046000000000000015                       # the label of a pack
   tamga pack show '010460000000001521A7bQ{GS}93dGVz'         # the pack in which this item lies
   tamga pack show -     # then scan, and press Ctrl-D
 
@@ -64,7 +64,7 @@ struct Because {
 #[derive(Args)]
 #[command(after_help = "Example:
   tamga pack out box1 '010460000000001521A7bQ' --reason 'leaks'
-  tamga pack out pallet1 00146000000000000016 --reason 'crushed'")]
+  tamga pack out pallet1 00046000000000000015 --reason 'crushed'")]
 struct Out {
     /// The station's name in the configuration
     station: String,
@@ -134,7 +134,7 @@ fn name(child: &Child) -> String {
 
 fn tell(text: &mut Text, story: &PackStory) {
     let pack = &story.pack;
-    text.fields(&[
+    let mut fields = vec![
         ("cli.l_pack", pack.pack.to_string()),
         ("cli.l_sscc", pack.name.as_ref().map(|name| format!("(00){name}")).unwrap_or_default()),
         ("cli.l_level", pack.level.text.clone()),
@@ -143,10 +143,9 @@ fn tell(text: &mut Text, story: &PackStory) {
         ("cli.l_run", pack.run.map(|run| run.to_string()).unwrap_or_default()),
         ("cli.l_product", pack.gtin.clone().unwrap_or_default()),
         ("cli.l_labels", pack.labels.to_string()),
-    ]);
-    for outer in &story.within {
-        text.fields(&[("cli.l_in_pack", line(outer))]);
-    }
+    ];
+    fields.extend(story.within.iter().map(|outer| ("cli.l_in_pack", line(outer))));
+    text.fields(&fields);
     if !story.changes.is_empty() {
         text.line("");
         let row = |change: &dto::pack::PackChange| {
