@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tamga_domain::pack::ask::{Said, StationStatus};
 use tamga_domain::time::Wall;
 
-use crate::station::{BOX, PALLET, open};
+use crate::station::{BIG, BIG_ITEMS, BOX, PALLET, open};
 use crate::world::{KNOWN, TAIL, World};
 
 impl World {
@@ -248,6 +248,8 @@ fn a_pack_is_shown_by_its_name_and_by_an_item_in_it() {
     }
     let (_, pallet) = world.post(path, json!({"scan": PALLET}));
     assert_eq!(pallet["content"], json!([{"pack": BOX}]));
+    let (_, big) = world.post(path, json!({"scan": BIG}));
+    assert_eq!(big["content"].as_array().map(Vec::len), Some(BIG_ITEMS as usize));
     assert!(world.audited().is_empty(), "looking changes nothing");
 }
 
@@ -309,6 +311,7 @@ fn packs_from_the_command_line() {
     }
     let scanned = format!("]C100{BOX}\r\n");
     check(&world.tamga(&["pack", "show", "-"], scanned.as_bytes()), 0, &shown);
+    check(&world.tamga(&["pack", "show", BIG], b""), 0, &["(21)N00000", "(21)N01499"]);
     check(&world.tamga(&["pack", "show", PALLET], b""), 0, &["(00)046000000000000015"]);
     check(&world.tamga(&["--lang", "ru", "pack", "show", BOX], b""), 0, &["закрыта неполной", "палета"]);
     let json = |output: Output| serde_json::from_slice::<Value>(&output.stdout).unwrap();

@@ -18,6 +18,9 @@ use crate::world::{gtin, identity};
 /// The pack that the records know, and the pallet that it lies on.
 pub const BOX: &str = "046000000000000015";
 pub const PALLET: &str = "046000000000000022";
+/// A pack with as many items as any state system takes.
+pub const BIG: &str = "046000000000000046";
+pub const BIG_ITEMS: u32 = 1_500;
 const TERMS: Terms = Terms { level: Level::Box, holds: Holds::Items, capacity: 3, mixing: Mixing::SameRun };
 
 type Show = Arc<watch::Sender<Arc<StationStatus>>>;
@@ -138,6 +141,13 @@ pub fn pack(scan: &[u8], is_packed: bool) -> Result<Option<PackStory>, RecordsEr
             pack: pallet(),
             within: vec![],
             content: vec![Content::Pack(sscc(BOX))],
+            changes: vec![],
+            taken_out: vec![],
+        })),
+        Some(BIG) => Ok(Some(PackStory {
+            pack: PackFacts { name: Some(sscc(BIG)), content: BIG_ITEMS, parent: None, ..boxed() },
+            within: vec![],
+            content: (0..BIG_ITEMS).map(|n| Content::Item(identity(format!("N{n:05}").as_bytes()))).collect(),
             changes: vec![],
             taken_out: vec![],
         })),
