@@ -15,5 +15,3 @@ mod desk;
 mod hand;
 #[path = "packing/steps.rs"]
 mod steps;
-#[path = "packing/windows.rs"]
-mod windows;

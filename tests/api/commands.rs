@@ -8,7 +8,7 @@ use tamga_drivers::trace::Direction;
 
 use crate::world::{GTIN, KNOWN, TAIL, World};
 
-fn check(output: &Output, code: i32, stdout_has: &[&str]) {
+pub fn check(output: &Output, code: i32, stdout_has: &[&str]) {
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(code), "stdout: {out}\nstderr: {err}");
     for part in stdout_has {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tamga_domain::pack::ask::{Said, StationStatus};
 use tamga_domain::time::Wall;
 
+use crate::commands::check;
 use crate::station::{BIG, BIG_ITEMS, BOX, PALLET, open};
 use crate::world::{KNOWN, TAIL, World};
 
@@ -36,15 +37,6 @@ impl World {
 
 fn because(reason: &str) -> Value {
     json!({"reason": reason})
-}
-
-fn check(output: &Output, code: i32, stdout_has: &[&str]) {
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert_eq!(output.status.code(), Some(code), "stdout: {out}\nstderr: {err}");
-    for part in stdout_has {
-        assert!(out.contains(part), "{part:?} is not in: {out}\nstderr: {err}");
-    }
-    assert!(!out.contains(TAIL) && !err.contains(TAIL), "a tail came out: {out}{err}");
 }
 
 #[test]

@@ -89,14 +89,7 @@ fn answer(now: &mut StationStatus, ask: &StationAsk) -> Result<StationReply, Ref
 
 /// A pack that is being filled.
 pub fn open(content: u32, name: Option<&str>) -> OpenPack {
-    OpenPack {
-        pack: PackNo(7),
-        state: PackState::Open,
-        content,
-        capacity: 3,
-        name: name.map(sscc),
-        label: name.map(|_| "printed"),
-    }
+    OpenPack { pack: PackNo(7), content, capacity: 3, name: name.map(sscc), label: name.map(|_| "printed") }
 }
 
 fn sscc(digits: &str) -> Sscc {

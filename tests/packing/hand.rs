@@ -4,12 +4,7 @@ use tamga_domain::pack::PackState;
 use tamga_domain::sscc::Sscc;
 
 use crate::desk::{CLOSED, Desk, REFUSED, TAKEN};
-use crate::kit::GTIN;
-
-/// The mark of item `n` as a scanner that is set up well gives it.
-pub fn mark(n: u32) -> Vec<u8> {
-    [b"]d201", GTIN, format!("21S{n:012}\x1d93dGVz").as_bytes()].concat()
-}
+use crate::kit::mark;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn items_are_packed_labelled_and_closed_by_hand() {

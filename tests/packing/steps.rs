@@ -21,7 +21,7 @@ use tamga_domain::pack::{Holds, Level, Mixing, PackState, Terms};
 use tamga_domain::sscc::{Sscc, SsccRange};
 use tamga_domain::time::Time;
 
-use crate::kit::{self, GTIN, identity};
+use crate::kit::{self, GTIN, identity, mark};
 
 const STATION: StationNo = StationNo(0);
 const CAPACITY: u32 = 3;
@@ -147,10 +147,6 @@ struct Hands {
     /// An item was scanned and nothing was heard: it is still in the hand.
     in_hand: bool,
     reprints: usize,
-}
-
-fn mark(n: u32) -> Vec<u8> {
-    [b"01", GTIN, format!("21S{n:012}\x1d93dGVz").as_bytes()].concat()
 }
 
 impl Hands {

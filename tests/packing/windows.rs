@@ -7,7 +7,7 @@ use tamga_domain::pack::PackState;
 use tamga_domain::sscc::Sscc;
 
 use crate::desk::{CLOSED, Desk, TAKEN};
-use crate::hand::mark;
+use crate::kit::mark;
 
 impl Desk {
     /// The real binary against this agent, by its configuration.

@@ -209,10 +209,7 @@ fn an_older_start_put_back_is_told() {
     assert_eq!(doubt(&mut w.store, &dir, "e2"), None);
     let run = w.run("a");
     assert_eq!(issued(&mut w, run, 5), Ok(5));
-    let World { store, folder, now } = w;
-    store.close().unwrap();
-    put_back(&dir, &old);
-    let mut w = World { store: Store::open(&dir, "x").unwrap(), folder, now };
+    let mut w = turned_back(w, &old);
     assert_eq!(doubt(&mut w.store, &dir, "e3"), Some(Doubt::OtherEpoch));
     let run = w.run("a");
     assert_eq!(issued(&mut w, run, 5), Err(Bar::Unsettled));

@@ -113,7 +113,7 @@ fn zone(section: &Section<'_>, country: Country) -> Zone {
     let one_zone = matches!(country.to_string().as_str(), "uz" | "kz");
     let usual = if one_zone { Zone::parse("+05:00") } else { None };
     let Some(text) = section.text("zone") else {
-        if usual.is_none() && !section.notes.has(&section.key("zone")) {
+        if usual.is_none() {
             section.missing("zone", "why.agent.zone");
         }
         return usual.unwrap_or_default();

@@ -218,14 +218,7 @@ fn packing(draft: &Draft<'_>, station: &Station, notes: &Notes) {
         notes.add(notes.error(format!("{key}.names"), "config.no_sscc"));
     }
     if let Some(PrinterDevice::Zpl(zpl)) = &station.printer {
-        for (index, text) in zpl.config.texts.iter().enumerate() {
-            if text.x >= zpl.config.label_width_dots
-                || text.y + text.height_dots > zpl.config.label_length_dots
-            {
-                let text = format!("{key}.printer.zpl.texts[{}]", index + 1);
-                notes.add(notes.error(text, "config.text_off_label"));
-            }
-        }
+        texts(zpl, &format!("{key}.printer.zpl"), notes);
     }
 }
 
@@ -365,14 +358,20 @@ fn track(line: &Line, notes: &Notes) {
     }
 }
 
-/// Whether each product group's code fits the symbol, and the symbol the label.
-fn label(draft: &Draft<'_>, zpl: &Zpl, key: &str, notes: &Notes) {
+/// Whether each text lies on the label.
+fn texts(zpl: &Zpl, key: &str, notes: &Notes) {
     let config = &zpl.config;
     for (index, text) in config.texts.iter().enumerate() {
         if text.x >= config.label_width_dots || text.y + text.height_dots > config.label_length_dots {
             notes.add(notes.error(format!("{key}.texts[{}]", index + 1), "config.text_off_label"));
         }
     }
+}
+
+/// Whether each product group's code fits the symbol, and the symbol the label.
+fn label(draft: &Draft<'_>, zpl: &Zpl, key: &str, notes: &Notes) {
+    let config = &zpl.config;
+    texts(zpl, key, notes);
     let groups: BTreeSet<&ProductGroup> = draft.products.iter().map(|product| &product.group).collect();
     for group in groups {
         let Some(set) = draft.rules.set(draft.agent.country, group) else {

@@ -38,7 +38,7 @@ fn stand_in() -> Modbus {
 
 fn modbus(section: &Section<'_>) -> Modbus {
     let address = Address::read(section, "address", Some(502));
-    if address.is_none() && !section.notes.has(&section.key("address")) {
+    if address.is_none() {
         section.missing("address", "why.gate.address");
     }
     let ms =

@@ -102,7 +102,7 @@ pub fn read_all(section: &Section<'_>) -> Vec<Line> {
 fn read(name: &str, section: &Section<'_>) -> Option<Line> {
     check_name(name, section);
     let kind = section.choice("kind", &LineKind::ALL.map(|kind| (kind.key(), kind)));
-    if kind.is_none() && !section.notes.has(&section.key("kind")) {
+    if kind.is_none() {
         section.missing("kind", "why.line.kind");
     }
     let number = |name, range, usual, why| {

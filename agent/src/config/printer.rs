@@ -53,14 +53,14 @@ pub fn read_pack_printer(section: &Section<'_>) -> Option<PrinterDevice> {
 
 fn zpl(section: &Section<'_>, placeholders: &[&str]) -> Option<Zpl> {
     let address = Address::read(section, "address", Some(9100));
-    if address.is_none() && !section.notes.has(&section.key("address")) {
+    if address.is_none() {
         section.missing("address", "why.printer.address");
     }
     let dots =
         |name, usual| section.number(name, 0..=DOTS_MAX, "why.zpl.position").map_or(usual, |n| n as u32);
     let side = |name| {
         let number = section.number(name, 50..=DOTS_MAX, "why.zpl.label");
-        if number.is_none() && !section.notes.has(&section.key(name)) {
+        if number.is_none() {
             section.missing(name, "why.zpl.label");
         }
         number.map(|n| n as u32)
@@ -115,9 +115,7 @@ fn label_text(section: &Section<'_>, placeholders: &[&str]) -> Option<TextField>
         template: text.clone().unwrap_or_default(),
     };
     let Some(text) = text else {
-        if !section.notes.has(&section.key("text")) {
-            section.missing("text", "why.zpl.text");
-        }
+        section.missing("text", "why.zpl.text");
         return None;
     };
     for name in braced(&text) {

@@ -64,9 +64,7 @@ fn stand_in() -> Gtin {
 
 fn gtin(section: &Section<'_>) -> Option<Gtin> {
     let Some(text) = section.text("gtin") else {
-        if !section.notes.has(&section.key("gtin")) {
-            section.missing("gtin", "why.product.gtin");
-        }
+        section.missing("gtin", "why.product.gtin");
         return None;
     };
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
@@ -91,9 +89,7 @@ fn gtin(section: &Section<'_>) -> Option<Gtin> {
 
 fn group(section: &Section<'_>) -> Option<ProductGroup> {
     let Some(text) = section.text("group") else {
-        if !section.notes.has(&section.key("group")) {
-            section.missing("group", "why.product.group");
-        }
+        section.missing("group", "why.product.group");
         return None;
     };
     let group = ProductGroup::parse(&text).ok();
@@ -121,7 +117,7 @@ fn ordering(section: &Section<'_>) -> Option<Ordering> {
     }
     let need = |name, range, why| {
         let number = section.number(name, range, why);
-        if number.is_none() && !section.notes.has(&section.key(name)) {
+        if number.is_none() {
             section.missing(name, why);
         }
         number.and_then(|n| u32::try_from(n).ok())

@@ -152,7 +152,11 @@ impl<'a> Section<'a> {
         self.notes.add(problem.word("expected", expected).word("found", type_word(found)));
     }
 
+    /// Notes that a setting is missing. What stands there and is wrong was noted where it was read.
     pub fn missing(&self, name: &str, why: &'static str) {
+        if self.notes.has(&self.key(name)) {
+            return;
+        }
         let problem = Problem::new(Severity::Error, self.path.clone(), "config.missing");
         self.notes.add(problem.with("name", name).why(why));
     }

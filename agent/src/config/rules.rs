@@ -135,7 +135,7 @@ fn set(section: &Section<'_>, country: Country) -> Option<RuleSet> {
 
 fn version(section: &Section<'_>) -> Option<RuleVersion> {
     let from = section.date("from");
-    if from.is_none() && !section.notes.has(&section.key("from")) {
+    if from.is_none() {
         section.missing("from", "why.rules.from");
     }
     let report = section.section("report");

@@ -44,17 +44,18 @@ pub fn read_all(section: &Section<'_>) -> Vec<Station> {
 
 fn read(name: &str, section: &Section<'_>) -> Option<Station> {
     check_name(name, section);
-    let needed = |name, given: bool, why| {
-        if !given && !section.notes.has(&section.key(name)) {
-            section.missing(name, why);
-        }
-    };
     let level = section.choice("level", &LEVELS);
-    needed("level", level.is_some(), "why.station.level");
+    if level.is_none() {
+        section.missing("level", "why.station.level");
+    }
     let holds = section.choice("holds", &HOLDS);
-    needed("holds", holds.is_some(), "why.station.holds");
+    if holds.is_none() {
+        section.missing("holds", "why.station.holds");
+    }
     let capacity = section.number("capacity", 1..=CAPACITY_MAX, "why.station.capacity");
-    needed("capacity", capacity.is_some(), "why.station.capacity");
+    if capacity.is_none() {
+        section.missing("capacity", "why.station.capacity");
+    }
     let mixing = section.choice("mixing", &Mixing::ALL.map(|mixing| (mixing.key(), mixing)));
     let naming = section.choice("names", &NAMES).unwrap_or(Naming::Printed);
     let (reader, printer) = (section.section("reader"), section.section("printer"));
@@ -83,22 +84,20 @@ pub fn read_names(section: &Section<'_>) -> Option<SsccRange> {
     if !section.is_there() {
         return None;
     }
-    let needed = |name| {
-        let number = section.number(name, 0..=SERIAL_MAX, "why.sscc.serial");
-        if number.is_none() && !section.notes.has(&section.key(name)) {
-            section.missing(name, "why.sscc.serial");
+    let needed = |name, most, why| {
+        let number = section.number(name, 0..=most, why);
+        if number.is_none() {
+            section.missing(name, why);
         }
         number
     };
-    let extension = section.number("extension", 0..=9, "why.sscc.extension");
-    if extension.is_none() && !section.notes.has(&section.key("extension")) {
-        section.missing("extension", "why.sscc.extension");
-    }
+    let extension = needed("extension", 9, "why.sscc.extension");
     let prefix = section.text("company_prefix");
-    if prefix.is_none() && !section.notes.has(&section.key("company_prefix")) {
+    if prefix.is_none() {
         section.missing("company_prefix", "why.sscc.company_prefix");
     }
-    let (first, last) = (needed("first"), needed("last"));
+    let serial = |name| needed(name, SERIAL_MAX, "why.sscc.serial");
+    let (first, last) = (serial("first"), serial("last"));
     let (extension, prefix, first, last) = (extension?, prefix?, first?, last?);
     match SsccRange::new(u8::try_from(extension).unwrap_or(u8::MAX), &prefix, first, last + 1) {
         Ok(range) => Some(range),

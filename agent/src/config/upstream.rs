@@ -50,11 +50,11 @@ pub fn read(section: &Section<'_>, home: Country) -> Option<Upstream> {
         section.number(name, range, why).and_then(|n| u32::try_from(n).ok()).unwrap_or(usual)
     };
     let url = url(&section, "url", true);
-    if url.is_none() && !section.notes.has(&section.key("url")) {
+    if url.is_none() {
         section.missing("url", "why.xtrace.url");
     }
     let api_key_file = path(&section, "api_key_file");
-    if api_key_file.is_none() && !section.notes.has(&section.key("api_key_file")) {
+    if api_key_file.is_none() {
         section.missing("api_key_file", "why.xtrace.api_key_file");
     }
     Some(Upstream::Xtrace(Xtrace {

@@ -237,6 +237,7 @@ impl Tx<'_> {
             verified_after: None,
             pass: None,
             ended_after: None,
+            pack: None,
         })
     }
 
@@ -265,7 +266,7 @@ impl Tx<'_> {
                     return Ok(None);
                 }
                 let to = step(code, row.state, Happening::Spoil(reason))?;
-                if let Some(pack) = self.pack_of_code(&key)? {
+                if let Some(pack) = row.pack {
                     return Ok(Some(Answer::Pack(PackAnswer::Within(pack))));
                 }
                 if let (Some(run), Some(pass), State::Verified(Whereabouts::Passed)) =

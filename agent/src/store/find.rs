@@ -43,7 +43,7 @@ impl Tx<'_> {
         Ok(row.state)
     }
 
-    fn facts(&self, row: CodeRow) -> Result<CodeFacts, Fault> {
+    pub(super) fn facts(&self, row: CodeRow) -> Result<CodeFacts, Fault> {
         let state = self.state_now(&row)?;
         // A code that was spoiled out of the pool belongs to no run: 0, which no run is.
         let run = row.run.unwrap_or(RunId(0));

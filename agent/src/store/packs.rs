@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use rusqlite::{OptionalExtension as _, Row};
-use tamga_domain::gs1::Gtin;
 use tamga_domain::ids::{PackNo, RunId, StationNo};
 use tamga_domain::pack::judge::{Kinship, NotIn, Thing, judge};
 use tamga_domain::pack::record::{CHILDREN_MAX, Close, NewName, PackAnswer, PackRecord};
 use tamga_domain::pack::{Child, Holds, Level, Mixing, PackFacts, PackState, Terms};
-use tamga_domain::record::Answer;
+use tamga_domain::record::{Answer, Known};
 use tamga_domain::sscc::Sscc;
 use tamga_domain::time::Wall;
 
@@ -110,28 +109,25 @@ impl Tx<'_> {
         match child {
             Child::Pack(name) => Ok((Thing::Pack(self.pack_by_name(*name)?), None)),
             Child::Item { identity, tail } => {
-                let known = self.find(identity)?;
-                let (mut pack, mut held) = (None, false);
-                if let Some(gtin) = self.gtin_id(&identity.gtin)? {
-                    let key = Key { gtin, identity };
-                    pack = self.pack_of_code(&key)?;
-                    let row = self.code(&key)?;
-                    if let Some((run, pass)) = row.and_then(|row| row.run.zip(row.pass)) {
+                let row = match self.gtin_id(&identity.gtin)? {
+                    Some(gtin) => self.code(&Key { gtin, identity })?,
+                    None => None,
+                };
+                let pack = row.as_ref().and_then(|row| row.pack);
+                let held = match row.as_ref().and_then(|row| row.run.zip(row.pass)) {
+                    Some((run, pass)) => {
                         let sql = "SELECT 1 FROM held WHERE run = ?1 AND pass_no = ?2";
-                        held = self.one(sql, (run.0, pass.0), |_| Ok(()))?.is_some();
+                        self.one(sql, (run.0, pass.0), |_| Ok(()))?.is_some()
                     }
-                }
-                let thing = Thing::Item { gtin: identity.gtin, known, pack, held };
-                Ok((thing, tail.as_deref()))
+                    None => false,
+                };
+                let known = match row {
+                    Some(row) => Known::Coded(self.facts(row)?),
+                    None => self.find(identity)?,
+                };
+                Ok((Thing::Item { gtin: identity.gtin, known, pack, held }, tail.as_deref()))
             }
         }
-    }
-
-    /// The pack that the item of a code lies in.
-    pub(super) fn pack_of_code(&self, key: &Key<'_>) -> Result<Option<PackNo>, Fault> {
-        let sql = "SELECT pack_no FROM codes WHERE gtin_id = ?1 AND serial = ?2";
-        let pack: Option<Option<u32>> = self.one(sql, (key.gtin, key.serial()), |r| r.get(0))?;
-        Ok(pack.flatten().map(PackNo))
     }
 
     fn new_pack(&self, station: StationNo, terms: Terms, who: &str, at: Wall) -> Result<PackNo, Fault> {
@@ -389,9 +385,7 @@ fn joined(all: Kinship, one: Kinship, is_first: bool) -> Kinship {
     if is_first {
         return one;
     }
-    let same = |a: Option<RunId>, b| a.filter(|_| a == b);
-    let same_gtin = |a: Option<Gtin>, b| a.filter(|_| a == b);
-    Kinship { run: same(all.run, one.run), gtin: same_gtin(all.gtin, one.gtin) }
+    Kinship { run: all.run.filter(|_| all.run == one.run), gtin: all.gtin.filter(|_| all.gtin == one.gtin) }
 }
 
 /// What tells one child from another.

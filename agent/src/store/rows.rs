@@ -5,7 +5,7 @@
 use rusqlite::Row;
 use tamga_domain::code::{Code, Identity, Serial, Tail};
 use tamga_domain::gs1::Gtin;
-use tamga_domain::ids::{BlockNo, IssueNo, OrderNo, PassNo, PrinterNo, RunId, Tag};
+use tamga_domain::ids::{BlockNo, IssueNo, OrderNo, PackNo, PassNo, PrinterNo, RunId, Tag};
 use tamga_domain::lifecycle::{Happening, NoSuchStep, SpoilReason, State, Whereabouts, next};
 use tamga_domain::record::{JobOutcome, PackageKind, RunState};
 
@@ -151,6 +151,8 @@ pub(super) struct CodeRow {
     pub(super) verified_after: Option<i64>,
     pub(super) pass: Option<PassNo>,
     pub(super) ended_after: Option<i64>,
+    /// The pack that its item lies in.
+    pub(super) pack: Option<PackNo>,
 }
 
 impl CodeRow {
@@ -173,6 +175,7 @@ impl CodeRow {
             verified_after: row.get(10)?,
             pass: row.get::<_, Option<u32>>(11)?.map(PassNo),
             ended_after: row.get(12)?,
+            pack: row.get::<_, Option<u32>>(13)?.map(PackNo),
         })
     }
 }
@@ -200,7 +203,7 @@ impl Tx<'_> {
 
     pub(super) fn code(&self, key: &Key<'_>) -> Result<Option<CodeRow>, Fault> {
         let sql = "SELECT tail, block_no, state, run, printer, issue_no, issued_after, outcome, boot, tag, \
-                   verified_after, pass_no, ended_after FROM codes WHERE gtin_id = ?1 AND serial = ?2";
+                   verified_after, pass_no, ended_after, pack_no FROM codes WHERE gtin_id = ?1 AND serial = ?2";
         let mut statement = self.conn.prepare_cached(sql)?;
         let mut rows = statement.query((key.gtin, key.serial()))?;
         match rows.next()? {

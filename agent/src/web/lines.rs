@@ -20,7 +20,7 @@ use super::doctor::CLOCK_MS_BAD;
 use super::door::By;
 use super::error::{ApiError, Body};
 use super::task::Task;
-use super::text::declared;
+use super::text::{self, declared};
 use super::{asks, dto};
 use crate::clock;
 use crate::desk::{Asked, Desk, LineDesk};
@@ -233,9 +233,8 @@ fn batch(text: &str) -> Result<String, ApiError> {
 }
 
 fn named(field: &str, text: &str, chars_max: usize) -> Result<String, ApiError> {
-    let text = text.trim();
-    let fits = !text.is_empty() && text.chars().count() <= chars_max && !text.chars().any(char::is_control);
-    fits.then(|| text.to_owned()).ok_or_else(|| ApiError::field(field, "http.bad_field").with("value", text))
+    let refused = || ApiError::field(field, "http.bad_field").with("value", text.trim());
+    text::line(text, chars_max).ok_or_else(refused)
 }
 
 fn day_of(field: &str, text: Option<&str>, zone: Zone) -> Result<Option<Day>, ApiError> {

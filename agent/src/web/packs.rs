@@ -9,12 +9,12 @@ use tamga_domain::sscc::Sscc;
 use super::codes::scan_of;
 use super::dto::pack::{Child, Pack, PackChange as Change, PackStory as Shown, TakenOut};
 use super::error::{ApiError, Body};
-use super::shape::code;
+use super::shape::{code, said};
 use super::text::stamp;
 use super::{App, asks, dto};
 use crate::desk::{PackStory, RecordsError};
 use crate::store::read::packs::{Content, PackChange};
-use crate::words::{self, Language};
+use crate::words::Language;
 
 pub async fn show(
     State(app): State<App>,
@@ -59,17 +59,14 @@ pub async fn named(app: &App, scan: Vec<u8>) -> Result<String, ApiError> {
         other => other,
     });
     Ok(match story.await? {
-        Some(story) => {
-            let code = code(&story.code.code);
-            format!("(01){}(21){}", code.gtin, code.serial)
-        }
+        Some(story) => story.code.code.to_string(),
         None => "unknown".to_owned(),
     })
 }
 
 /// A word of packs: its key among those of its kind, such as `level`, and its text.
 pub fn word(language: Language, kind: &str, key: &str) -> dto::Word {
-    dto::Word { key: key.to_owned(), text: words::say(language, &format!("pack.{kind}.{key}"), &[]) }
+    said(language, &format!("pack.{kind}"), key)
 }
 
 /// A pack without what lies in it.
@@ -157,9 +154,9 @@ mod tests {
         ] {
             let row = PackChange { state, who: "anna".into(), why: why.into(), at: Wall(0) };
             for language in Language::ALL {
-                let said = change(&row, before, language);
-                assert_eq!((said.what.key.as_str(), said.detail.as_str()), (what, detail), "{why}");
-                assert_ne!(said.what.text, format!("pack.change.{what}"), "it has no text");
+                let told = change(&row, before, language);
+                assert_eq!((told.what.key.as_str(), told.detail.as_str()), (what, detail), "{why}");
+                assert_ne!(told.what.text, format!("pack.change.{what}"), "it has no text");
             }
         }
     }

@@ -16,6 +16,7 @@ use super::dto::pack::StationDone;
 use super::error::{ApiError, Body};
 use super::packs;
 use super::task::Task;
+use super::text;
 use crate::desk::{StationAsked, StationDesk};
 
 const REASON_CHARS_MAX: usize = 200;
@@ -81,11 +82,8 @@ fn station_of<'a>(app: &'a App, name: &str) -> Result<&'a StationDesk, ApiError>
 }
 
 fn reason_of(text: &str) -> Result<String, ApiError> {
-    let text = text.trim();
-    let fits =
-        !text.is_empty() && text.chars().count() <= REASON_CHARS_MAX && !text.chars().any(char::is_control);
     let refused = || ApiError::field("reason", "http.bad_reason").with("max", REASON_CHARS_MAX);
-    fits.then(|| text.to_owned()).ok_or_else(refused)
+    text::line(text, REASON_CHARS_MAX).ok_or_else(refused)
 }
 
 async fn ask(station: &StationDesk, ask: StationAsk, by: &By) -> Answer {

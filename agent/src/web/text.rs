@@ -30,6 +30,13 @@ pub fn stamp(at: Wall) -> String {
     moment.and_then(|m| m.format(&Rfc3339).ok()).unwrap_or_else(|| format!("{} ms", at.0))
 }
 
+/// What a person wrote on one line, without blanks around it: 1 to `chars_max` characters and no control character.
+pub fn line(text: &str, chars_max: usize) -> Option<String> {
+    let text = text.trim();
+    let fits = !text.is_empty() && text.chars().count() <= chars_max && !text.chars().any(char::is_control);
+    fits.then(|| text.to_owned())
+}
+
 /// A day as people declare it: a plain date, or a moment in RFC 3339, which means the day of the plant's zone in which
 /// it lies.
 pub fn declared(text: &str, zone: Zone) -> Option<Day> {

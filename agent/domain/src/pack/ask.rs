@@ -1,6 +1,5 @@
 //! What people may ask of a station, and what they see of it.
 
-use super::PackState;
 use crate::ids::PackNo;
 use crate::sscc::Sscc;
 use crate::time::Wall;
@@ -52,7 +51,6 @@ pub struct StationStatus {
 #[derive(Clone, Debug, PartialEq)]
 pub struct OpenPack {
     pub pack: PackNo,
-    pub state: PackState,
     pub content: u32,
     pub capacity: u32,
     pub name: Option<Sscc>,

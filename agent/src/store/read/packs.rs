@@ -10,7 +10,7 @@ use super::{View, gtin_at};
 use crate::store::error::{Fault, StoreError};
 use crate::store::limits::ROWS_MAX;
 use crate::store::packs::{sscc_of, state_of};
-use crate::store::rows::serial_of;
+use crate::store::rows::{Key, serial_of};
 
 /// What lies in a pack, or lay in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +60,8 @@ impl View<'_> {
         let found = || {
             let tx = self.tx();
             let Some(gtin) = tx.gtin_id(&code.gtin)? else { return Ok(None) };
-            let pack = tx.pack_of_code(&crate::store::rows::Key { gtin, identity: code })?;
-            pack.map_or(Ok(None), |pack| tx.pack_by_no(pack))
+            let row = tx.code(&Key { gtin, identity: code })?;
+            row.and_then(|row| row.pack).map_or(Ok(None), |pack| tx.pack_by_no(pack))
         };
         found().map_err(Fault::reading)
     }

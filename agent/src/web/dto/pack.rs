@@ -37,7 +37,8 @@ pub struct OpenPack {
     pub content: u32,
     pub capacity: u32,
     pub name: Option<String>,
-    /// How its label stands, once it has a name of ours: `wanted`, `printing`, `printed` or `doubtful`.
+    /// How its label stands, once it has a name of ours: `unasked` (since a start), `wanted`,
+    /// `printing`, `printed` or `doubtful`.
     pub label: Option<Word>,
 }
 

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::ask::{OpenPack, Said, StationAsk, StationReply, StationStatus};
 use super::record::{Close, NewName, PackRecord};
-use super::{Child, Holds, PackFacts, PackState, Terms};
+use super::{Child, Holds, PackFacts, Terms};
 use crate::gs1::Gtin;
 use crate::ids::{PackNo, StationNo, TxnId};
 use crate::layout::reader::Substitutes;
@@ -434,7 +434,6 @@ impl Station {
         StationStatus {
             open: self.open.as_ref().map(|open| OpenPack {
                 pack: open.pack,
-                state: PackState::Open,
                 content: open.content,
                 capacity: self.config.terms.capacity,
                 name: open.name,

@@ -2,7 +2,7 @@
 
 use super::super::judge::NotIn;
 use super::super::record::PackAnswer;
-use super::super::{Level, Mixing};
+use super::super::{Level, Mixing, PackState};
 use super::*;
 use crate::code::{Code, Identity, Serial, Tail};
 use crate::layout::{Form, Layout};
