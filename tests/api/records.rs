@@ -8,7 +8,7 @@ use tamga::store::{Store, writer};
 use tamga_domain::day::Day;
 use tamga_domain::ids::{LineNo, PackNo, RunId, StationNo, Tag, TxnId};
 use tamga_domain::lifecycle::State;
-use tamga_domain::pack::record::{Close, NewName, PackRecord};
+use tamga_domain::pack::record::{NewName, PackRecord};
 use tamga_domain::pack::{Child, Holds, Level as PackLevel, Mixing, PackState, Terms};
 use tamga_domain::record::{ItemEnd, Record, RunPlan, RunState, Txn};
 use tamga_domain::sscc::Sscc;
@@ -126,8 +126,9 @@ fn a_pack_is_found_by_its_name_and_by_an_item_in_it_and_an_item_knows_its_pack()
         let name = Sscc::parse(NAME).unwrap();
         write(Record::Pack(PackRecord::Named { pack, name: NewName::Read(name), at }));
         write(Record::Pack(PackRecord::Label { pack, reason: "torn".into(), who: who(), at }));
-        let how = Close::Short { reason: "end of the batch".into() };
-        write(Record::Pack(PackRecord::Closed { pack, how, who: who(), at }));
+        let reason = "end of the batch".into();
+        write(Record::Pack(PackRecord::Short { pack, reason, who: who(), at }));
+        write(Record::Pack(PackRecord::Closed { pack, who: who(), at }));
 
         assert_eq!(records.story(IDENTITY).unwrap().unwrap().pack.unwrap().name, Some(name));
         let with_ai = [b"00".as_slice(), NAME].concat();

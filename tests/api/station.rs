@@ -7,7 +7,7 @@ use tamga::store::read::packs::{Content, PackChange, TakenOut};
 use tamga_domain::ids::{PackNo, RunId};
 use tamga_domain::line::ask::Refusal;
 use tamga_domain::pack::ask::{OpenPack, StationAsk, StationReply, StationStatus};
-use tamga_domain::pack::{Holds, Level, Mixing, PackFacts, PackState, Terms};
+use tamga_domain::pack::{Holds, Level, Mixing, PackFacts, PackState, Terms, Told};
 use tamga_domain::sscc::Sscc;
 use tamga_domain::time::Wall;
 use tokio::runtime::Runtime;
@@ -108,6 +108,8 @@ pub fn boxed() -> PackFacts {
         run: Some(RunId(1)),
         gtin: Some(gtin()),
         labels: 2,
+        short: false,
+        told: Told::Nothing,
     }
 }
 

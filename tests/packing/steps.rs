@@ -28,6 +28,9 @@ const CAPACITY: u32 = 3;
 /// Two full boxes and one that is closed short.
 const ITEMS: u32 = 8;
 
+/// Why one is closed short.
+const SHORT: &str = "the last ones";
+
 /// The process ended.
 struct Ended;
 
@@ -186,7 +189,7 @@ impl Hands {
             return self.scan_next(agent);
         }
         if open.is_some() {
-            let ask = StationAsk::Short { reason: "the last ones".into() };
+            let ask = StationAsk::Short { reason: SHORT.into() };
             agent.feed(StationInput::Ask(AskId(2), ask, "anna".into()))?;
             return Ok(true);
         }
@@ -262,6 +265,9 @@ fn judge(agent: &Agent, hands: &Hands) {
             .collect();
         assert_eq!(told, *really, "box {name}");
         assert!(told.iter().all(|item| packed.insert(*item)), "an item in two boxes");
+        let why = view.pack_changes(pack.pack).unwrap().pop().map(|closed| closed.why);
+        let full = pack.content == CAPACITY;
+        assert_eq!(why.as_deref(), Some(if full { "full" } else { SHORT }), "box {name}");
         let labels = agent.labels.iter().filter(|(_, printed)| printed == name).count();
         assert!(labels <= pack.labels as usize, "{labels} labels of {name}, {} asked for", pack.labels);
     }

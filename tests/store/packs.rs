@@ -4,7 +4,7 @@ use tamga::store::error::Rule;
 use tamga::store::read::packs::Content;
 use tamga_domain::ids::{PackNo, RunId, StationNo};
 use tamga_domain::pack::judge::NotIn;
-use tamga_domain::pack::record::{Close, NewName, PackAnswer, PackRecord};
+use tamga_domain::pack::record::{NewName, PackAnswer, PackRecord};
 use tamga_domain::pack::{Child, Holds, Level, Mixing, PackState, Terms};
 use tamga_domain::record::{Answer, ItemEnd, Record};
 use tamga_domain::sscc::{Sscc, SsccRange};
@@ -72,7 +72,12 @@ impl World {
     }
 
     fn close(&mut self, pack: PackNo) -> Record {
-        Record::Pack(PackRecord::Closed { pack, how: Close::Full, who: "box".into(), at: self.at() })
+        Record::Pack(PackRecord::Closed { pack, who: "box".into(), at: self.at() })
+    }
+
+    fn short(&mut self, pack: PackNo) -> Record {
+        let (reason, who) = ("end of the batch".into(), "anna".into());
+        Record::Pack(PackRecord::Short { pack, reason, who, at: self.at() })
     }
 
     fn void(&mut self, pack: PackNo) -> Record {
@@ -85,6 +90,10 @@ impl World {
         let children: Vec<Child> = items.map(item).collect();
         let PackAnswer::In { pack, .. } = self.put(BOX, BOXES, None, &children) else { panic!("not in") };
         let PackAnswer::Named { name, .. } = self.name(pack, NewName::Next) else { panic!("no name") };
+        if children.len() < BOXES.capacity as usize {
+            let short = self.short(pack);
+            self.twice(short);
+        }
         let record = self.close(pack);
         self.twice(record);
         (pack, name)
@@ -184,6 +193,35 @@ fn nothing_unresolved_and_nothing_twice_goes_in() {
 }
 
 #[test]
+fn a_box_is_closed_when_it_is_full_or_somebody_wants_it_short() {
+    let (mut w, _) = packing(2);
+    let PackAnswer::In { pack, .. } = w.put(BOX, BOXES, None, &[item(1)]) else { panic!() };
+    w.name(pack, NewName::Next);
+    let close = w.close(pack);
+    assert!(matches!(w.refused(close.clone()), Rule::NotFull(_)));
+    let short = w.short(pack);
+    w.twice(short);
+    assert!(w.store.open_pack(BOX).unwrap().unwrap().short);
+    w.twice(close);
+    let closed = w.store.view().pack_changes(pack).unwrap().pop().unwrap();
+    assert_eq!((closed.state, closed.who.as_str()), (PackState::Closed, "anna"));
+    assert_eq!(closed.why, "end of the batch", "why, by whom it was closed short, whoever scanned the label");
+    let short = w.short(pack);
+    w.refused(short);
+    w.verified();
+}
+
+#[test]
+fn an_open_pack_keeps_its_terms_though_those_of_the_station_change() {
+    let (mut w, _) = packing(4);
+    let PackAnswer::In { pack, .. } = w.put(BOX, BOXES, None, &[item(1)]) else { panic!() };
+    let larger = Terms { capacity: 4, ..BOXES };
+    let four: Vec<Child> = (2..=4).map(item).collect();
+    assert_eq!(why(w.put(BOX, larger, Some(pack), &four)), [(2, NotIn::Full)]);
+    w.verified();
+}
+
+#[test]
 fn a_layer_is_all_in_or_not_and_never_more_than_fits() {
     let (mut w, _) = packing(5);
     let four: Vec<Child> = (1..=4).map(item).collect();
@@ -264,7 +302,8 @@ fn no_name_is_given_twice() {
     let PackAnswer::In { pack, .. } = w.put(BOX, BOXES, None, &[item(2)]) else { panic!() };
     assert_eq!(w.name(pack, NewName::Read(a)), PackAnswer::NameUsed(PackNo(1)));
     assert_eq!(w.name(pack, NewName::Read(printed)), PackAnswer::Named { name: printed, used: 0 });
-    let close = w.close(pack);
+    let (short, close) = (w.short(pack), w.close(pack));
+    w.apply(short).unwrap();
     w.apply(close).unwrap();
     let PackAnswer::In { pack, .. } = w.put(BOX, BOXES, None, &[item(3)]) else { panic!() };
     assert_eq!(

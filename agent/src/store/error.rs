@@ -171,6 +171,8 @@ pub enum Rule {
     PackEnded(PackNo),
     #[error("pack {0} has no name")]
     NoName(PackNo),
+    #[error("pack {0} is not full, and nobody wants it closed short")]
+    NotFull(PackNo),
     #[error("the database refused it")]
     Constraint(#[source] rusqlite::Error),
 }

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use tamga_domain::ids::{LineNo, RunId};
-use tamga_domain::pack::record::{Close, PackRecord};
+use tamga_domain::pack::record::PackRecord;
 use tamga_domain::record::{Answer, OrderState, Record, ReportState, RunState, Txn};
 
 use super::Store;
@@ -28,11 +28,7 @@ macro_rules! untold {
             | Record::Import { .. }
             | Record::Unpack { .. }
             | Record::Return { .. }
-            | Record::Pack(
-                PackRecord::In { .. }
-                    | PackRecord::Named { .. }
-                    | PackRecord::Closed { how: Close::Full, .. },
-            )
+            | Record::Pack(PackRecord::In { .. } | PackRecord::Named { .. } | PackRecord::Closed { .. })
             | Record::AnswerKept { .. }
     };
 }
@@ -177,8 +173,8 @@ fn pack(record: &PackRecord) {
         PackRecord::Label { pack, reason, who, .. } => {
             tracing::info!(%pack, reason, who, "label of a pack");
         }
-        PackRecord::Closed { pack, how: Close::Short { reason }, who, .. } => {
-            tracing::info!(%pack, reason, who, "pack closed short");
+        PackRecord::Short { pack, reason, who, .. } => {
+            tracing::info!(%pack, reason, who, "pack to be closed short");
         }
         PackRecord::Out { pack, reason, who, .. } => {
             tracing::info!(%pack, reason, who, "taken out of a pack");
@@ -186,7 +182,7 @@ fn pack(record: &PackRecord) {
         PackRecord::Voided { pack, reason, who, .. } => {
             tracing::warn!(%pack, reason, who, "pack voided");
         }
-        PackRecord::In { .. } | PackRecord::Named { .. } | PackRecord::Closed { how: Close::Full, .. } => {}
+        PackRecord::In { .. } | PackRecord::Named { .. } | PackRecord::Closed { .. } => {}
     }
 }
 

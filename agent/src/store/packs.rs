@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use rusqlite::{OptionalExtension as _, Row};
 use tamga_domain::ids::{PackNo, RunId, StationNo};
 use tamga_domain::pack::judge::{Kinship, NotIn, Thing, judge};
-use tamga_domain::pack::record::{CHILDREN_MAX, Close, NewName, PackAnswer, PackRecord};
-use tamga_domain::pack::{Child, Holds, Level, Mixing, PackFacts, PackState, Terms};
+use tamga_domain::pack::record::{CHILDREN_MAX, NewName, PackAnswer, PackRecord};
+use tamga_domain::pack::{Child, Holds, Level, Mixing, PackFacts, PackState, Terms, Told};
 use tamga_domain::record::{Answer, Known};
 use tamga_domain::sscc::Sscc;
 use tamga_domain::time::Wall;
@@ -33,8 +33,12 @@ impl Tx<'_> {
             }
             PackRecord::Named { pack, name, at } => self.pack_named(*pack, *name, *at)?,
             PackRecord::Label { pack, reason, who, at } => self.pack_label(*pack, reason, who, *at)?,
-            PackRecord::Closed { pack, how, who, at } => {
-                self.pack_closed(*pack, how, who, *at)?;
+            PackRecord::Short { pack, reason, who, .. } => {
+                self.pack_short(*pack, reason, who)?;
+                return Ok(None);
+            }
+            PackRecord::Closed { pack, who, at } => {
+                self.pack_closed(*pack, who, *at)?;
                 return Ok(None);
             }
             PackRecord::Out { pack, child, reason, who, at } => {
@@ -65,6 +69,7 @@ impl Tx<'_> {
             Some(pack) => Some(self.open_pack(pack)?),
             None => None,
         };
+        let terms = open.as_ref().map_or(terms, |open| open.terms);
         let mut kin =
             Kinship { run: open.as_ref().and_then(|o| o.run), gtin: open.as_ref().and_then(|o| o.gtin) };
         let mut refused = Vec::new();
@@ -215,18 +220,28 @@ impl Tx<'_> {
 
     // ---- ends ----
 
-    fn pack_closed(&self, pack: PackNo, how: &Close, who: &str, at: Wall) -> Result<(), Fault> {
+    fn pack_short(&self, pack: PackNo, reason: &str, who: &str) -> Result<(), Fault> {
+        self.open_pack(pack)?;
+        let sql = "UPDATE packs SET short_why = ?2, short_by = ?3 WHERE pack_no = ?1 AND state = 0";
+        self.must("an open pack", 1, sql, (pack.0, cut(reason), who))
+    }
+
+    fn pack_closed(&self, pack: PackNo, who: &str, at: Wall) -> Result<(), Fault> {
         let facts = self.pack_facts(pack)?;
         if facts.state == PackState::Closed {
             return Ok(());
         }
+        let closed = Change::Pack(pack, PackState::Closed);
+        if facts.content >= facts.terms.capacity {
+            self.changed(closed, who, "full", at)?;
+        } else {
+            let sql = "SELECT short_by, short_why FROM packs WHERE pack_no = ?1 AND short_by IS NOT NULL";
+            let short: Option<(String, String)> = self.one(sql, [pack.0], |r| r.try_into())?;
+            let (by, why) = short.ok_or(Rule::NotFull(pack))?;
+            self.changed(closed, &by, &why, at)?;
+        }
         let sql = "UPDATE packs SET state = 1 WHERE pack_no = ?1 AND state = 0";
-        self.must("an open pack", 1, sql, [pack.0])?;
-        let why = match how {
-            Close::Full => "full",
-            Close::Short { reason } => reason,
-        };
-        self.changed(Change::Pack(pack, PackState::Closed), who, why, at)
+        self.must("an open pack", 1, sql, [pack.0])
     }
 
     fn pack_out(
@@ -335,7 +350,7 @@ impl Tx<'_> {
     fn pack_where(&self, condition: &str, key: i64) -> Result<Option<PackFacts>, Fault> {
         let sql = format!(
             "SELECT pack_no, level, holds, capacity, mixing, state, sscc, content, parent, run, labels, \
-             (SELECT gtin FROM gtins g WHERE g.gtin_id = packs.gtin_id) FROM packs WHERE {condition}"
+             short_by IS NOT NULL, told, (SELECT gtin FROM gtins g WHERE g.gtin_id = packs.gtin_id) FROM packs WHERE {condition}"
         );
         let mut statement = self.conn.prepare_cached(&sql)?;
         let found = statement.query_row([key], |row| Ok(facts_of(row))).optional()?;
@@ -350,7 +365,7 @@ fn facts_of(row: &Row<'_>) -> Result<PackFacts, Fault> {
         capacity: row.get(3)?,
         mixing: mixing_of(row.get(4)?)?,
     };
-    let gtin: Option<String> = row.get(11)?;
+    let gtin: Option<String> = row.get(13)?;
     let gtin = gtin.map(|text| super::rows::gtin_of(&text)).transpose()?;
     Ok(PackFacts {
         pack: PackNo(row.get(0)?),
@@ -362,6 +377,8 @@ fn facts_of(row: &Row<'_>) -> Result<PackFacts, Fault> {
         run: row.get::<_, Option<u32>>(9)?.map(RunId),
         gtin,
         labels: row.get(10)?,
+        short: row.get(11)?,
+        told: told_of(row.get(12)?)?,
     })
 }
 
@@ -377,6 +394,8 @@ fn nothing_yet(terms: Terms) -> PackFacts {
         run: None,
         gtin: None,
         labels: 0,
+        short: false,
+        told: Told::Nothing,
     }
 }
 
@@ -454,6 +473,11 @@ fn mixing_of(number: i64) -> Result<Mixing, Fault> {
         2 => Ok(Mixing::Free),
         other => Err(Fault::Damaged(format!("a pack with the mixing rule {other}"))),
     }
+}
+
+fn told_of(number: i64) -> Result<Told, Fault> {
+    let told = usize::try_from(number).ok().and_then(|place| Told::ALL.get(place));
+    told.copied().ok_or_else(|| Fault::Damaged(format!("a pack of which upstream was told {number}")))
 }
 
 pub(super) fn state_number(state: PackState) -> i64 {

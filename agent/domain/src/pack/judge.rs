@@ -198,6 +198,7 @@ mod tests {
     use super::*;
     use crate::ids::{IssueNo, PrinterNo};
     use crate::lifecycle::SpoilReason;
+    use crate::pack::Told;
     use crate::record::{CodeFacts, JobOutcome};
     use crate::sscc::Sscc;
 
@@ -242,6 +243,8 @@ mod tests {
             run: Some(RunId(7)),
             gtin: Some(water()),
             labels: 1,
+            short: false,
+            told: Told::Nothing,
         }
     }
 

@@ -136,4 +136,46 @@ pub struct PackFacts {
     pub gtin: Option<Gtin>,
     /// Labels asked for with its name, the first included.
     pub labels: u32,
+    /// Somebody wants it closed, or closed it, with fewer children than it can hold.
+    pub short: bool,
+    /// What upstream knows of it.
+    pub told: Told,
+}
+
+/// What upstream knows of a pack. Only what reports it changes it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Told {
+    #[default]
+    Nothing,
+    /// Its aggregation is on its way, or what became of it is not known.
+    Aggregating,
+    Aggregated,
+    /// Its disaggregation is on its way, or what became of it is not known.
+    Disaggregating,
+    Disaggregated,
+    /// Upstream will not have it: named to people.
+    Refused,
+}
+
+impl Told {
+    pub const ALL: [Told; 6] = [
+        Told::Nothing,
+        Told::Aggregating,
+        Told::Aggregated,
+        Told::Disaggregating,
+        Told::Disaggregated,
+        Told::Refused,
+    ];
+
+    /// The stable key, for catalogues and the API.
+    pub fn key(self) -> &'static str {
+        match self {
+            Told::Nothing => "nothing",
+            Told::Aggregating => "aggregating",
+            Told::Aggregated => "aggregated",
+            Told::Disaggregating => "disaggregating",
+            Told::Disaggregated => "disaggregated",
+            Told::Refused => "refused",
+        }
+    }
 }

@@ -14,7 +14,7 @@ pub const CHILDREN_MAX: usize = 100;
 pub enum PackRecord {
     /// Puts children into the open pack of a station, all or none; each is decided on by [`super::judge::judge`] as it is
     /// in this transaction. `pack` is the open one as the station knows it; `None` opens one. Answered with
-    /// [`PackAnswer::In`] or [`PackAnswer::NotIn`]. Told again it changes nothing and says that the children are in a pack.
+    /// [`PackAnswer::In`] or [`PackAnswer::NotIn`]. An open pack keeps the terms that it was opened with. Told again it changes nothing and says that the children are in a pack.
     In { station: StationNo, pack: Option<PackNo>, terms: Terms, children: Vec<Child>, who: String, at: Wall },
     /// Names an open pack. A name is given once and never again; a pack that has one keeps it. Answered with
     /// [`PackAnswer::Named`], [`PackAnswer::NameUsed`], [`PackAnswer::NoNames`] or, where the database may be an older
@@ -23,8 +23,12 @@ pub enum PackRecord {
     /// One more label with the pack's name is to be printed. The first needs no reason. Answered with
     /// [`PackAnswer::Label`]. Told again it is one more.
     Label { pack: PackNo, reason: String, who: String, at: Wall },
-    /// The pack is what it says. Not allowed while it has no name or no content.
-    Closed { pack: PackNo, how: Close, who: String, at: Wall },
+    /// A person wants the open pack closed with fewer children than it can hold: durable before it gets its name, since
+    /// the label may be read on it after the next start. Told again the last reason counts.
+    Short { pack: PackNo, reason: String, who: String, at: Wall },
+    /// The pack is what it says. Not allowed while it has no name or no content, or is neither full nor to be closed short.
+    /// `who` read the name on a full one; a short one is closed by who wanted it.
+    Closed { pack: PackNo, who: String, at: Wall },
     /// Takes a child out of an open pack. Answered with [`PackAnswer::Out`].
     Out { pack: PackNo, child: Child, reason: String, who: String, at: Wall },
     /// The pack is none any more: its name is used up, what was in it is free. Answered with [`PackAnswer::Within`], and
@@ -39,15 +43,6 @@ pub enum NewName {
     Next,
     /// One that was printed before and read on the pack.
     Read(Sscc),
-}
-
-/// Why a pack was closed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Close {
-    /// It is full.
-    Full,
-    /// A person closed it with fewer children, and why.
-    Short { reason: String },
 }
 
 /// What the store says to the records of packs.

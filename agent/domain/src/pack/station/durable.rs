@@ -5,6 +5,7 @@ use super::super::judge::NotIn;
 use super::super::record::PackAnswer;
 use super::{Doing, Label, Naming, Open, Signal, Station, StationEffect};
 use crate::ids::{PackNo, TxnId};
+use crate::line::AskId;
 use crate::line::ask::Refusal;
 use crate::record::Answer;
 use crate::time::Wall;
@@ -12,7 +13,9 @@ use crate::time::Wall;
 impl Station {
     pub(super) fn on_commit_failed(&mut self, wall: Wall, out: &mut Vec<StationEffect>) {
         self.broken = true;
-        if let Some((_, Doing::Out(id) | Doing::Void(id) | Doing::Reprint(id))) = self.doing.take() {
+        if let Some((_, Doing::Short(id) | Doing::Out(id) | Doing::Void(id) | Doing::Reprint(id))) =
+            self.doing.take()
+        {
             out.push(StationEffect::Reply(id, Err(Refusal::new("refuse.disk"))));
         }
         self.refuse("pack.broken", vec![], wall, out);
@@ -32,6 +35,7 @@ impl Station {
                 self.taken(pack, content, wall, out);
             }
             (Doing::In, Some(Answer::Pack(PackAnswer::NotIn(why)))) => self.not_in(&why, wall, out),
+            (Doing::Short(id), _) => self.short(id, out),
             (Doing::Name, answer) => self.named(answer, wall, out),
             (Doing::Label, Some(Answer::Pack(PackAnswer::Label(no)))) => self.label_wanted(no),
             (Doing::Reprint(id), Some(Answer::Pack(PackAnswer::Label(no)))) => {
@@ -56,11 +60,12 @@ impl Station {
     }
 
     fn taken(&mut self, pack: PackNo, content: u32, wall: Wall, out: &mut Vec<StationEffect>) {
-        let fresh = || Open { pack, content, name: None, label: None, short: None };
-        self.open.get_or_insert_with(fresh).content = content;
-        let capacity = self.config.terms.capacity;
-        let full = content >= capacity;
-        let key = match (full, self.config.naming) {
+        let terms = self.config.terms;
+        let fresh = || Open { pack, terms, content, name: None, label: None, short: false };
+        let open = self.open.get_or_insert_with(fresh);
+        open.content = content;
+        let capacity = open.terms.capacity;
+        let key = match (open.is_full(), self.config.naming) {
             (false, _) => "pack.taken",
             (true, Naming::Printed) => "pack.full",
             (true, Naming::PrePrinted) => "pack.scan_name",
@@ -105,6 +110,19 @@ impl Station {
                 self.refuse("pack.no_names", vec![], wall, out);
             }
         }
+    }
+
+    /// That it is to be closed short is durable: it gets its name now.
+    fn short(&mut self, id: AskId, out: &mut Vec<StationEffect>) {
+        if let Some(open) = &mut self.open {
+            open.short = true;
+        }
+        self.nameless = false;
+        let reply = match self.config.naming {
+            Naming::Printed => StationReply::Done,
+            Naming::PrePrinted => StationReply::ScanName,
+        };
+        out.push(StationEffect::Reply(id, Ok(reply)));
     }
 
     fn label_wanted(&mut self, no: u32) {

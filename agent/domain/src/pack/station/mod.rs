@@ -13,7 +13,7 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 
 use super::ask::{OpenPack, Said, StationAsk, StationReply, StationStatus};
-use super::record::{Close, NewName, PackRecord};
+use super::record::{NewName, PackRecord};
 use super::{Child, Holds, PackFacts, Terms};
 use crate::gs1::Gtin;
 use crate::ids::{PackNo, StationNo, TxnId};
@@ -119,17 +119,31 @@ impl Label {
 #[derive(Clone, Debug)]
 struct Open {
     pack: PackNo,
+    /// Those that it was opened with, whatever the configuration says now.
+    terms: Terms,
     content: u32,
     name: Option<Sscc>,
     label: Option<Label>,
-    /// A person wants it closed with fewer children, and why.
-    short: Option<(String, String)>,
+    /// A person wants it closed with fewer children.
+    short: bool,
+}
+
+impl Open {
+    fn is_full(&self) -> bool {
+        self.content >= self.terms.capacity
+    }
+
+    /// It has all that is to be in it.
+    fn is_ready(&self) -> bool {
+        self.content > 0 && (self.short || self.is_full())
+    }
 }
 
 /// What is on its way to the disk; one thing at a time.
 #[derive(Clone, Debug)]
 enum Doing {
     In,
+    Short(AskId),
     Name,
     Label,
     /// By the name that was read on it.
@@ -180,10 +194,11 @@ impl Station {
         };
         let open = open.map(|facts| Open {
             pack: facts.pack,
+            terms: facts.terms,
             content: facts.content,
             name: facts.name,
             label: label(&facts),
-            short: None,
+            short: facts.short,
         });
         Station {
             config,
@@ -340,9 +355,8 @@ impl Station {
         }
         let (ready, nameless, who) = (self.printer_ready, self.nameless, self.config.name.clone());
         let Some(open) = &mut self.open else { return false };
-        let wants_name = open.short.is_some() || open.content >= self.config.terms.capacity;
         match (open.name, open.label) {
-            (None, _) if wants_name && !nameless => {
+            (None, _) if open.is_ready() && !nameless => {
                 let record = PackRecord::Named { pack: open.pack, name: NewName::Next, at: wall };
                 self.commit(Doing::Name, record, out);
                 true
@@ -368,7 +382,7 @@ impl Station {
             Scan::Bad(key) => self.refuse(key, vec![], wall, out),
             Scan::Child(child) => self.put_in(child, wall, out),
             Scan::Name(name) if self.is_name_of_open(name) => self.close_by(name, wall, out),
-            Scan::Name(name) if matches!(self.config.terms.holds, Holds::Packs(_)) => {
+            Scan::Name(name) if matches!(self.terms().holds, Holds::Packs(_)) => {
                 self.put_in(Child::Pack(name), wall, out);
             }
             Scan::Name(name) => {
@@ -388,15 +402,20 @@ impl Station {
         match (self.config.naming, open.name) {
             (_, Some(own)) => own == name,
             (Naming::Printed, None) => false,
-            (Naming::PrePrinted, None) => open.short.is_some() || open.content >= self.config.terms.capacity,
+            (Naming::PrePrinted, None) => open.is_ready(),
         }
+    }
+
+    /// Those of the open pack, or those of the next one.
+    fn terms(&self) -> Terms {
+        self.open.as_ref().map_or(self.config.terms, |open| open.terms)
     }
 
     fn put_in(&mut self, child: Child, wall: Wall, out: &mut Vec<StationEffect>) {
         let record = PackRecord::In {
             station: self.config.station,
             pack: self.open.as_ref().map(|open| open.pack),
-            terms: self.config.terms,
+            terms: self.terms(),
             children: vec![child],
             who: self.config.name.clone(),
             at: wall,
@@ -406,25 +425,23 @@ impl Station {
 
     fn close_by(&mut self, name: Sscc, wall: Wall, out: &mut Vec<StationEffect>) {
         let Some(open) = &self.open else { return };
-        let (how, who) = match &open.short {
-            Some((reason, who)) => (Close::Short { reason: reason.clone() }, who.clone()),
-            None => (Close::Full, self.config.name.clone()),
-        };
         let (pack, is_named) = (open.pack, open.name.is_some());
         if !is_named {
             let record = PackRecord::Named { pack, name: NewName::Read(name), at: wall };
             return self.commit(Doing::Name, record, out);
         }
-        self.commit(Doing::Close, PackRecord::Closed { pack, how, who, at: wall }, out);
+        let who = self.config.name.clone();
+        self.commit(Doing::Close, PackRecord::Closed { pack, who, at: wall }, out);
     }
 
     /// How the label of the open pack stands, by key (`pack.label.<key>`).
     fn label_key(&self, open: &Open) -> Option<&'static str> {
-        let is_full = open.content >= self.config.terms.capacity;
         match open.label {
             // After a start it waits for a person.
             Some(Label::Unasked) if self.untouched => Some("unasked"),
-            None if self.untouched && is_full && self.config.naming == Naming::Printed => Some("unasked"),
+            None if self.untouched && open.is_ready() && self.config.naming == Naming::Printed => {
+                Some("unasked")
+            }
             label => label.map(Label::key),
         }
     }
@@ -435,7 +452,7 @@ impl Station {
             open: self.open.as_ref().map(|open| OpenPack {
                 pack: open.pack,
                 content: open.content,
-                capacity: self.config.terms.capacity,
+                capacity: open.terms.capacity,
                 name: open.name,
                 label: self.label_key(open),
             }),

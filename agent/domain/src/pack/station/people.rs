@@ -27,13 +27,7 @@ impl Station {
                 out.push(StationEffect::Reply(id, Err(Refusal::new("refuse.empty_pack"))));
             }
             StationAsk::Short { reason } => {
-                open.short = Some((reason, who));
-                self.nameless = false;
-                let reply = match self.config.naming {
-                    Naming::Printed => StationReply::Done,
-                    Naming::PrePrinted => StationReply::ScanName,
-                };
-                out.push(StationEffect::Reply(id, Ok(reply)));
+                self.commit(Doing::Short(id), PackRecord::Short { pack, reason, who, at: wall }, out);
             }
             StationAsk::Reprint { reason }
                 if open.name.is_some() && self.config.naming == Naming::Printed =>
@@ -42,9 +36,7 @@ impl Station {
             }
             // Full, and its first label was held back since the start: this is the person it waited for.
             StationAsk::Reprint { .. }
-                if open.name.is_none()
-                    && open.content >= self.config.terms.capacity
-                    && self.config.naming == Naming::Printed =>
+                if open.name.is_none() && open.is_ready() && self.config.naming == Naming::Printed =>
             {
                 self.nameless = false;
                 out.push(StationEffect::Reply(id, Ok(StationReply::Done)));

@@ -2,7 +2,7 @@
 
 use super::super::judge::NotIn;
 use super::super::record::PackAnswer;
-use super::super::{Level, Mixing, PackState};
+use super::super::{Level, Mixing, PackState, Told};
 use super::*;
 use crate::code::{Code, Identity, Serial, Tail};
 use crate::layout::{Form, Layout};
@@ -28,6 +28,23 @@ fn layout() -> Layout {
 /// The SSCC of this number in the plant's range.
 fn name(n: u64) -> Sscc {
     SsccRange::new(0, "4780001", n, n + 1).unwrap().take_next().unwrap().0
+}
+
+/// A box with one item in it, as the books have it.
+fn one_in() -> PackFacts {
+    PackFacts {
+        pack: PackNo(1),
+        terms: config(Naming::Printed).terms,
+        state: PackState::Open,
+        name: None,
+        content: 1,
+        parent: None,
+        run: None,
+        gtin: None,
+        labels: 0,
+        short: false,
+        told: Told::Nothing,
+    }
 }
 
 fn config(naming: Naming) -> StationConfig {
@@ -143,6 +160,7 @@ impl Desk {
                 self.labels += 1;
                 PackAnswer::Label(self.labels)
             }
+            PackRecord::Short { .. } => return None,
             PackRecord::Closed { .. } | PackRecord::Voided { .. } => {
                 (self.open, self.content, self.names) = (None, vec![], 0);
                 return None;
@@ -211,7 +229,7 @@ fn a_full_box_is_named_labelled_and_closed_by_the_read_of_its_label() {
     assert!(d.open.is_some(), "printed is not closed");
     d.scan(&name(1).render());
     assert_eq!(d.heard, [Signal::Taken, Signal::Taken, Signal::Closed]);
-    assert!(matches!(d.records.last(), Some(PackRecord::Closed { how: Close::Full, .. })));
+    assert!(matches!(d.records.last(), Some(PackRecord::Closed { .. })));
     assert!(d.station.status().open.is_none());
     d.item(3);
     assert_eq!(d.open().pack, PackNo(2), "the next one opens with its first item");
@@ -294,17 +312,7 @@ fn a_label_in_doubt_is_printed_again_only_by_a_person_and_a_refused_one_by_itsel
 
 #[test]
 fn a_start_goes_on_with_the_open_pack_and_prints_nothing_by_itself() {
-    let facts = PackFacts {
-        pack: PackNo(1),
-        terms: config(Naming::Printed).terms,
-        state: PackState::Open,
-        name: Some(name(1)),
-        content: 2,
-        parent: None,
-        run: None,
-        gtin: None,
-        labels: 1,
-    };
+    let facts = PackFacts { name: Some(name(1)), content: 2, labels: 1, ..one_in() };
     let mut d = Desk::with(Station::new(config(Naming::Printed), Some(facts.clone())));
     d.printer(PrinterEvent::Ready);
     assert_eq!((d.printed.len(), d.open().label), (0, Some("doubtful")));
@@ -339,8 +347,12 @@ fn a_pre_printed_name_closes_a_full_box_or_one_that_a_person_closes_short() {
     let short = StationAsk::Short { reason: "end of shift".into() };
     assert_eq!(d.ask(short), Some(Ok(StationReply::ScanName)));
     d.scan(&name(6).render());
-    let Some(PackRecord::Closed { how, who, .. }) = d.records.last() else { panic!("not closed") };
-    assert_eq!((how, who.as_str()), (&Close::Short { reason: "end of shift".into() }, "anna"));
+    let [.., PackRecord::Short { reason, who, .. }, PackRecord::Named { .. }, PackRecord::Closed { .. }] =
+        d.records.as_slice()
+    else {
+        panic!("not closed")
+    };
+    assert_eq!((reason.as_str(), who.as_str()), ("end of shift", "anna"));
 }
 
 #[test]
@@ -353,7 +365,47 @@ fn a_short_box_gets_its_name_and_waits_for_its_label() {
     assert_eq!(d.ask(short()), Some(Ok(StationReply::Done)));
     assert_eq!(d.printed.len(), 1);
     d.scan(&name(1).render());
-    assert!(matches!(d.records.last(), Some(PackRecord::Closed { how: Close::Short { .. }, .. })));
+    assert!(matches!(d.records.last(), Some(PackRecord::Closed { .. })));
+}
+
+#[test]
+fn a_short_box_stays_one_over_a_start_and_gets_its_name_when_a_person_is_there() {
+    let mut d = Desk::new(Naming::Printed);
+    d.item(1);
+    let open = PackFacts { short: true, ..one_in() };
+    d.station = Station::new(config(Naming::Printed), Some(open));
+    d.printer(PrinterEvent::Ready);
+    assert_eq!(d.station.status().open.and_then(|open| open.label), Some("unasked"));
+    assert_eq!(d.printed.len(), 0);
+    let reprint = StationAsk::Reprint { reason: String::new() };
+    assert_eq!(d.ask(reprint), Some(Ok(StationReply::Done)));
+    assert_eq!(d.printed.len(), 1);
+    d.scan(&name(1).render());
+    assert_eq!(d.said(), "pack.closed");
+}
+
+#[test]
+fn what_was_emptied_gets_no_name_though_it_was_to_be_closed_short() {
+    let mut d = Desk::new(Naming::PrePrinted);
+    d.item(1);
+    d.ask(StationAsk::Short { reason: "end of shift".into() });
+    let out = StationAsk::Out { scan: layout().render_full(&code(1)).unwrap(), reason: "dented".into() };
+    assert_eq!(d.ask(out), Some(Ok(StationReply::Out { left: 0 })));
+    d.scan(&name(5).render());
+    assert_eq!(d.said(), "pack.not_full");
+}
+
+#[test]
+fn an_open_pack_keeps_the_terms_that_it_was_opened_with() {
+    let mut d = Desk::new(Naming::Printed);
+    d.item(1);
+    let mut changed = config(Naming::Printed);
+    changed.terms.capacity = 1;
+    let open = one_in();
+    d.station = Station::new(changed, Some(open));
+    d.printer(PrinterEvent::Ready);
+    d.item(2);
+    assert_eq!((d.said().as_str(), d.printed.len()), ("pack.full", 1));
 }
 
 #[test]
