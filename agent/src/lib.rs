@@ -4,6 +4,7 @@
 //! - [`chain`]: an error told with what caused it
 //! - [`clock`]: the only place that reads clocks
 //! - [`health`]: heartbeats, and what the service manager is told of them
+//! - [`dossier`]: lines that vouch for each other, and whether a file of them is whole
 //! - [`words`]: every text a person sees, by key
 //! - [`disk`]: how much room there is, and the ballast
 //! - [`witness`]: what stands outside the data folder and knows how far the database had come
@@ -30,6 +31,7 @@ pub mod config;
 pub mod desk;
 pub mod devices;
 pub mod disk;
+pub mod dossier;
 pub mod health;
 pub mod line;
 pub mod plan;

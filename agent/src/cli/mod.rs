@@ -1,5 +1,5 @@
-//! The command line. One file a subcommand; all but `serve`, `check`, `db` and `completions` speak to the daemon over its
-//! HTTP API and touch no file of its own but the token.
+//! The command line. One file a subcommand; all but `serve`, `check`, `db`, `dossier verify` and `completions` speak to
+//! the daemon over its HTTP API and touch no file of its own but the token.
 //!
 //! Output for people goes to stdout aligned and short, in the language of `--lang`; `--json` prints the shape of the
 //! API instead. What went wrong goes to stderr once. Exit codes stand in [`exit`].
@@ -14,6 +14,7 @@ mod completions;
 mod daemon;
 mod db;
 mod doctor;
+mod dossier;
 pub mod exit;
 mod import;
 mod look;
@@ -94,6 +95,7 @@ enum Command {
     Trace(trace::Trace),
     Audit(audit::Audit),
     Db(db::Db),
+    Dossier(dossier::Dossier),
     Completions(completions::Completions),
 }
 
@@ -210,6 +212,9 @@ fn done(command: Command, globals: &Globals) -> Result<(), Failed> {
         Command::Check(_) => return check::run(globals),
         Command::Completions(command) => return completions::run(&command),
         Command::Db(command) => return db::run(globals, command),
+        Command::Dossier(dossier::Dossier { command: dossier::Command::Verify(command) }) => {
+            return dossier::verify(globals, &command);
+        }
         other => other,
     };
     out::log("warn", false);
@@ -230,7 +235,11 @@ fn done(command: Command, globals: &Globals) -> Result<(), Failed> {
             Command::Doctor(_) => doctor::run(&daemon, show).await,
             Command::Alarms(command) => alarms::run(&daemon, show, command).await,
             Command::Trace(command) => trace::run(&daemon, show, command).await,
-            Command::Serve(_) | Command::Check(_) | Command::Completions(_) | Command::Db(_) => Ok(()),
+            Command::Serve(_)
+            | Command::Check(_)
+            | Command::Completions(_)
+            | Command::Db(_)
+            | Command::Dossier(_) => Ok(()),
         }
     })
 }

@@ -10,6 +10,7 @@ use tamga_domain::record::Bar;
 use tamga_domain::verdict::Reason;
 
 use super::{Language, Placeholder, has, placeholder, say};
+use crate::dossier::verify::How;
 
 /// Beginnings of the keys: a string literal of the source that begins with one of these must be a key.
 const SECTIONS: &[&str] = &[
@@ -19,6 +20,7 @@ const SECTIONS: &[&str] = &[
     "code.",
     "config.",
     "db.",
+    "dossier.",
     "doubt.",
     "fault.",
     "http.",
@@ -129,6 +131,13 @@ fn every_word_of_packs_has_its_text() {
         assert!(has(&key), "{key}");
     }
     assert_eq!(super::keys("pack.not_in.").count(), NotIn::KEYS.len());
+}
+
+#[test]
+fn every_way_in_which_a_dossier_is_broken_has_its_text() {
+    for how in How::ALL {
+        assert!(has(&format!("dossier.{}", how.key())), "dossier.{}", how.key());
+    }
 }
 
 #[test]

@@ -4,10 +4,11 @@ mod alarm;
 mod cli;
 mod config;
 mod db;
+mod dossier;
 mod http;
 mod line;
 mod pack;
 mod why;
 
 pub const TABLES: &[super::Table] =
-    &[alarm::WORDS, cli::WORDS, config::WORDS, db::WORDS, http::WORDS, line::WORDS, pack::WORDS, why::WORDS];
+    &[alarm::WORDS, cli::WORDS, config::WORDS, db::WORDS, dossier::WORDS, http::WORDS, line::WORDS, pack::WORDS, why::WORDS];
