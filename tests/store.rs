@@ -32,6 +32,8 @@ mod packs;
 mod random;
 #[path = "store/reports.rs"]
 mod reports;
+#[path = "store/trails.rs"]
+mod trails;
 #[path = "store/witness.rs"]
 mod witness;
 #[path = "store/writer.rs"]

@@ -222,17 +222,17 @@ fn a_pack_is_shown_by_its_name_and_by_an_item_in_it() {
             (&code("C9dS"), &json!("Anna"), &json!("leaks"))
         );
         let changes: Vec<_> = story["changes"].as_array().unwrap().iter().collect();
-        let seen: Vec<_> = changes.iter().map(|c| (&c["what"]["key"], &c["who"], &c["detail"])).collect();
+        let seen: Vec<_> =
+            changes.iter().map(|c| json!([c["what"]["key"], c["who"], c["detail"], c["why"]])).collect();
         let expected = [
-            ("opened", "box1", ""),
-            ("named", "", BOX),
-            ("label", "box1", "1"),
-            ("label", "Olim", "2: torn"),
-            ("short", "Anna", "end of the batch"),
-            ("label", "Olim", "3: wet"),
-        ]
-        .map(|(what, who, detail)| (json!(what), json!(who), json!(detail)));
-        assert_eq!(seen, expected.iter().map(|(a, b, c)| (a, b, c)).collect::<Vec<_>>());
+            json!(["opened", "box1", "", ""]),
+            json!(["named", "", BOX, ""]),
+            json!(["label", "box1", "1", ""]),
+            json!(["label", "Olim", "2", "torn"]),
+            json!(["short", "Anna", "", "end of the batch"]),
+            json!(["label", "Olim", "3", "wet"]),
+        ];
+        assert_eq!(seen, expected);
         assert_eq!(
             (&changes[0]["at"], &changes[4]["what"]["text"]),
             (&json!("1970-01-01T00:00:01Z"), &json!("closed short"))

@@ -136,14 +136,17 @@ fn a_pack_is_found_by_its_name_and_by_an_item_in_it_and_an_item_knows_its_pack()
             let found = records.pack(scan).unwrap().unwrap();
             assert_eq!((found.pack.pack, found.pack.state), (pack, PackState::Closed));
             assert_eq!((found.within.len(), found.content), (0, vec![Content::Item(code)]));
-            let changes: Vec<_> = found.changes.iter().map(|c| (c.state, c.why.as_str())).collect();
+            let changes: Vec<_> = found
+                .changes
+                .iter()
+                .map(|c| (c.state, [&c.what, &c.detail, &c.why].map(String::as_str)))
+                .collect();
             let named = std::str::from_utf8(NAME).unwrap();
-            // By these words the API tells one change from another (web/packs.rs).
             let expected = [
-                (PackState::Open, ""),
-                (PackState::Open, named),
-                (PackState::Open, "label 1: torn"),
-                (PackState::Closed, "end of the batch"),
+                (PackState::Open, ["opened", "", ""]),
+                (PackState::Open, ["named", named, ""]),
+                (PackState::Open, ["label", "1", "torn"]),
+                (PackState::Closed, ["short", "", "end of the batch"]),
             ];
             assert_eq!(changes, expected);
         }

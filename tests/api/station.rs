@@ -153,8 +153,10 @@ pub fn pack(scan: &[u8], is_packed: bool) -> Result<Option<PackStory>, RecordsEr
 }
 
 fn story() -> PackStory {
-    let change = |state, who: &str, why: &str, at| PackChange {
+    let change = |state, [what, detail]: [&str; 2], who: &str, why: &str, at| PackChange {
         state,
+        what: what.to_owned(),
+        detail: detail.to_owned(),
         who: who.to_owned(),
         why: why.to_owned(),
         at: Wall(at),
@@ -164,12 +166,12 @@ fn story() -> PackStory {
         within: vec![pallet()],
         content: vec![Content::Item(identity(b"A7bQ")), Content::Item(identity(b"B8cR"))],
         changes: vec![
-            change(PackState::Open, "box1", "", 1_000),
-            change(PackState::Open, "", BOX, 2_000),
-            change(PackState::Open, "box1", "label 1", 2_001),
-            change(PackState::Open, "Olim", "label 2: torn", 3_000),
-            change(PackState::Closed, "Anna", "end of the batch", 4_000),
-            change(PackState::Closed, "Olim", "label 3: wet", 5_000),
+            change(PackState::Open, ["opened", ""], "box1", "", 1_000),
+            change(PackState::Open, ["named", BOX], "", "", 2_000),
+            change(PackState::Open, ["label", "1"], "box1", "", 2_001),
+            change(PackState::Open, ["label", "2"], "Olim", "torn", 3_000),
+            change(PackState::Closed, ["short", ""], "Anna", "end of the batch", 4_000),
+            change(PackState::Closed, ["label", "3"], "Olim", "wet", 5_000),
         ],
         taken_out: vec![TakenOut {
             what: Content::Item(identity(b"C9dS")),

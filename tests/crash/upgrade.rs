@@ -19,13 +19,14 @@ use super::world::{GTIN, Wanted, World};
 const CODES: u32 = 2_000;
 
 /// The schemas before this one, in order.
-const SCHEMAS: [&str; 6] = [
+const SCHEMAS: [&str; 7] = [
     include_str!("../../agent/src/store/migrations/0001.sql"),
     include_str!("../../agent/src/store/migrations/0002.sql"),
     include_str!("../../agent/src/store/migrations/0003.sql"),
     include_str!("../../agent/src/store/migrations/0004.sql"),
     include_str!("../../agent/src/store/migrations/0005.sql"),
     include_str!("../../agent/src/store/migrations/0006.sql"),
+    include_str!("../../agent/src/store/migrations/0007.sql"),
 ];
 
 /// Kills in a row before a start may go to its end.

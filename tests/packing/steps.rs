@@ -265,9 +265,9 @@ fn judge(agent: &Agent, hands: &Hands) {
             .collect();
         assert_eq!(told, *really, "box {name}");
         assert!(told.iter().all(|item| packed.insert(*item)), "an item in two boxes");
-        let why = view.pack_changes(pack.pack).unwrap().pop().map(|closed| closed.why);
-        let full = pack.content == CAPACITY;
-        assert_eq!(why.as_deref(), Some(if full { "full" } else { SHORT }), "box {name}");
+        let closed = view.pack_changes(pack.pack).unwrap().pop().unwrap();
+        let expected = if pack.content == CAPACITY { ("full", "") } else { ("short", SHORT) };
+        assert_eq!((closed.what.as_str(), closed.why.as_str()), expected, "box {name}");
         let labels = agent.labels.iter().filter(|(_, printed)| printed == name).count();
         assert!(labels <= pack.labels as usize, "{labels} labels of {name}, {} asked for", pack.labels);
     }

@@ -79,15 +79,18 @@ async fn a_box_is_mended_closed_short_and_looked_at_from_the_command_line() {
         let changes = pack["changes"].as_array().unwrap();
         let changes: Vec<_> = changes
             .iter()
-            .map(|c| (c["what"]["key"].as_str().unwrap(), c["detail"].as_str().unwrap()))
+            .map(|c| {
+                ["what/key", "detail", "why"]
+                    .map(|at| c.pointer(&format!("/{at}")).unwrap().as_str().unwrap())
+            })
             .collect();
         let named = name.to_string();
         let expected = [
-            ("opened", ""),
-            ("named", named.as_str()),
-            ("label", "1"),
-            ("label", "2: torn"),
-            ("short", "end of the batch"),
+            ["opened", "", ""],
+            ["named", named.as_str(), ""],
+            ["label", "1", ""],
+            ["label", "2", "torn"],
+            ["short", "", "end of the batch"],
         ];
         assert_eq!(changes, expected);
         let taken = &pack["taken_out"][0];

@@ -76,7 +76,7 @@ const DAMAGES: &[(&str, &str)] = &[
         "packs: content is what lies in them",
     ),
     (
-        "UPDATE codes SET pack_no = 1 WHERE state = 0",
+        "UPDATE codes SET pack_no = 1, pass_no = 99 WHERE state = 0",
         "packs: what lies in them passed, or is a closed pack of a lower level",
     ),
     (
@@ -84,6 +84,9 @@ const DAMAGES: &[(&str, &str)] = &[
         "packs: what lies in them passed, or is a closed pack of a lower level",
     ),
     ("UPDATE packs SET run = 9 WHERE pack_no = 1", "packs: each is what its content is of"),
+    ("UPDATE run_packs SET n = n + 1", "packs: items by run and pack"),
+    ("DELETE FROM run_packs", "packs: items by run and pack"),
+    ("UPDATE packed SET n = n - 1", "packs: items by run and bucket"),
 ];
 
 fn busy() -> World {

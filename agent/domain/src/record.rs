@@ -42,6 +42,18 @@ pub enum Record {
         who: String,
         at: Wall,
     },
+    /// A person signed the closing sheet of a closed run, with so much of it unresolved, and why all the same. `head` is
+    /// that of the dossier, with so many lines, that says what was signed. Signed once by each head.
+    SignedOff {
+        run: RunId,
+        who: String,
+        from: String,
+        why: String,
+        unresolved: u32,
+        lines: u64,
+        head: [u8; 32],
+        at: Wall,
+    },
 
     // ---- codes on their way to an item ----
     /// Takes the next `count` pooled codes of the run's GTIN, soonest expiry first, and makes them `Issued` for

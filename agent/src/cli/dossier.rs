@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::out::Show;
-use super::{Failed, Globals, out};
+use super::{Failed, Globals};
 use crate::dossier::Hash;
 use crate::dossier::verify::{self, Found};
 

@@ -150,10 +150,17 @@ fn tell(text: &mut Text, story: &PackStory) {
         text.line("");
         let row = |change: &dto::pack::PackChange| {
             let who = Some(&change.who).filter(|who| !who.is_empty());
-            vec![short(&change.at), change.what.text.clone(), or_dash(who), change.detail.clone()]
+            let detail = Some(&change.detail).filter(|detail| !detail.is_empty());
+            vec![
+                short(&change.at),
+                change.what.text.clone(),
+                or_dash(detail),
+                or_dash(who),
+                change.why.clone(),
+            ]
         };
         let rows: Vec<_> = story.changes.iter().map(row).collect();
-        text.table(&["cli.l_when", "cli.l_change", "cli.l_who", "cli.l_detail"], &rows);
+        text.table(&["cli.l_when", "cli.l_change", "cli.l_detail", "cli.l_who", "cli.l_reason"], &rows);
     }
     if !story.content.is_empty() {
         text.line("");

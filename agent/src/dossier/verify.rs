@@ -31,8 +31,7 @@ pub enum How {
 }
 
 impl How {
-    pub const ALL: [How; 5] =
-        [How::Changed, How::ChangedHereOrNext, How::Missing, How::Added, How::CutOff];
+    pub const ALL: [How; 5] = [How::Changed, How::ChangedHereOrNext, How::Missing, How::Added, How::CutOff];
 
     /// The stable key, for catalogues (`dossier.<key>`) and programs.
     pub fn key(self) -> &'static str {
@@ -157,7 +156,11 @@ mod tests {
         let mut chain = Chain::default();
         let mut file = Vec::new();
         for n in 0..lines {
-            chain.line("change", &json!({"who": "Anna \"A\" <a&b>", "what": n, "why": "=1+1, \u{1d}"}), &mut file);
+            chain.line(
+                "change",
+                &json!({"who": "Anna \"A\" <a&b>", "what": n, "why": "=1+1, \u{1d}"}),
+                &mut file,
+            );
         }
         let (_, head) = chain.end(&mut file);
         (file, head)

@@ -6,13 +6,16 @@ use super::codes::Wanted;
 use super::error::Fault;
 use super::people::Incident;
 use super::reports::Draft;
+use super::runs::SignOff;
 use super::tx::Tx;
+use crate::dossier::Hash;
 
 impl Tx<'_> {
     pub(super) fn apply(&self, record: &Record) -> Result<Option<Answer>, Fault> {
         match record {
             Record::RunOpened { .. }
             | Record::RunState { .. }
+            | Record::SignedOff { .. }
             | Record::Issue { .. }
             | Record::Job { .. }
             | Record::Verify { .. }
@@ -48,6 +51,11 @@ impl Tx<'_> {
             }
             Record::RunState { run, state, why, who, at } => {
                 self.run_state(*run, *state, why, who, *at).map(|()| None)
+            }
+            Record::SignedOff { run, who, from, why, unresolved, lines, head, at } => {
+                let of =
+                    SignOff { who, from, why, unresolved: *unresolved, lines: *lines, head: Hash(*head) };
+                self.signed_off(*run, &of, *at).map(|()| None)
             }
             Record::Issue { run, printer, count, life_left_min_ms, day_ends, at } => {
                 let wanted = Wanted { life_left_min_ms: *life_left_min_ms, day_ends: *day_ends };

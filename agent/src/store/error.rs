@@ -107,6 +107,8 @@ pub enum Rule {
     LineBusy { line: LineNo, run: RunId },
     #[error("run {0} is closed")]
     RunClosed(RunId),
+    #[error("run {0} is not closed: its sheet is not signed")]
+    RunOpen(RunId),
     #[error("run {0} gives out no codes any more")]
     RunClosing(RunId),
     #[error("run {0} is running: codes left over are spoiled only at its close")]

@@ -84,6 +84,10 @@ impl Journal {
                     }
                 }
             }
+            Record::SignedOff { run, who, unresolved, lines, .. } => {
+                let line = self.line_of(*run, look);
+                tracing::info!(%run, line, who, unresolved, lines, "closing sheet signed");
+            }
             Record::AlarmRaised { line, key, detail, .. } => {
                 let line = line.map(|line| self.line(line));
                 match short(key).strip_prefix("stop.") {

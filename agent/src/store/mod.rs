@@ -11,6 +11,7 @@
 //! - [`copy`]: the database as a file: looked through, copied, put back
 //! - [`standing`], [`settle`]: the database beside its witness, and what a person makes of it
 //! - [`verify`]: everything counted anew and compared with the counts kept
+//! - [`trail`]: rows that nobody changes, each with the hash of the one before it
 //! - the records, by subject: runs, codes, items, orders (with blocks and stock), bodies of blocks, reports, packs and
 //!   their names, people
 //!
@@ -25,6 +26,7 @@ pub mod open;
 pub mod read;
 pub mod settle;
 pub mod standing;
+pub mod trail;
 pub mod verify;
 pub mod writer;
 

@@ -14,7 +14,7 @@ use tamga_domain::time::Wall;
 use super::Store;
 use super::error::{Fault, Rule, StoreError};
 use super::limits::NAMES_PASSED_MAX;
-use super::people::{Change, cut};
+use super::people::{Change, PackMark, cut};
 use super::rows::{Key, number};
 use super::tx::Tx;
 
@@ -142,7 +142,7 @@ impl Tx<'_> {
         let mixing = mixing_number(terms.mixing);
         self.run(sql, (station.0, level, holds, terms.capacity, mixing, at.0))?;
         let pack = PackNo(self.inserted());
-        self.changed(Change::Pack(pack, PackState::Open), who, "", at)?;
+        self.changed(Change::Pack(pack, PackState::Open, PackMark::Opened), who, "", at)?;
         Ok(pack)
     }
 
@@ -182,7 +182,7 @@ impl Tx<'_> {
         }
         let sql = "UPDATE packs SET sscc = ?2 WHERE pack_no = ?1 AND sscc IS NULL";
         self.must("a name", 1, sql, (pack.0, sscc_number(name)))?;
-        self.changed(Change::Pack(pack, PackState::Open), "", &name.to_string(), at)?;
+        self.changed(Change::Pack(pack, PackState::Open, PackMark::Named(name)), "", "", at)?;
         self.add_issued(used as usize)?;
         Ok(PackAnswer::Named { name, used })
     }
@@ -213,8 +213,7 @@ impl Tx<'_> {
         let labels = facts.labels + 1;
         let sql = "UPDATE packs SET labels = ?2 WHERE pack_no = ?1";
         self.must("a pack", 1, sql, (pack.0, labels))?;
-        let why = format!("label {labels}: {reason}");
-        self.changed(Change::Pack(pack, facts.state), who, why.trim_end_matches([':', ' ']), at)?;
+        self.changed(Change::Pack(pack, facts.state, PackMark::Label(labels)), who, reason, at)?;
         Ok(PackAnswer::Label(labels))
     }
 
@@ -231,14 +230,14 @@ impl Tx<'_> {
         if facts.state == PackState::Closed {
             return Ok(());
         }
-        let closed = Change::Pack(pack, PackState::Closed);
+        let closed = |mark| Change::Pack(pack, PackState::Closed, mark);
         if facts.content >= facts.terms.capacity {
-            self.changed(closed, who, "full", at)?;
+            self.changed(closed(PackMark::Full), who, "", at)?;
         } else {
             let sql = "SELECT short_by, short_why FROM packs WHERE pack_no = ?1 AND short_by IS NOT NULL";
             let short: Option<(String, String)> = self.one(sql, [pack.0], |r| r.try_into())?;
             let (by, why) = short.ok_or(Rule::NotFull(pack))?;
-            self.changed(closed, &by, &why, at)?;
+            self.changed(closed(PackMark::Short), &by, &why, at)?;
         }
         let sql = "UPDATE packs SET state = 1 WHERE pack_no = ?1 AND state = 0";
         self.must("an open pack", 1, sql, [pack.0])
@@ -317,7 +316,7 @@ impl Tx<'_> {
         }
         let sql = "UPDATE packs SET state = 2, content = 0 WHERE pack_no = ?1 AND state = ?2";
         self.must("a pack", 1, sql, (pack.0, state_number(facts.state)))?;
-        self.changed(Change::Pack(pack, PackState::Voided), who, reason, at)?;
+        self.changed(Change::Pack(pack, PackState::Voided, PackMark::Voided), who, reason, at)?;
         Ok(None)
     }
 

@@ -7,19 +7,50 @@ use tamga_domain::code::Identity;
 use tamga_domain::ids::{LineNo, OrderNo, PackNo, ReportNo, RunId, Tag};
 use tamga_domain::pack::PackState;
 use tamga_domain::record::{OrderState, ReportState, RunState};
+use tamga_domain::sscc::Sscc;
 use tamga_domain::time::Wall;
 
 use super::error::Fault;
 use super::limits::{ANSWER_BYTES_MAX, ANSWERS_MAX, TEXT_CHARS_MAX};
 use super::rows::run_state_number;
+use super::trail::{Field, Trail};
 use super::tx::Tx;
+use crate::dossier::Hash;
 
 /// A change of state, to be told later with who and why.
 pub(super) enum Change<'a> {
     Run(RunId, RunState),
     Order(OrderNo, &'a OrderState),
     Report(ReportNo, &'a ReportState),
-    Pack(PackNo, PackState),
+    Pack(PackNo, PackState, PackMark),
+    /// Its closing sheet was signed; the head of the dossier.
+    Signed(RunId, Hash),
+}
+
+/// What became of a pack.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum PackMark {
+    Opened,
+    Named(Sscc),
+    /// A label with its name was asked for, and how many there are with it.
+    Label(u32),
+    Full,
+    Short,
+    Voided,
+}
+
+impl PackMark {
+    /// The stable key (`pack.change.<key>`), and what goes with it.
+    fn written(self) -> (&'static str, String) {
+        match self {
+            PackMark::Opened => ("opened", String::new()),
+            PackMark::Named(name) => ("named", name.to_string()),
+            PackMark::Label(no) => ("label", no.to_string()),
+            PackMark::Full => ("full", String::new()),
+            PackMark::Short => ("short", String::new()),
+            PackMark::Voided => ("voided", String::new()),
+        }
+    }
 }
 
 /// A fact worth telling that moved no state.
@@ -42,14 +73,25 @@ pub(super) fn cut(text: &str) -> &str {
 
 impl Tx<'_> {
     pub(super) fn changed(&self, change: Change<'_>, who: &str, why: &str, at: Wall) -> Result<(), Fault> {
-        let (subject, no, state) = match change {
-            Change::Run(run, state) => (1, run.0, run_state_number(state)),
-            Change::Order(order, state) => (2, order.0, super::orders::order_state_number(state)),
-            Change::Report(report, state) => (3, report.0, super::reports::report_state_number(state)),
-            Change::Pack(pack, state) => (4, pack.0, super::packs::state_number(state)),
+        let nothing = || ("", String::new());
+        let (subject, no, state, (mark, detail)) = match change {
+            Change::Run(run, state) => (1, run.0, run_state_number(state), nothing()),
+            Change::Order(order, state) => (2, order.0, super::orders::order_state_number(state), nothing()),
+            Change::Report(report, state) => {
+                (3, report.0, super::reports::report_state_number(state), nothing())
+            }
+            Change::Pack(pack, state, mark) => (4, pack.0, super::packs::state_number(state), mark.written()),
+            Change::Signed(run, head) => {
+                (1, run.0, run_state_number(RunState::Closed), ("signed", head.to_string()))
+            }
         };
-        let sql = "INSERT INTO changes(subject, no, state, who, why, at) VALUES(?1, ?2, ?3, ?4, ?5, ?6)";
-        self.run(sql, (subject, no, state, who, cut(why), at.0))?;
+        let (why, numbers) = (cut(why), [at.0, subject, i64::from(no), state]);
+        let texts = [who, mark, &detail, why].map(Field::Text);
+        let fields = texts.into_iter().chain(numbers.map(Field::Number)).collect::<Vec<_>>();
+        let (id, hash) = self.next_of(Trail::Changes, &fields)?;
+        let sql = "INSERT INTO changes(id, subject, no, state, who, why, mark, detail, at, hash) \
+                   VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        self.run(sql, params![id, subject, no, state, who, why, mark, detail, at.0, hash.0])?;
         Ok(())
     }
 
@@ -74,10 +116,16 @@ impl Tx<'_> {
         outcome: &str,
         at: Wall,
     ) -> Result<(), Fault> {
-        let sql = "INSERT INTO audit(who, come_from, command, outcome, at) SELECT ?1, ?2, ?3, ?4, ?5 \
-                   WHERE NOT EXISTS(SELECT 1 FROM audit WHERE at = ?5 AND who = ?1 AND come_from = ?2 \
-                   AND command = ?3 AND outcome = ?4)";
-        self.run(sql, (who, from, cut(command), cut(outcome), at.0))?;
+        let (command, outcome) = (cut(command), cut(outcome));
+        let sql = "SELECT 1 FROM audit WHERE at = ?5 AND who = ?1 AND come_from = ?2 AND command = ?3 AND outcome = ?4";
+        if self.one(sql, (who, from, command, outcome, at.0), |_| Ok(()))?.is_some() {
+            return Ok(());
+        }
+        let [a, b, c, d] = [who, from, command, outcome].map(Field::Text);
+        let (id, hash) = self.next_of(Trail::Audit, &[a, b, c, d, Field::Number(at.0)])?;
+        let sql = "INSERT INTO audit(id, who, come_from, command, outcome, at, hash) \
+                   VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        self.run(sql, (id, who, from, command, outcome, at.0, hash.0))?;
         Ok(())
     }
 

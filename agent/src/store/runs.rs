@@ -7,9 +7,10 @@ use tamga_domain::record::{Answer, RunPlan, RunState};
 use tamga_domain::time::Wall;
 
 use super::error::{Fault, Rule};
-use super::people::Change;
-use super::rows::{gtin_of, run_state_number, run_state_of};
+use super::people::{Change, cut};
+use super::rows::{gtin_of, number, run_state_number, run_state_of};
 use super::tx::Tx;
+use crate::dossier::Hash;
 
 /// What the records about codes and items need of a run.
 pub(super) struct RunRow {
@@ -21,6 +22,16 @@ pub(super) struct RunRow {
     pub(super) last_issue: u32,
     pub(super) last_pass: u32,
     pub(super) before_order: bool,
+}
+
+/// Who signed a closing sheet, and what.
+pub(super) struct SignOff<'a> {
+    pub(super) who: &'a str,
+    pub(super) from: &'a str,
+    pub(super) why: &'a str,
+    pub(super) unresolved: u32,
+    pub(super) lines: u64,
+    pub(super) head: Hash,
 }
 
 impl RunRow {
@@ -135,6 +146,20 @@ impl Tx<'_> {
         let sql = "UPDATE runs SET state = ?3 WHERE run = ?1 AND state = ?2";
         self.must("the state of a run", 1, sql, (run.0, run_state_number(row.state), run_state_number(to)))?;
         self.changed(Change::Run(run, to), who, why, at)
+    }
+
+    /// A closing sheet is signed; by the same head it is signed already.
+    pub(super) fn signed_off(&self, run: RunId, of: &SignOff<'_>, at: Wall) -> Result<(), Fault> {
+        if self.run_row(run)?.state != RunState::Closed {
+            return Err(Rule::RunOpen(run).into());
+        }
+        let sql = "INSERT INTO sign_offs(run, who, come_from, why, unresolved, lines, head, at) \
+                   VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING";
+        let SignOff { who, from, why, unresolved, lines, head } = *of;
+        if self.run(sql, (run.0, who, from, cut(why), unresolved, number(lines), head.0, at.0))? == 0 {
+            return Ok(());
+        }
+        self.changed(Change::Signed(run, head), who, why, at)
     }
 
     /// A run closes over no code in doubt, none of unknown pass, none of a rejected item, and no open item.

@@ -6,6 +6,7 @@
 use super::error::StoreError;
 use super::limits::FINDINGS_MAX;
 use super::read::View;
+use super::trail::Trail;
 
 /// A count that is not what it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -198,6 +199,20 @@ const CHECKS: &[(&str, &str)] = &[
          OR (mixing = 0 AND r > 1) OR (mixing < 2 AND g > 1)",
     ),
     (
+        "packs: items by run and pack",
+        "WITH c AS (SELECT run, pack_no, count(*) n FROM codes WHERE pack_no IS NOT NULL GROUP BY run, pack_no), \
+         k AS (SELECT run, pack_no FROM run_packs UNION SELECT run, pack_no FROM c) \
+         SELECT k.run || '/' || k.pack_no, ifnull(r.n, 0), ifnull(c.n, 0) FROM k LEFT JOIN run_packs r USING(run, pack_no) \
+         LEFT JOIN c USING(run, pack_no) WHERE ifnull(r.n, 0) <> ifnull(c.n, 0)",
+    ),
+    (
+        "packs: items by run and bucket",
+        "WITH c AS (SELECT run, pass_no / 128 bucket, count(*) n FROM codes WHERE pack_no IS NOT NULL GROUP BY 1, 2), \
+         k AS (SELECT run, bucket FROM packed UNION SELECT run, bucket FROM c) \
+         SELECT k.run || '/' || k.bucket, ifnull(p.n, 0), ifnull(c.n, 0) FROM k LEFT JOIN packed p USING(run, bucket) \
+         LEFT JOIN c USING(run, bucket) WHERE ifnull(p.n, 0) <> ifnull(c.n, 0)",
+    ),
+    (
         "codes: in one order's pool only",
         "SELECT hex(serial), 1, count(*) FROM pool JOIN orders USING(order_no) GROUP BY gtin_id, serial \
          HAVING count(*) > 1",
@@ -209,6 +224,9 @@ pub fn verify(view: &View<'_>) -> Result<Vec<Finding>, StoreError> {
     let mut findings = Vec::new();
     for (check, sql) in CHECKS {
         findings.extend(view.findings(check, &format!("{sql} LIMIT {FINDINGS_MAX}"))?);
+    }
+    for trail in Trail::ALL {
+        findings.extend(view.check_trail(trail)?);
     }
     Ok(findings)
 }

@@ -335,6 +335,7 @@ fn weight(request: &Request) -> usize {
         Record::Pack(_) => 1,
         Record::RunOpened { .. }
         | Record::RunState { .. }
+        | Record::SignedOff { .. }
         | Record::Job { .. }
         | Record::Verify { .. }
         | Record::Trigger { .. }

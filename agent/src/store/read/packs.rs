@@ -24,8 +24,12 @@ pub enum Content {
 #[derive(Clone, Debug, PartialEq)]
 pub struct PackChange {
     pub state: PackState,
+    /// What it was, by key: `opened`, `named`, `label`, `full`, `short` or `voided`.
+    pub what: String,
+    /// The name given, or the label's number.
+    pub detail: String,
     pub who: String,
-    /// A reason, a name given, `full`; empty at the opening.
+    /// A person's reason.
     pub why: String,
     pub at: Wall,
 }
@@ -81,11 +85,16 @@ impl View<'_> {
 
     /// What became of a pack, oldest first.
     pub fn pack_changes(&self, pack: PackNo) -> Result<Vec<PackChange>, StoreError> {
-        let sql =
-            "SELECT state, who, why, at FROM changes WHERE subject = 4 AND no = ?1 ORDER BY id LIMIT ?2";
+        let sql = "SELECT state, mark, detail, who, why, at FROM changes WHERE subject = 4 AND no = ?1 ORDER BY id LIMIT ?2";
         self.all(sql, (pack.0, ROWS_MAX), |r| {
-            let state = state_of(r.get(0)?)?;
-            Ok(PackChange { state, who: r.get(1)?, why: r.get(2)?, at: Wall(r.get(3)?) })
+            Ok(PackChange {
+                state: state_of(r.get(0)?)?,
+                what: r.get(1)?,
+                detail: r.get(2)?,
+                who: r.get(3)?,
+                why: r.get(4)?,
+                at: Wall(r.get(5)?),
+            })
         })
     }
 

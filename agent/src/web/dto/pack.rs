@@ -110,8 +110,10 @@ pub struct PackChange {
     /// `opened`, `named`, `label`, `full`, `short` or `voided`.
     pub what: Word,
     pub who: String,
-    /// The name given, the label's number and its reason, or a reason.
+    /// The name given, or the label's number.
     pub detail: String,
+    /// A person's reason.
+    pub why: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

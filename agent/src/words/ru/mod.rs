@@ -10,5 +10,14 @@ mod line;
 mod pack;
 mod why;
 
-pub const TABLES: &[super::Table] =
-    &[alarm::WORDS, cli::WORDS, config::WORDS, db::WORDS, dossier::WORDS, http::WORDS, line::WORDS, pack::WORDS, why::WORDS];
+pub const TABLES: &[super::Table] = &[
+    alarm::WORDS,
+    cli::WORDS,
+    config::WORDS,
+    db::WORDS,
+    dossier::WORDS,
+    http::WORDS,
+    line::WORDS,
+    pack::WORDS,
+    why::WORDS,
+];
