@@ -4,6 +4,8 @@ mod xtrace_help;
 
 use serde_json::{Value, json};
 use tamga_simulators::model::xtrace::base64;
+use tamga_simulators::model::xtrace::fault::{Fault, FaultPlan, Rule};
+use tamga_simulators::model::xtrace::route::Endpoint;
 use tamga_simulators::model::xtrace::settings::Settings;
 use xtrace_help::*;
 
@@ -266,4 +268,75 @@ fn a_report_of_too_many_groups_or_codes_answers_400() {
     assert_eq!(world.post(target, &envelope(&body)), bad_parameter("aggregationUnits"));
     let body = world.aggregation_body(&[(BOX, &vec![item[0].clone(); 30_001])]);
     assert_eq!(world.post(target, &envelope(&body)), bad_parameter("codes"));
+}
+
+#[test]
+fn documents_fail_in_part_or_whole_on_demand_and_say_so_or_not() {
+    let mut world = World::at_once();
+    let items = world.applied("water", WATER, 4);
+    let two = world.aggregation_body(&[(BOX, &items[..2]), (SECOND_BOX, &items[2..])]);
+    let strike = |fault| FaultPlan::of([Rule::next(fault, Endpoint::DocumentCreate, 1)]);
+
+    world.model.set_faults(strike(Fault::RefuseDocument));
+    let (id, status) = world.document("aggregation", &two);
+    assert_eq!((status.as_str(), &world.errors(&id)[..]), ("ERROR", &NONE[..]));
+    assert_eq!(world.model.truth(world.now).boxes, []);
+
+    world.model.set_faults(strike(Fault::PartDocument));
+    let (id, status) = world.document("aggregation", &two);
+    assert_eq!((status.as_str(), &world.errors(&id)[0][..]), ("PARTIALLY_PROCESSED", "unit-not-processed"));
+    assert_eq!(world.model.truth(world.now).boxes.len(), 1);
+
+    let refused_units = vec![items[0].clone()];
+    world.model.set_faults(FaultPlan { refused_units, ..FaultPlan::default() });
+    let apart = json!({ "businessDatetime": iso(world.now), "codes": [BOX, SECOND_BOX] });
+    world.document("transport-code-disaggregation", &apart);
+    let (id, status) = world.document("aggregation", &two);
+    assert_eq!((status.as_str(), &world.errors(&id)[0][..]), ("PARTIALLY_PROCESSED", "code-refused"));
+    let errors = world.good(&format!("/public/api/v1/doc/storage/errors/{id}"));
+    assert_eq!(errors["documentErrors"][0]["errorTags"]["code"], json!(items[0]));
+    let made: Vec<_> = world.model.truth(world.now).units.iter().map(|u| u.made).collect();
+    assert_eq!(made.iter().sum::<u32>(), 2, "one unit of the first document, one of the second");
+}
+
+#[test]
+fn a_pack_that_was_taken_apart_is_forgotten_or_shown_empty() {
+    for known in [false, true] {
+        let mut settings = Settings::uz().at_once();
+        settings.limits.calls_per_min_max = 1_000;
+        settings.strict.empty_packs_are_known = known;
+        let mut world = World::new(settings);
+        let items = world.applied("water", WATER, 2);
+        let body = world.aggregation_body(&[(BOX, &items)]);
+        world.document("aggregation", &body);
+        let apart = json!({ "businessDatetime": iso(world.now), "codes": [BOX] });
+        assert_eq!(world.document("transport-code-disaggregation", &apart).1, "SUCCESS");
+        let shown = world.good_post("/public/api/cod/private/codes", &json!({ "codes": [BOX] }));
+        let empty = &shown["results"][0]["packageData"]["emptyPackage"];
+        assert_eq!(empty, &if known { json!(true) } else { json!(null) });
+        assert_eq!(shown["missingCodes"], if known { json!([]) } else { json!([BOX]) });
+        let (id, _) = world.document("transport-code-disaggregation", &apart);
+        assert_eq!(world.errors(&id)[0], if known { "code-not-aggregated" } else { "code-not-found" });
+    }
+}
+
+#[test]
+fn a_pack_of_packs_has_a_limit_of_its_own_and_content_is_replaced_where_that_is_so() {
+    let mut settings = Settings::uz().at_once();
+    settings.limits.calls_per_min_max = 1_000;
+    settings.limits.pallet_children_max = 1;
+    settings.strict.aggregation_replaces = true;
+    let mut world = World::new(settings);
+    let items = world.applied("water", WATER, 3);
+    let body = world.aggregation_body(&[(BOX, &items[..1]), (SECOND_BOX, &items[1..2])]);
+    assert_eq!(world.document("aggregation", &body).1, "SUCCESS");
+    let boxes = [BOX.to_owned(), SECOND_BOX.to_owned()];
+    let body = world.aggregation_body(&[("00106141412345678922", &boxes)]);
+    let (id, _) = world.document("aggregation", &body);
+    assert_eq!(world.errors(&id)[0], "capacity-exceeded");
+    let body = world.aggregation_body(&[(BOX, &items[2..])]);
+    assert_eq!(world.document("aggregation", &body).1, "SUCCESS");
+    let truth = world.model.truth(world.now);
+    assert_eq!(truth.boxes[0].children, items[2..], "the new list alone: the first item lies in nothing");
+    assert_eq!((truth.units[0].made, truth.units[0].taken_apart), (2, 0));
 }

@@ -108,6 +108,7 @@ fn state() -> StateTruth {
         }],
         documents: vec![document("report-1", &CODES[..2])],
         boxes: vec![],
+        units: vec![],
     }
 }
 
@@ -120,6 +121,7 @@ fn document(id: &str, codes: &[&str]) -> DocumentTruth {
         echo: false,
         reject_reason: None,
         codes: codes.iter().map(|c| (*c).to_owned()).collect(),
+        units: vec![],
     }
 }
 

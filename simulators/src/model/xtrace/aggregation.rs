@@ -5,8 +5,10 @@
 use super::answer::ApiError;
 use super::codes::{Code, CodeStatus};
 use super::documents::{DocError, DocKind, Document, Settled, Work};
+use super::fault::Fault;
 use super::input::Object;
 use super::layout::{identity_of, is_transport_code};
+use super::route::Endpoint;
 use super::settings::CisType;
 use super::{Call, Xtrace};
 use serde_json::Value;
@@ -20,6 +22,8 @@ pub struct Tree {
     pub children: BTreeMap<String, Vec<String>>,
     /// Transport codes in use, each with its owner.
     pub boxes: BTreeMap<String, String>,
+    /// How often a unit was made, and taken apart.
+    pub times: BTreeMap<String, (u32, u32)>,
 }
 
 impl Tree {
@@ -126,10 +130,15 @@ impl Xtrace {
         units: &[Unit],
         packed: OffsetDateTime,
     ) -> Settled {
+        if self.faults.strike(Fault::RefuseDocument, Endpoint::DocumentCreate) {
+            return refused_whole(document);
+        }
         let mut faults = Vec::new();
         let mut errors = Vec::new();
+        let struck = self.one_of(units.len());
         for (at, unit) in units.iter().enumerate() {
-            let unit_error = self.unit_error(document, unit);
+            let refused = (struck == Some(at)).then_some("unit-not-processed");
+            let unit_error = self.unit_error(document, unit).or(refused);
             let mut seen = BTreeSet::new();
             let children: Vec<Option<&'static str>> = unit
                 .children
@@ -168,12 +177,24 @@ impl Xtrace {
             self.tree.boxes.insert(unit.code.clone(), owner.to_owned());
         }
         self.tree.attach(&unit.code, &unit.children);
+        self.tree.times.entry(unit.code.clone()).or_default().0 += 1;
+    }
+
+    /// The place of what one document fails on for no fault of its own, where one does.
+    fn one_of(&mut self, len: usize) -> Option<usize> {
+        let struck = len > 1 && self.faults.strike(Fault::PartDocument, Endpoint::DocumentCreate);
+        struck.then(|| self.rng.usize(..len))
+    }
+
+    fn is_refused(&self, code: &str) -> bool {
+        self.faults.plan().refused_units.iter().any(|refused| refused == code)
     }
 
     fn unit_error(&self, document: &Document, unit: &Unit) -> Option<&'static str> {
         let limits = &self.settings.limits;
         let children_max = if is_transport_code(&unit.code) {
-            limits.box_children_max
+            let holds_boxes = unit.children.iter().any(|child| is_transport_code(child));
+            if holds_boxes { limits.pallet_children_max } else { limits.box_children_max }
         } else {
             let group = self.own_code(&document.owner, &unit.code);
             match group {
@@ -189,6 +210,8 @@ impl Xtrace {
         let is_packed = self.tree.children.contains_key(&unit.code);
         if self.tree.boxes.get(&unit.code).is_some_and(|owner| *owner != document.owner) {
             Some("unit-of-another-owner")
+        } else if self.is_refused(&unit.code) {
+            Some("unit-refused-by-name")
         } else if is_packed && !self.settings.strict.aggregation_replaces {
             Some("unit-already-aggregated")
         } else if self.tree.parent.contains_key(&unit.code) && !unit.unbundle {
@@ -211,6 +234,9 @@ impl Xtrace {
     ) -> Option<&'static str> {
         if self.tree.with_content(child).contains(&unit.code) {
             return Some("unit-in-itself");
+        }
+        if self.is_refused(child) {
+            return Some("code-refused");
         }
         let packed_elsewhere = self
             .tree
@@ -249,11 +275,17 @@ impl Xtrace {
             if model.tree.boxes.get(unit).is_none_or(|owner| *owner != document.owner) {
                 return Some("code-not-found");
             }
+            if !model.tree.children.contains_key(unit) {
+                return Some("code-not-aggregated");
+            }
             if model.tree.parent.contains_key(unit) {
                 return Some("code-has-parent");
             }
             model.tree.empty(unit);
-            model.tree.boxes.remove(unit);
+            model.tree.times.entry(unit.to_owned()).or_default().1 += 1;
+            if !model.settings.strict.empty_packs_are_known {
+                model.tree.boxes.remove(unit);
+            }
             None
         })
     }
@@ -315,10 +347,26 @@ impl Xtrace {
         document: &Document,
         mut work: impl FnMut(&mut Xtrace, &str) -> Option<&'static str>,
     ) -> Settled {
-        let faults: Vec<_> = document.codes.iter().map(|code| work(self, code)).collect();
+        if self.faults.strike(Fault::RefuseDocument, Endpoint::DocumentCreate) {
+            return refused_whole(document);
+        }
+        let struck = self.one_of(document.codes.len());
+        let mut each = |(at, code): (usize, &String)| match code {
+            _ if struck == Some(at) => Some("code-not-processed"),
+            code if self.is_refused(code) => Some("code-refused"),
+            code => work(self, code),
+        };
+        let faults: Vec<_> = document.codes.iter().enumerate().map(&mut each).collect();
         let errors = DocError::of_codes("codes", &document.codes, &faults);
         Settled { faults, errors, reject_reason: None }
     }
+}
+
+/// In `ERROR`, without a word of why.
+fn refused_whole(document: &Document) -> Settled {
+    let faults = document.codes.iter().map(|_| Some("document-refused")).collect();
+    let reject_reason = Some("internal-processing-error".to_owned());
+    Settled { faults, errors: Vec::new(), reject_reason }
 }
 
 type Read = (DocKind, Vec<String>, Work);

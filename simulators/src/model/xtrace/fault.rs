@@ -52,6 +52,10 @@ pub enum Fault {
     RefuseUtilisation,
     /// An application report takes effect for a part of its codes, and ends in `PARTIALLY_PROCESSED`.
     PartUtilisation,
+    /// A document ends in `ERROR` without effect though nothing in it is wrong, and no error of it is named.
+    RefuseDocument,
+    /// One unit or code of a document has no effect though it is good, and its error is named.
+    PartDocument,
     /// One code of a report was annulled before it came.
     AnnulCode,
     /// An order is declined though it was answered with 200.
@@ -65,7 +69,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Fault; 25] = [
+    pub const ALL: [Fault; 27] = [
         Fault::DropBefore,
         Fault::DropAfter,
         Fault::Latency,
@@ -86,6 +90,8 @@ impl Fault {
         Fault::CodeTwice,
         Fault::RefuseUtilisation,
         Fault::PartUtilisation,
+        Fault::RefuseDocument,
+        Fault::PartDocument,
         Fault::AnnulCode,
         Fault::DeclineOrder,
         Fault::CloseOrder,
@@ -165,6 +171,8 @@ pub struct FaultPlan {
     pub clock_skew_ms: i64,
     /// Identities of codes that no application report may carry.
     pub refused_codes: Vec<String>,
+    /// Identities and transport codes that no document may carry, as unit or in one.
+    pub refused_units: Vec<String>,
     /// How a report with such codes is refused.
     pub refusal: Refusal,
 }
@@ -276,6 +284,8 @@ impl Faults {
             | Fault::CodeTwice
             | Fault::RefuseUtilisation
             | Fault::PartUtilisation
+            | Fault::RefuseDocument
+            | Fault::PartDocument
             | Fault::AnnulCode
             | Fault::DeclineOrder
             | Fault::CloseOrder => false,

@@ -93,6 +93,8 @@ pub struct Limits {
     pub group_units_max: usize,
     pub group_children_max: usize,
     pub box_children_max: usize,
+    /// Of a pack that holds packs.
+    pub pallet_children_max: usize,
     pub lookup_codes_max: usize,
     pub page_items_max: usize,
     /// Calls of orders and reports per key and minute.
@@ -114,6 +116,8 @@ pub struct Strictness {
     pub orders_need_product_group: bool,
     /// Aggregation into an existing unit replaces its content instead of being refused.
     pub aggregation_replaces: bool,
+    /// A pack that was taken apart is shown empty; else it is not known any more.
+    pub empty_packs_are_known: bool,
 }
 
 /// How the body of an error is chosen.
@@ -184,6 +188,7 @@ impl Settings {
                 group_units_max: 200,
                 group_children_max: 200,
                 box_children_max: 1_500,
+                pallet_children_max: 500,
                 lookup_codes_max: 1_000,
                 page_items_max: 1_000,
                 calls_per_min_max: 100,
@@ -195,6 +200,7 @@ impl Settings {
                 production_after_order: true,
                 orders_need_product_group: false,
                 aggregation_replaces: false,
+                empty_packs_are_known: false,
             },
             error_shapes: ErrorShapes::ByEndpoint,
             token_life_ms: 30 * 60 * 1000,

@@ -2,6 +2,7 @@
 
 use super::Xtrace;
 use super::codes::CodeStatus;
+use super::documents::Work;
 use super::fault::{Fault, FaultPlan};
 use super::route::Endpoint;
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,9 @@ pub struct Truth {
     /// Application reports and documents, in the order in which they came.
     pub documents: Vec<DocumentTruth>,
     pub boxes: Vec<BoxTruth>,
+    /// All packs that ever were, also those that are none any more.
+    #[serde(default)]
+    pub units: Vec<UnitTruth>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +83,11 @@ pub struct DocumentTruth {
     #[serde(default, skip_serializing_if = "is_false")]
     pub echo: bool,
     pub reject_reason: Option<String>,
+    /// What it names; of an aggregation what is to lie in its units.
     pub codes: Vec<String>,
+    /// The units of an aggregation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub units: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +95,14 @@ pub struct BoxTruth {
     pub code: String,
     pub parent: Option<String>,
     pub children: Vec<String>,
+}
+
+/// How often documents took effect on a pack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitTruth {
+    pub code: String,
+    pub made: u32,
+    pub taken_apart: u32,
 }
 
 /// Counts only: cheap enough to be asked in a loop.
@@ -118,6 +134,7 @@ impl Xtrace {
             orders: self.order_truths(),
             documents: self.document_ids.iter().filter_map(|id| self.document_truth(id)).collect(),
             boxes: self.box_truths(),
+            units: self.unit_truths(),
         }
     }
 
@@ -201,7 +218,18 @@ impl Xtrace {
             echo: self.echoes.contains(id),
             reject_reason: document.reject_reason.clone(),
             codes: document.codes.clone(),
+            units: match &document.work {
+                Work::Aggregate { units, .. } => units.iter().map(|unit| unit.code.clone()).collect(),
+                _ => Vec::new(),
+            },
         })
+    }
+
+    fn unit_truths(&self) -> Vec<UnitTruth> {
+        let units = self.tree.times.iter();
+        units
+            .map(|(code, &(made, taken_apart))| UnitTruth { code: code.clone(), made, taken_apart })
+            .collect()
     }
 
     fn box_truths(&self) -> Vec<BoxTruth> {

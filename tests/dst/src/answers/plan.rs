@@ -59,6 +59,8 @@ fn is_of_content(fault: Fault) -> bool {
             | Fault::CodeTwice
             | Fault::RefuseUtilisation
             | Fault::PartUtilisation
+            | Fault::RefuseDocument
+            | Fault::PartDocument
             | Fault::AnnulCode
             | Fault::DeclineOrder
             | Fault::CloseOrder
