@@ -18,6 +18,8 @@ mod copies;
 mod days;
 #[path = "store/ends.rs"]
 mod ends;
+#[path = "store/groups.rs"]
+mod groups;
 #[path = "store/lives.rs"]
 mod lives;
 #[path = "store/model.rs"]

@@ -14,7 +14,7 @@ use tamga_domain::ids::{LineNo, OrderNo, RunId};
 use tamga_domain::line::ask::{Alarm, Ask, Refusal, Reply, Status};
 use tamga_domain::pack::ask::{StationAsk, StationReply, StationStatus};
 use tamga_domain::pack::{PackFacts, Terms};
-use tamga_domain::record::OrderPlan;
+use tamga_domain::record::{OrderPlan, PackageKind};
 use tamga_domain::time::Wall;
 use tamga_drivers::trace::Trace;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -96,6 +96,7 @@ pub struct Product {
     /// The state system's name of the product group, such as `water`.
     pub group: String,
     pub name: String,
+    pub kind: PackageKind,
 }
 
 /// Who asks: shown in the audit log.

@@ -10,8 +10,10 @@ use tamga_domain::layout::Layout;
 use tamga_domain::line::items::Latency;
 use tamga_domain::line::order::OrderLimits;
 use tamga_domain::line::{DeviceNames, GateSizes, LineConfig, LineKind, PrinterPlace, Product};
+use tamga_domain::pack::GroupOf;
 use tamga_domain::pack::station::StationConfig;
 use tamga_domain::record::PackageKind;
+use tamga_domain::rules;
 use tamga_domain::upstream::config as step;
 
 use crate::clock;
@@ -24,14 +26,31 @@ use crate::upstream::{self, xtrace};
 const CLOCK_MARGIN: Duration = Duration::from_secs(5);
 
 /// Product group and layout by GTIN, by the rules of today.
-pub fn layouts(config: &Config) -> BTreeMap<Gtin, (String, Layout)> {
+fn layouts(config: &Config) -> BTreeMap<Gtin, (String, Layout)> {
     let Some(today) = today() else { return BTreeMap::new() };
     let layout = |p: &config::product::Product| {
         let rule = config.rules.on(config.agent.country, &p.group, today)?;
-        let layout = rule.layout_of(tamga_domain::rules::PackageKind::Unit).ok()?;
+        let layout = rule.layout_of(kind_of(p)).ok()?;
         Some((p.gtin, (p.group.as_str().to_owned(), layout)))
     };
     config.products.iter().filter_map(layout).collect()
+}
+
+fn kind_of(product: &config::product::Product) -> rules::PackageKind {
+    if product.packs.is_some() { rules::PackageKind::Group } else { rules::PackageKind::Unit }
+}
+
+/// The layouts of each product group's codes: of units, and of group packs too where there are any.
+pub fn group_layouts(config: &Config) -> BTreeMap<String, Layout> {
+    let Some(today) = today() else { return BTreeMap::new() };
+    let mut layouts: BTreeMap<String, Layout> = layouts(config).into_values().collect();
+    for product in config.products.iter().filter(|p| p.packs.is_some()) {
+        let rule = config.rules.on(config.agent.country, &product.group, today);
+        if let Some(layout) = rule.and_then(|rule| rule.layout().ok()) {
+            layouts.insert(product.group.as_str().to_owned(), layout);
+        }
+    }
+    layouts
 }
 
 /// The plant's products by the rules of today.
@@ -51,7 +70,13 @@ pub fn station(config: &Config, no: StationNo, one: &config::station::Station) -
         naming: one.naming,
         substitutes: text.gs_substitutes.clone(),
         products: products(config),
+        group_packs: group_packs(config),
     }
+}
+
+/// Products that are group packs, and of what.
+fn group_packs(config: &Config) -> BTreeMap<Gtin, GroupOf> {
+    config.products.iter().filter_map(|p| Some((p.gtin, p.packs?))).collect()
 }
 
 /// What the core of a line is told.
@@ -106,10 +131,9 @@ pub fn upstream(
     config: &Config,
     x: &config::upstream::Xtrace,
     agent: &str,
-    layouts: &BTreeMap<Gtin, (String, Layout)>,
+    layouts: &BTreeMap<String, Layout>,
 ) -> impl Fn() -> upstream::Setup + Send + 'static {
-    let groups: BTreeMap<String, Layout> = layouts.values().cloned().collect();
-    let groups: xtrace::Layouts = Arc::new(groups);
+    let groups: xtrace::Layouts = Arc::new(layouts.clone());
     let mut setup = xtrace::Setup::new(x.url.clone(), x.api_key_file.clone());
     setup.ca_file = x.ca_file.clone();
     setup.proxy = x.proxy.clone();
@@ -149,7 +173,7 @@ fn product(config: &Config, p: &config::product::Product, x: &config::upstream::
     step::Product {
         gtin: p.gtin,
         group: p.group.as_str().to_owned(),
-        kind: PackageKind::Unit,
+        kind: if p.packs.is_some() { PackageKind::Group } else { PackageKind::Unit },
         release_method: p.release_method.clone(),
         business_place: x.business_place,
         low_water: p.order.map_or(x.pull_codes, |order| order.low_water).into(),

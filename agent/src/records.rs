@@ -13,7 +13,7 @@ use tamga_domain::gs1::Gtin;
 use tamga_domain::ids::{OrderNo, RunId, TxnId};
 use tamga_domain::layout::Layout;
 use tamga_domain::line::ask::{Alarm, Refusal};
-use tamga_domain::pack::PackFacts;
+use tamga_domain::pack::{PackFacts, PackName};
 use tamga_domain::record::{Answer, Known, OrderPlan, Record, RunState, Txn, ends_acknowledged};
 use tamga_domain::rules::{Country, ProductGroup, Rules};
 use tamga_domain::sscc::Sscc;
@@ -178,7 +178,7 @@ impl Records for StoreRecords {
     }
 
     fn pack(&self, scan: &[u8]) -> Result<Option<PackStory>, RecordsError> {
-        let named = Sscc::parse_read(scan).ok();
+        let named = Sscc::parse_read(scan).ok().map(PackName::Sscc);
         let candidates = if named.is_some() { Vec::new() } else { self.candidates(scan) };
         if named.is_none() && candidates.is_empty() {
             return Err(RecordsError::NotACode);
@@ -189,6 +189,9 @@ impl Records for StoreRecords {
                 None => None,
             };
             for (code, _) in &candidates {
+                if found.is_none() {
+                    found = view.pack(PackName::Code(*code))?;
+                }
                 if found.is_none() {
                     found = view.pack_of(code)?;
                 }

@@ -15,7 +15,7 @@ use tamga_domain::ids::LineNo;
 use tamga_domain::layout::Layout;
 use tamga_domain::line::ask::Ask;
 use tamga_domain::line::{self, LineConfig};
-use tamga_domain::record::{Bar, OrderPlan};
+use tamga_domain::record::{Bar, OrderPlan, PackageKind};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -143,7 +143,7 @@ pub async fn start(config: Config, manager: Option<Arc<Manager>>) -> Result<Daem
     let broken = handle.broken();
     let (stop, stopped) = watch::channel(false);
     let settled = !matches!(*bar.borrow(), Some(Bar::Unsettled));
-    let layouts = plan::layouts(&config);
+    let layouts = plan::group_layouts(&config);
     let (levels, pooled) = watch::channel(BTreeMap::new());
     let (stock, stocked) = watch::channel(BTreeMap::new());
     let mut wiring = Wiring {
@@ -444,6 +444,7 @@ fn products(config: &Config) -> Vec<Product> {
         gtin: p.gtin,
         group: p.group.as_str().to_owned(),
         name: p.name.clone(),
+        kind: if p.packs.is_some() { PackageKind::Group } else { PackageKind::Unit },
     };
     config.products.iter().map(product).collect()
 }
@@ -502,7 +503,7 @@ async fn watch_levels(
 fn start_upstream(
     config: &Config,
     books: StoreBooks,
-    layouts: &BTreeMap<Gtin, (String, Layout)>,
+    layouts: &BTreeMap<String, Layout>,
     (mut assigned, bug): (mpsc::Receiver<OrderPlan>, mpsc::Sender<String>),
     stopped: &watch::Receiver<bool>,
     windows: &mut JoinSet<()>,

@@ -130,7 +130,7 @@ fn a_pack_is_found_by_its_name_and_by_an_item_in_it_and_an_item_knows_its_pack()
         write(Record::Pack(PackRecord::Short { pack, reason, who: who(), at }));
         write(Record::Pack(PackRecord::Closed { pack, who: who(), at }));
 
-        assert_eq!(records.story(IDENTITY).unwrap().unwrap().pack.unwrap().name, Some(name));
+        assert_eq!(records.story(IDENTITY).unwrap().unwrap().pack.unwrap().name, Some(name.into()));
         let with_ai = [b"00".as_slice(), NAME].concat();
         for scan in [CODE, OTHER_TAIL, IDENTITY, NAME, &with_ai] {
             let found = records.pack(scan).unwrap().unwrap();

@@ -7,7 +7,7 @@ use tamga::store::read::packs::{Content, PackChange, TakenOut};
 use tamga_domain::ids::{PackNo, RunId};
 use tamga_domain::line::ask::Refusal;
 use tamga_domain::pack::ask::{OpenPack, StationAsk, StationReply, StationStatus};
-use tamga_domain::pack::{Holds, Level, Mixing, PackFacts, PackState, Terms, Told};
+use tamga_domain::pack::{Holds, Level, Mixing, PackFacts, PackName, PackState, Terms, Told};
 use tamga_domain::sscc::Sscc;
 use tamga_domain::time::Wall;
 use tokio::runtime::Runtime;
@@ -92,8 +92,8 @@ pub fn open(content: u32, name: Option<&str>) -> OpenPack {
     OpenPack { pack: PackNo(7), content, capacity: 3, name: name.map(sscc), label: name.map(|_| "printed") }
 }
 
-fn sscc(digits: &str) -> Sscc {
-    Sscc::parse(digits.as_bytes()).unwrap()
+fn sscc(digits: &str) -> PackName {
+    Sscc::parse(digits.as_bytes()).unwrap().into()
 }
 
 /// The closed box that the known item lies in.

@@ -95,7 +95,12 @@ impl World {
             },
             lines: vec![line],
             stations,
-            products: vec![Product { gtin: gtin(), group: "water".into(), name: "Still 0.5".into() }],
+            products: vec![Product {
+                gtin: gtin(),
+                group: "water".into(),
+                name: "Still 0.5".into(),
+                kind: PackageKind::Unit,
+            }],
             devices: vec![("p1".into(), trace.clone())],
             upstream: seen,
             zone: Zone::parse("+05:00").unwrap(),

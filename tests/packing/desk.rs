@@ -131,7 +131,7 @@ impl Desk {
     }
 
     pub fn pack(&self, name: Sscc) -> Option<PackFacts> {
-        self.books(|view| view.pack(name).unwrap())
+        self.books(|view| view.pack(name.into()).unwrap())
     }
 
     pub fn open(&self) -> Option<PackFacts> {

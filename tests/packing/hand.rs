@@ -26,7 +26,11 @@ async fn items_are_packed_labelled_and_closed_by_hand() {
     assert_eq!(desk.scanner.hears().await, TAKEN);
     let label = desk.label(0).await;
     let name = Sscc::parse_read(&label).unwrap();
-    assert_eq!(desk.open().map(|open| (open.content, open.name)), Some((3, Some(name))), "not yet closed");
+    assert_eq!(
+        desk.open().map(|open| (open.content, open.name)),
+        Some((3, Some(name.into()))),
+        "not yet closed"
+    );
     desk.scanner.scan(&mark(4)).await;
     assert_eq!(desk.scanner.hears().await, REFUSED, "the label first");
     desk.scanner.scan(&[b"]C1", &label[..]].concat()).await;

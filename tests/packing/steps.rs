@@ -17,7 +17,7 @@ use tamga_domain::pack::ask::{OpenPack, StationAsk, StationReply};
 use tamga_domain::pack::station::{
     LabelId, Naming, Signal, Station, StationConfig, StationEffect, StationInput,
 };
-use tamga_domain::pack::{Holds, Level, Mixing, PackState, Terms};
+use tamga_domain::pack::{Holds, Level, Mixing, PackName, PackState, Terms};
 use tamga_domain::sscc::{Sscc, SsccRange};
 use tamga_domain::time::Time;
 
@@ -61,6 +61,7 @@ fn station(store: &Store, naming: Naming) -> Station {
         naming,
         substitutes: Substitutes::default(),
         products: BTreeMap::from([(gtin(), product)]),
+        group_packs: BTreeMap::new(),
     };
     Station::new(config, store.open_pack(STATION).unwrap())
 }
@@ -163,8 +164,13 @@ impl Hands {
         let open = agent.station.status().open;
         if let Some(name) = self.label {
             // The label is on the box: is it closed?
-            let closed =
-                agent.books.store.view().pack(name).unwrap().is_some_and(|p| p.state == PackState::Closed);
+            let closed = agent
+                .books
+                .store
+                .view()
+                .pack(name.into())
+                .unwrap()
+                .is_some_and(|p| p.state == PackState::Closed);
             if closed {
                 self.closed.insert(name, std::mem::take(&mut self.open));
                 self.label = None;
@@ -180,7 +186,7 @@ impl Hands {
             agent.feed(StationInput::Ask(AskId(1), ask, "anna".into()))?;
             return Ok(true);
         }
-        if let Some(name) = open.as_ref().and_then(|open| open.name) {
+        if let Some(PackName::Sscc(name)) = open.as_ref().and_then(|open| open.name) {
             assert!(self.has_label(&open, agent), "the label {name} neither came nor is in doubt: {label:?}");
             self.label = Some(name);
             return Ok(true);
@@ -201,7 +207,7 @@ impl Hands {
     /// A label with the name of the open pack lies there.
     fn has_label(&self, open: &Option<OpenPack>, agent: &Agent) -> bool {
         let name = open.as_ref().and_then(|open| open.name);
-        agent.labels.iter().any(|(_, printed)| Some(*printed) == name)
+        agent.labels.iter().any(|(_, printed)| Some(PackName::Sscc(*printed)) == name)
     }
 
     fn scan_next(&mut self, agent: &mut Agent) -> Result<bool, Ended> {
@@ -252,7 +258,7 @@ fn judge(agent: &Agent, hands: &Hands) {
     let view = agent.books.store.view();
     let mut packed = BTreeSet::new();
     for (name, really) in &hands.closed {
-        let pack = view.pack(*name).unwrap().expect("a box with this label is in the books");
+        let pack = view.pack((*name).into()).unwrap().expect("a box with this label is in the books");
         assert_eq!(pack.state, PackState::Closed);
         let told: BTreeSet<Identity> = view
             .content(pack.pack)

@@ -87,6 +87,15 @@ const DAMAGES: &[(&str, &str)] = &[
     ("UPDATE run_packs SET n = n + 1", "packs: items by run and pack"),
     ("DELETE FROM run_packs", "packs: items by run and pack"),
     ("UPDATE packed SET n = n - 1", "packs: items by run and bucket"),
+    (
+        "UPDATE packs SET sscc = NULL, name_gtin = 1, name_serial = x'31' WHERE pack_no = 1",
+        "packs: a group pack bears a code of ours, whose item lies nowhere else",
+    ),
+    (
+        "UPDATE packs SET sscc = NULL, (name_gtin, name_serial) = (SELECT gtin_id, serial FROM codes WHERE pack_no = 1) \
+         WHERE pack_no = 1",
+        "packs: a group pack bears a code of ours, whose item lies nowhere else",
+    ),
 ];
 
 fn busy() -> World {
@@ -114,7 +123,7 @@ fn busy() -> World {
     }
     w.store.use_names(&names(0, 100)).unwrap();
     let (_, name) = w.boxed(1..=2);
-    w.put(PALLET, PALLETS, None, &[Child::Pack(name)]);
+    w.put(PALLET, PALLETS, None, &[Child::pack(name)]);
     w.verified();
     w
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tamga_domain::ids::{PackNo, StationNo};
 use tamga_domain::pack::record::{NewName, PackAnswer, PackRecord};
-use tamga_domain::pack::{Holds, Level, Mixing, Terms};
+use tamga_domain::pack::{Holds, Level, Mixing, PackName, Terms};
 use tamga_domain::record::{Answer, Bar, Record};
 use tamga_domain::sscc::Sscc;
 
@@ -28,7 +28,7 @@ fn ask(w: &mut World, pack: PackNo) -> Option<Answer> {
 
 fn name_of(answer: Option<Answer>) -> Sscc {
     match answer {
-        Some(Answer::Pack(PackAnswer::Named { name, .. })) => name,
+        Some(Answer::Pack(PackAnswer::Named { name: PackName::Sscc(name), .. })) => name,
         other => panic!("{other:?}"),
     }
 }

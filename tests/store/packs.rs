@@ -5,7 +5,7 @@ use tamga::store::read::packs::Content;
 use tamga_domain::ids::{PackNo, RunId, StationNo};
 use tamga_domain::pack::judge::NotIn;
 use tamga_domain::pack::record::{NewName, PackAnswer, PackRecord};
-use tamga_domain::pack::{Child, Holds, Level, Mixing, PackState, Terms};
+use tamga_domain::pack::{Child, Holds, Level, Mixing, PackName, PackState, Terms};
 use tamga_domain::record::{Answer, ItemEnd, Record};
 use tamga_domain::sscc::{Sscc, SsccRange};
 use tamga_domain::verdict::Reason;
@@ -71,7 +71,7 @@ impl World {
         self.pack(PackRecord::Named { pack, name, at })
     }
 
-    fn close(&mut self, pack: PackNo) -> Record {
+    pub fn close(&mut self, pack: PackNo) -> Record {
         Record::Pack(PackRecord::Closed { pack, who: "box".into(), at: self.at() })
     }
 
@@ -80,7 +80,7 @@ impl World {
         Record::Pack(PackRecord::Short { pack, reason, who, at: self.at() })
     }
 
-    fn void(&mut self, pack: PackNo) -> Record {
+    pub fn void(&mut self, pack: PackNo) -> Record {
         let (reason, who) = ("wet".into(), "anna".into());
         Record::Pack(PackRecord::Voided { pack, reason, who, at: self.at() })
     }
@@ -89,7 +89,9 @@ impl World {
     pub fn boxed(&mut self, items: std::ops::RangeInclusive<u32>) -> (PackNo, Sscc) {
         let children: Vec<Child> = items.map(item).collect();
         let PackAnswer::In { pack, .. } = self.put(BOX, BOXES, None, &children) else { panic!("not in") };
-        let PackAnswer::Named { name, .. } = self.name(pack, NewName::Next) else { panic!("no name") };
+        let PackAnswer::Named { name: PackName::Sscc(name), .. } = self.name(pack, NewName::Next) else {
+            panic!("no name")
+        };
         if children.len() < BOXES.capacity as usize {
             let short = self.short(pack);
             self.twice(short);
@@ -100,12 +102,12 @@ impl World {
     }
 
     fn state_of(&self, name: Sscc) -> (PackState, u32, Option<PackNo>) {
-        let found = self.store.view().pack(name).unwrap().unwrap();
+        let found = self.store.view().pack(name.into()).unwrap().unwrap();
         (found.state, found.content, found.parent)
     }
 }
 
-fn why(answer: PackAnswer) -> Vec<(usize, NotIn)> {
+pub fn why(answer: PackAnswer) -> Vec<(usize, NotIn)> {
     match answer {
         PackAnswer::NotIn(why) => why,
         other => panic!("{other:?}"),
@@ -123,9 +125,11 @@ fn passed_items_fill_a_box_that_is_named_and_closed() {
     assert_eq!((open.pack, open.content, open.gtin), (pack, 3, Some(gtin(GTIN))));
     let close = w.close(pack);
     assert!(matches!(w.refused(close), Rule::Constraint(_)), "a pack without a name is not closed");
-    let PackAnswer::Named { name, used: 1 } = w.name(pack, NewName::Next) else { panic!() };
+    let PackAnswer::Named { name: PackName::Sscc(name), used: 1 } = w.name(pack, NewName::Next) else {
+        panic!()
+    };
     let again = w.name(pack, NewName::Next);
-    assert_eq!(again, PackAnswer::Named { name, used: 0 }, "a name is given once");
+    assert_eq!(again, PackAnswer::Named { name: name.into(), used: 0 }, "a name is given once");
     let close = w.close(pack);
     w.twice(close);
     assert_eq!(w.state_of(name), (PackState::Closed, 3, None));
@@ -135,7 +139,7 @@ fn passed_items_fill_a_box_that_is_named_and_closed() {
             view.content(pack).unwrap(),
             (1..=3).map(|n| Content::Item(identity(n))).collect::<Vec<_>>()
         );
-        assert_eq!(view.pack_of(&identity(2)).unwrap().unwrap().name, Some(name));
+        assert_eq!(view.pack_of(&identity(2)).unwrap().unwrap().name, Some(name.into()));
         let states: Vec<PackState> = view.pack_changes(pack).unwrap().iter().map(|c| c.state).collect();
         assert_eq!(states, [PackState::Open, PackState::Open, PackState::Closed], "opened, named, closed");
     }
@@ -170,7 +174,7 @@ fn nothing_unresolved_and_nothing_twice_goes_in() {
         (item(6), NotIn::PassUnknown),
         (item(900), NotIn::Unknown),
         (Child::Item { identity: identity(1), tail: Some(b"dGVx".to_vec()) }, NotIn::Mismatch),
-        (Child::Pack(Sscc::parse(b"376104250021234569").unwrap()), NotIn::Unknown),
+        (Child::pack(Sscc::parse(b"376104250021234569").unwrap()), NotIn::Unknown),
     ];
     for (child, expected) in table {
         let before = w.picture();
@@ -246,13 +250,13 @@ fn boxes_lie_on_one_pallet_at_a_time_and_come_free_when_it_is_voided() {
     let (first, a) = w.boxed(1..=3);
     let (second, b) = w.boxed(4..=6);
     let (_, c) = w.boxed(7..=9);
-    let on = [Child::Pack(a), Child::Pack(b)];
+    let on = [Child::pack(a), Child::pack(b)];
     let PackAnswer::In { pack, content: 2 } = w.put(PALLET, PALLETS, None, &on) else { panic!() };
-    assert_eq!(why(w.put(PALLET, PALLETS, Some(pack), &[Child::Pack(c)])), [(0, NotIn::Full)]);
+    assert_eq!(why(w.put(PALLET, PALLETS, Some(pack), &[Child::pack(c)])), [(0, NotIn::Full)]);
     assert_eq!(w.state_of(a), (PackState::Closed, 3, Some(pack)));
     let void = w.void(first);
     assert_eq!(w.twice(void), Some(Answer::Pack(PackAnswer::Within(pack))), "off the pallet first");
-    let PackAnswer::Named { name, .. } = w.name(pack, NewName::Next) else { panic!() };
+    let PackAnswer::Named { name: PackName::Sscc(name), .. } = w.name(pack, NewName::Next) else { panic!() };
     let close = w.close(pack);
     w.apply(close).unwrap();
     w.verified();
@@ -262,7 +266,7 @@ fn boxes_lie_on_one_pallet_at_a_time_and_come_free_when_it_is_voided() {
     assert_eq!((w.state_of(a), w.state_of(b)), ((PackState::Closed, 3, None), (PackState::Closed, 3, None)));
     let void = w.void(second);
     w.twice(void);
-    assert_eq!(why(w.put(PALLET, PALLETS, None, &[Child::Pack(b)])), [(0, NotIn::Voided)]);
+    assert_eq!(why(w.put(PALLET, PALLETS, None, &[Child::pack(b)])), [(0, NotIn::Voided)]);
     // Its items are free for another box.
     assert!(matches!(w.put(BOX, BOXES, None, &[item(4)]), PackAnswer::In { content: 1, .. }));
     w.verified();
@@ -301,7 +305,7 @@ fn no_name_is_given_twice() {
     let printed = names(1, 2).take_next().unwrap().0;
     let PackAnswer::In { pack, .. } = w.put(BOX, BOXES, None, &[item(2)]) else { panic!() };
     assert_eq!(w.name(pack, NewName::Read(a)), PackAnswer::NameUsed(PackNo(1)));
-    assert_eq!(w.name(pack, NewName::Read(printed)), PackAnswer::Named { name: printed, used: 0 });
+    assert_eq!(w.name(pack, NewName::Read(printed)), PackAnswer::Named { name: printed.into(), used: 0 });
     let (short, close) = (w.short(pack), w.close(pack));
     w.apply(short).unwrap();
     w.apply(close).unwrap();
@@ -313,7 +317,9 @@ fn no_name_is_given_twice() {
     );
     // A longer range, and one that begins anew: it goes on, and never back.
     w.store.use_names(&names(0, 1_000)).unwrap();
-    let PackAnswer::Named { name, used: 2 } = w.name(pack, NewName::Next) else { panic!() };
+    let PackAnswer::Named { name: PackName::Sscc(name), used: 2 } = w.name(pack, NewName::Next) else {
+        panic!()
+    };
     assert_eq!(name, names(2, 3).take_next().unwrap().0);
     let other = SsccRange::new(1, "4780001", 5, 10).unwrap();
     w.store.use_names(&other).unwrap();

@@ -121,22 +121,27 @@ fn say(text: &mut Text, answer: &StationDone, station: &str, done: &str) {
 
 /// A pack in a few words: its name, or its number while it has none; what it is and how it stands.
 pub fn line(pack: &Head) -> String {
-    let name = pack.name.as_ref().map_or_else(|| format!("#{}", pack.pack), |name| format!("(00){name}"));
+    let name = pack.name.as_ref().map_or_else(|| format!("#{}", pack.pack), |name| called(name));
     format!("{name}, {}, {}", pack.level.text, pack.state.text)
 }
 
 fn name(child: &Child) -> String {
     match child {
         Child::Code(dto::Code { gtin, serial }) => format!("(01){gtin}(21){serial}"),
-        Child::Pack(name) => format!("(00){name}"),
+        Child::Pack(name) => called(name),
     }
+}
+
+/// The name of a pack with its application identifiers: the code of a group pack has them.
+fn called(name: &str) -> String {
+    if name.starts_with('(') { name.to_owned() } else { format!("(00){name}") }
 }
 
 fn tell(text: &mut Text, story: &PackStory) {
     let pack = &story.pack;
     let mut fields = vec![
         ("cli.l_pack", pack.pack.to_string()),
-        ("cli.l_sscc", pack.name.as_ref().map(|name| format!("(00){name}")).unwrap_or_default()),
+        ("cli.l_sscc", pack.name.as_ref().map(|name| called(name)).unwrap_or_default()),
         ("cli.l_level", pack.level.text.clone()),
         ("cli.l_state", pack.state.text.clone()),
         ("cli.l_content", format!("{} / {} ({})", pack.content, pack.capacity, pack.holds.text)),

@@ -6,8 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use tamga_domain::pack::Holds;
-use tamga_domain::pack::station::Naming;
 use tamga_domain::rules::{Country, ProductGroup, RuleSet, Rules, Sure};
 use tamga_domain::sscc::SsccRange;
 use tamga_drivers::gate::map::GateConfig;
@@ -15,6 +13,7 @@ use tamga_drivers::printer::zpl_format::SymbolSize;
 
 use super::gate::Gate;
 use super::line::{Line, LineKind, gap_max_of};
+use super::packing;
 use super::printer::{PrinterDevice, Zpl};
 use super::product::Product;
 use super::raw::Notes;
@@ -47,8 +46,9 @@ pub fn check(draft: &Draft<'_>, notes: &Notes) {
     upstream(draft, notes);
     groups(draft, notes);
     addresses(draft, notes);
+    packing::group_packs(draft, notes);
     for station in draft.stations {
-        packing(draft, station, notes);
+        packing::station(draft, station, notes);
     }
     for line in draft.lines {
         devices(draft, line, notes);
@@ -113,7 +113,7 @@ fn upstream(draft: &Draft<'_>, notes: &Notes) {
 
 /// The version of the rules that began last. Which one holds today is asked when codes are read and reported: the
 /// configuration must fit tomorrow too.
-fn latest<'r>(
+pub(super) fn latest<'r>(
     rules: &'r Rules,
     country: Country,
     group: &ProductGroup,
@@ -135,10 +135,11 @@ fn groups(draft: &Draft<'_>, notes: &Notes) {
             notes.add(problem.with("group", &product.group).with("country", draft.agent.country));
             continue;
         };
-        let guessed =
-            set.valid.iter().max_by_key(|version| version.from).is_some_and(|version| {
-                version.surety_of(tamga_domain::rules::PackageKind::Unit) == Sure::Guess
-            });
+        let guessed = set
+            .valid
+            .iter()
+            .max_by_key(|version| version.from)
+            .is_some_and(|version| version.surety_of(packing::kind_of(product)) == Sure::Guess);
         if guessed {
             notes.add(notes.warning(key, "config.group_guessed").with("group", &product.group));
         }
@@ -192,33 +193,6 @@ fn reached(text: &TextReader, key: &str) -> (String, String) {
         ReaderLink::Connect(address) => (address.to_string(), format!("{key}.connect")),
         ReaderLink::Listen { at, .. } => (format!("*:{}", at.port()), format!("{key}.listen")),
         ReaderLink::Serial { path, .. } => (path.display().to_string(), format!("{key}.serial")),
-    }
-}
-
-/// A station: what may lie in what, and where its names come from.
-fn packing(draft: &Draft<'_>, station: &Station, notes: &Notes) {
-    let key = format!("stations.{}", station.name);
-    let terms = station.terms;
-    if let Holds::Packs(level) = terms.holds
-        && level >= terms.level
-    {
-        let problem = notes.error(format!("{key}.holds"), "config.level_order");
-        notes.add(problem.with("level", terms.level.key()).with("holds", terms.holds.key()));
-    }
-    match (station.naming, &station.printer) {
-        (Naming::Printed, None) if !notes.has_below(&format!("{key}.printer")) => {
-            notes.add(notes.error(format!("{key}.names"), "config.names_need_printer"));
-        }
-        (Naming::PrePrinted, Some(_)) => {
-            notes.add(notes.error(format!("{key}.printer"), "config.names_need_no_printer"));
-        }
-        _ => {}
-    }
-    if station.naming == Naming::Printed && draft.names.is_none() && !notes.has_below("sscc") {
-        notes.add(notes.error(format!("{key}.names"), "config.no_sscc"));
-    }
-    if let Some(PrinterDevice::Zpl(zpl)) = &station.printer {
-        texts(zpl, &format!("{key}.printer.zpl"), notes);
     }
 }
 
@@ -359,7 +333,7 @@ fn track(line: &Line, notes: &Notes) {
 }
 
 /// Whether each text lies on the label.
-fn texts(zpl: &Zpl, key: &str, notes: &Notes) {
+pub(super) fn texts(zpl: &Zpl, key: &str, notes: &Notes) {
     let config = &zpl.config;
     for (index, text) in config.texts.iter().enumerate() {
         if text.x >= config.label_width_dots || text.y + text.height_dots > config.label_length_dots {

@@ -10,7 +10,7 @@
 //!   each
 //! - [`symbol`], [`address`], [`near`]: what these parts share
 //! - [`rules`]: dated law data, built in or from a folder
-//! - [`check`]: what must hold between the parts
+//! - [`check`]: what must hold between the parts; [`packing`]: of stations
 //! - [`machine`]: files of this computer
 
 use std::path::{Path, PathBuf};
@@ -26,6 +26,7 @@ pub mod gate;
 pub mod line;
 pub mod machine;
 pub mod near;
+pub mod packing;
 pub mod printer;
 pub mod problem;
 pub mod product;

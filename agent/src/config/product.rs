@@ -1,6 +1,7 @@
 //! `[[products]]`: what the lines may produce.
 
 use tamga_domain::gs1::Gtin;
+use tamga_domain::pack::GroupOf;
 use tamga_domain::rules::ProductGroup;
 
 use super::raw::Section;
@@ -13,6 +14,8 @@ pub struct Product {
     pub release_method: String,
     /// `None`: this agent orders no codes of this product; a person assigns orders to it.
     pub order: Option<Ordering>,
+    /// It is a group pack, with codes of the state system of its own, and of what.
+    pub packs: Option<GroupOf>,
     /// The name of its table in the file, for messages: `products[2]`.
     pub path: String,
 }
@@ -24,6 +27,8 @@ pub struct Ordering {
     pub quantity: u32,
 }
 
+/// The most pieces in a group pack: no state system takes more in any pack.
+const CAPACITY_MAX: u64 = 1_500;
 /// Ways of release that xTrace knows (`COMISSION` is its own spelling). The list is open.
 const RELEASE_METHODS: [&str; 5] = ["PRIMARY", "REMAINS", "COMISSION", "COMMISSION", "REMARK"];
 
@@ -50,6 +55,7 @@ fn read(section: &Section<'_>) -> Option<Product> {
         name: name.unwrap_or_else(|| gtin.map(|gtin| gtin.to_string()).unwrap_or_default()),
         release_method: release_method(section),
         order: ordering(section),
+        packs: packs(section),
         path: section.path.clone(),
         gtin: gtin.unwrap_or_else(stand_in),
         group: group?,
@@ -108,6 +114,19 @@ fn release_method(section: &Section<'_>) -> String {
         section.notes.add(problem.with("value", &text).with("known", RELEASE_METHODS.join(", ")));
     }
     text
+}
+
+fn packs(section: &Section<'_>) -> Option<GroupOf> {
+    let section = section.section("packs");
+    if !section.is_there() {
+        return None;
+    }
+    let gtin = gtin(&section);
+    let count = section.number("count", 1..=CAPACITY_MAX, "why.packs.count");
+    if count.is_none() {
+        section.missing("count", "why.packs.count");
+    }
+    Some(GroupOf { gtin: gtin?, count: count.and_then(|n| u32::try_from(n).ok())? })
 }
 
 fn ordering(section: &Section<'_>) -> Option<Ordering> {

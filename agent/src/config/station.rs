@@ -33,10 +33,11 @@ const CAPACITY_MAX: u64 = 1_500;
 /// Serial references of the shortest company prefix.
 const SERIAL_MAX: u64 = 1_000_000_000_000;
 
-/// Levels that packs of a station may have. (A group pack is named by a code of the state system, not by an SSCC.)
-const LEVELS: [(&str, Level); 2] = [("box", Level::Box), ("pallet", Level::Pallet)];
-const HOLDS: [(&str, Holds); 2] = [("items", Holds::Items), ("box", Holds::Packs(Level::Box))];
-const NAMES: [(&str, Naming); 2] = [("printed", Naming::Printed), ("pre-printed", Naming::PrePrinted)];
+const LEVELS: [(&str, Level); 3] = [("group", Level::Group), ("box", Level::Box), ("pallet", Level::Pallet)];
+const HOLDS: [(&str, Holds); 3] =
+    [("items", Holds::Items), ("group", Holds::Packs(Level::Group)), ("box", Holds::Packs(Level::Box))];
+const NAMES: [(&str, Naming); 3] =
+    [("printed", Naming::Printed), ("pre-printed", Naming::PrePrinted), ("codes", Naming::Codes)];
 
 pub fn read_all(section: &Section<'_>) -> Vec<Station> {
     section.named().iter().filter_map(|(name, section)| read(name, section)).collect()

@@ -44,10 +44,10 @@ impl Tx<'_> {
         if row.state == RunState::Closing {
             return Err(Rule::RunClosing(run).into());
         }
-        // Soonest expiry first, then the oldest; kind 0: only units go on items. Codes of orders that were refused or
-        // closed are given back.
+        // Soonest expiry first, then the oldest; units and group packs are items, sets (kind 2) are not. Codes of orders
+        // that were refused or closed are given back.
         let sql = "SELECT order_no, left_n, ifnull(ordered_at, 0) <= ?4 FROM orders \
-                   WHERE gtin_id = ?1 AND left_n > 0 AND kind = 0 AND state NOT IN (6, 7) \
+                   WHERE gtin_id = ?1 AND left_n > 0 AND kind < 2 AND state NOT IN (6, 7) \
                    AND (expires IS NULL OR expires - ?2 >= ?3) ORDER BY expires IS NULL, expires, order_no";
         let params = (row.gtin_id, at.0, wanted.life_left_min_ms, wanted.day_ends.0);
         let orders: Vec<(OrderNo, u32, bool)> =
@@ -266,7 +266,7 @@ impl Tx<'_> {
                     return Ok(None);
                 }
                 let to = step(code, row.state, Happening::Spoil(reason))?;
-                if let Some(pack) = row.pack {
+                if let Some(pack) = self.pack_with(code, &row)? {
                     return Ok(Some(Answer::Pack(PackAnswer::Within(pack))));
                 }
                 if let (Some(run), Some(pass), State::Verified(Whereabouts::Passed)) =

@@ -9,6 +9,7 @@ use rusqlite::ErrorCode;
 use tamga_domain::code::Identity;
 use tamga_domain::ids::{BlockNo, LineNo, OrderNo, PackNo, PassNo, ReportNo, RunId, Tag, TxnId};
 use tamga_domain::lifecycle::NoSuchStep;
+use tamga_domain::pack::PackName;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -169,6 +170,8 @@ pub enum Rule {
     NotCarried { report: ReportNo, pass: PassNo },
     #[error("there is no pack {0}")]
     NoSuchPack(PackNo),
+    #[error("there is no pack {0}")]
+    NoPackNamed(PackName),
     #[error("pack {0} is closed or voided")]
     PackEnded(PackNo),
     #[error("pack {0} has no name")]

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{OptionalExtension as _, Row};
+use rusqlite::types::Null;
+use rusqlite::{OptionalExtension as _, Params, Row};
+use tamga_domain::code::Identity;
 use tamga_domain::ids::{PackNo, RunId, StationNo};
-use tamga_domain::pack::judge::{Kinship, NotIn, Thing, judge};
+use tamga_domain::pack::judge::{Kinship, Mark, NotIn, Thing, judge, judge_name};
 use tamga_domain::pack::record::{CHILDREN_MAX, NewName, PackAnswer, PackRecord};
-use tamga_domain::pack::{Child, Holds, Level, Mixing, PackFacts, PackState, Terms, Told};
+use tamga_domain::pack::{Child, Holds, Level, Mixing, PackFacts, PackName, PackState, Terms, Told};
 use tamga_domain::record::{Answer, Known};
 use tamga_domain::sscc::Sscc;
 use tamga_domain::time::Wall;
@@ -15,7 +17,7 @@ use super::Store;
 use super::error::{Fault, Rule, StoreError};
 use super::limits::NAMES_PASSED_MAX;
 use super::people::{Change, PackMark, cut};
-use super::rows::{Key, number};
+use super::rows::{CodeRow, Key, number, serial_of};
 use super::tx::Tx;
 
 impl Store {
@@ -31,7 +33,7 @@ impl Tx<'_> {
             PackRecord::In { station, pack, terms, children, who, at } => {
                 self.pack_in(*station, *pack, *terms, children, (who, *at))?
             }
-            PackRecord::Named { pack, name, at } => self.pack_named(*pack, *name, *at)?,
+            PackRecord::Named { pack, name, at } => self.pack_named(*pack, name, *at)?,
             PackRecord::Label { pack, reason, who, at } => self.pack_label(*pack, reason, who, *at)?,
             PackRecord::Short { pack, reason, who, .. } => {
                 self.pack_short(*pack, reason, who)?;
@@ -112,27 +114,54 @@ impl Tx<'_> {
     /// What was read, as it is known now, with the tail that the read had.
     fn thing<'c>(&self, child: &'c Child) -> Result<(Thing, Option<&'c [u8]>), Fault> {
         match child {
-            Child::Pack(name) => Ok((Thing::Pack(self.pack_by_name(*name)?), None)),
-            Child::Item { identity, tail } => {
-                let row = match self.gtin_id(&identity.gtin)? {
-                    Some(gtin) => self.code(&Key { gtin, identity })?,
-                    None => None,
+            Child::Pack { name, tail } => {
+                let mark = match name {
+                    PackName::Sscc(_) => None,
+                    PackName::Code(identity) => Some(self.mark(identity)?.0),
                 };
-                let pack = row.as_ref().and_then(|row| row.pack);
-                let held = match row.as_ref().and_then(|row| row.run.zip(row.pass)) {
-                    Some((run, pass)) => {
-                        let sql = "SELECT 1 FROM held WHERE run = ?1 AND pass_no = ?2";
-                        self.one(sql, (run.0, pass.0), |_| Ok(()))?.is_some()
-                    }
-                    None => false,
-                };
-                let known = match row {
-                    Some(row) => Known::Coded(self.facts(row)?),
-                    None => self.find(identity)?,
-                };
-                Ok((Thing::Item { gtin: identity.gtin, known, pack, held }, tail.as_deref()))
+                Ok((Thing::Pack { facts: self.pack_by_name(*name)?, mark }, tail.as_deref()))
             }
+            Child::Item { identity, tail } => Ok((self.coded(identity)?, tail.as_deref())),
         }
+    }
+
+    /// What a code is on: a group pack that bears it, or else an item.
+    fn coded(&self, identity: &Identity) -> Result<Thing, Fault> {
+        let (mark, pack) = self.mark(identity)?;
+        Ok(match self.pack_by_name(PackName::Code(*identity))? {
+            Some(facts) => Thing::Pack { facts: Some(facts), mark: Some(mark) },
+            None => Thing::Item { gtin: identity.gtin, mark, pack },
+        })
+    }
+
+    /// The pack that the item of a code lies in, or that bears the code.
+    pub(super) fn pack_with(&self, code: &Identity, row: &CodeRow) -> Result<Option<PackNo>, Fault> {
+        if row.pack.is_some() {
+            return Ok(row.pack);
+        }
+        let named = self.pack_by_name(PackName::Code(*code))?;
+        Ok(named.filter(|pack| pack.state != PackState::Voided).map(|pack| pack.pack))
+    }
+
+    /// What is known of a code, and the pack that its item lies in.
+    fn mark(&self, identity: &Identity) -> Result<(Mark, Option<PackNo>), Fault> {
+        let row = match self.gtin_id(&identity.gtin)? {
+            Some(gtin) => self.code(&Key { gtin, identity })?,
+            None => None,
+        };
+        let pack = row.as_ref().and_then(|row| row.pack);
+        let held = match row.as_ref().and_then(|row| row.run.zip(row.pass)) {
+            Some((run, pass)) => {
+                let sql = "SELECT 1 FROM held WHERE run = ?1 AND pass_no = ?2";
+                self.one(sql, (run.0, pass.0), |_| Ok(()))?.is_some()
+            }
+            None => false,
+        };
+        let known = match row {
+            Some(row) => Known::Coded(self.facts(row)?),
+            None => self.find(identity)?,
+        };
+        Ok((Mark { known, held }, pack))
     }
 
     fn new_pack(&self, station: StationNo, terms: Terms, who: &str, at: Wall) -> Result<PackNo, Fault> {
@@ -156,32 +185,49 @@ impl Tx<'_> {
                            AND (pack_no IS NULL) <> (?3 IS NULL)";
                 self.must("the pack of a code", 1, sql, (key.gtin, key.serial(), to))
             }
-            Child::Pack(name) => {
-                let sql = "UPDATE packs SET parent = ?2 WHERE sscc = ?1 AND (parent IS NULL) <> (?2 IS NULL)";
-                self.must("the pack of a pack", 1, sql, (sscc_number(*name), to))
+            Child::Pack { name, .. } => {
+                let Some(child) = self.pack_by_name(*name)? else {
+                    return Err(Rule::NoPackNamed(*name).into());
+                };
+                let sql =
+                    "UPDATE packs SET parent = ?2 WHERE pack_no = ?1 AND (parent IS NULL) <> (?2 IS NULL)";
+                self.must("the pack of a pack", 1, sql, (child.pack.0, to))
             }
         }
     }
 
     // ---- names ----
 
-    fn pack_named(&self, pack: PackNo, name: NewName, at: Wall) -> Result<PackAnswer, Fault> {
+    fn pack_named(&self, pack: PackNo, new: &NewName, at: Wall) -> Result<PackAnswer, Fault> {
         let facts = self.open_pack(pack)?;
         if let Some(name) = facts.name {
             return Ok(PackAnswer::Named { name, used: 0 });
         }
-        let (name, used) = match name {
-            NewName::Read(name) => (name, 0),
+        let (name, used) = match new {
+            NewName::Read(name) => (PackName::Sscc(*name), 0),
+            NewName::Code { identity, .. } => (PackName::Code(*identity), 0),
             NewName::Next => match self.next_name()? {
-                Some(next) => next,
+                Some((next, used)) => (PackName::Sscc(next), used),
                 None => return Ok(PackAnswer::NoNames),
             },
         };
         if let Some(other) = self.pack_by_name(name)? {
             return Ok(PackAnswer::NameUsed(other.pack));
         }
-        let sql = "UPDATE packs SET sscc = ?2 WHERE pack_no = ?1 AND sscc IS NULL";
-        self.must("a name", 1, sql, (pack.0, sscc_number(name)))?;
+        if let NewName::Code { identity, tail, of } = new
+            && let Err(why) = judge_name(&self.coded(identity)?, tail, *of, &facts)
+        {
+            return Ok(PackAnswer::NotName(why));
+        }
+        let sql = "UPDATE packs SET sscc = ?2, name_gtin = ?3, name_serial = ?4 \
+                   WHERE pack_no = ?1 AND sscc IS NULL AND name_serial IS NULL";
+        match &name {
+            PackName::Sscc(name) => self.must("a name", 1, sql, (pack.0, sscc_number(*name), Null, Null))?,
+            PackName::Code(identity) => {
+                let key = self.key(identity)?;
+                self.must("a name", 1, sql, (pack.0, Null, key.gtin, key.serial()))?;
+            }
+        }
         self.changed(Change::Pack(pack, PackState::Open, PackMark::Named(name)), "", "", at)?;
         self.add_issued(used as usize)?;
         Ok(PackAnswer::Named { name, used })
@@ -194,7 +240,7 @@ impl Tx<'_> {
         let mut left = range.clone();
         for used in 1..=NAMES_PASSED_MAX {
             let Some((name, rest)) = left.take_next() else { return Ok(None) };
-            if self.pack_by_name(name)?.is_none() {
+            if self.pack_by_name(name.into())?.is_none() {
                 let sql = "UPDATE sscc_ranges SET next = ?2 WHERE range_no = ?1 AND next = ?3";
                 let (next, before) = (number(rest.next()), number(range.next()));
                 self.must("a range of SSCCs", 1, sql, (no, next, before))?;
@@ -255,7 +301,7 @@ impl Tx<'_> {
         let (thing, _) = self.thing(child)?;
         let parent = match &thing {
             Thing::Item { pack, .. } => *pack,
-            Thing::Pack(facts) => facts.as_ref().and_then(|f| f.parent),
+            Thing::Pack { facts, .. } => facts.as_ref().and_then(|f| f.parent),
         };
         if parent != Some(pack) {
             return Ok(PackAnswer::Out(None));
@@ -277,10 +323,12 @@ impl Tx<'_> {
                            VALUES(?1, ?2, ?3, ?4, ?5, ?6)";
                 self.run(sql, (pack.0, key.gtin, key.serial(), who, cut(why), at.0))?;
             }
-            Child::Pack(name) => {
-                let sql = "INSERT INTO taken_out(pack_no, child, who, why, at) \
-                           SELECT ?1, pack_no, ?3, ?4, ?5 FROM packs WHERE sscc = ?2";
-                self.must("a pack", 1, sql, (pack.0, sscc_number(*name), who, cut(why), at.0))?;
+            Child::Pack { name, .. } => {
+                let Some(child) = self.pack_by_name(*name)? else {
+                    return Err(Rule::NoPackNamed(*name).into());
+                };
+                let sql = "INSERT INTO taken_out(pack_no, child, who, why, at) VALUES(?1, ?2, ?3, ?4, ?5)";
+                self.run(sql, (pack.0, child.pack.0, who, cut(why), at.0))?;
             }
         }
         Ok(())
@@ -335,26 +383,49 @@ impl Tx<'_> {
     }
 
     pub(super) fn pack_by_no(&self, pack: PackNo) -> Result<Option<PackFacts>, Fault> {
-        self.pack_where("pack_no = ?1", pack.0.into())
+        self.pack_where("pack_no = ?1", [pack.0])
     }
 
-    pub(super) fn pack_by_name(&self, name: Sscc) -> Result<Option<PackFacts>, Fault> {
-        self.pack_where("sscc = ?1", sscc_number(name))
+    pub(super) fn pack_by_name(&self, name: PackName) -> Result<Option<PackFacts>, Fault> {
+        match &name {
+            PackName::Sscc(name) => self.pack_where("sscc = ?1", [sscc_number(*name)]),
+            PackName::Code(identity) => match self.gtin_id(&identity.gtin)? {
+                Some(gtin) => {
+                    self.pack_where("name_gtin = ?1 AND name_serial = ?2", (gtin, identity.serial.as_bytes()))
+                }
+                None => Ok(None),
+            },
+        }
     }
 
     pub(super) fn pack_at(&self, station: StationNo) -> Result<Option<PackFacts>, Fault> {
-        self.pack_where("station = ?1 AND state = 0", station.0.into())
+        self.pack_where("station = ?1 AND state = 0", [station.0])
     }
 
-    fn pack_where(&self, condition: &str, key: i64) -> Result<Option<PackFacts>, Fault> {
+    fn pack_where(&self, condition: &str, key: impl Params) -> Result<Option<PackFacts>, Fault> {
         let sql = format!(
-            "SELECT pack_no, level, holds, capacity, mixing, state, sscc, content, parent, run, labels, \
-             short_by IS NOT NULL, told, (SELECT gtin FROM gtins g WHERE g.gtin_id = packs.gtin_id) FROM packs WHERE {condition}"
+            "SELECT pack_no, level, holds, capacity, mixing, state, content, parent, run, labels, \
+             short_by IS NOT NULL, told, (SELECT gtin FROM gtins g WHERE g.gtin_id = packs.gtin_id), {NAME} \
+             FROM packs WHERE {condition}"
         );
         let mut statement = self.conn.prepare_cached(&sql)?;
-        let found = statement.query_row([key], |row| Ok(facts_of(row))).optional()?;
+        let found = statement.query_row(key, |row| Ok(facts_of(row))).optional()?;
         found.transpose()
     }
+}
+
+/// The columns of a pack's name, for [`name_at`].
+pub(super) const NAME: &str =
+    "sscc, (SELECT gtin FROM gtins g WHERE g.gtin_id = packs.name_gtin), name_serial";
+
+/// A pack's name, of which `place` is the first column.
+pub(super) fn name_at(row: &Row<'_>, place: usize) -> Result<Option<PackName>, Fault> {
+    if let Some(number) = row.get(place)? {
+        return Ok(Some(PackName::Sscc(sscc_of(number)?)));
+    }
+    let (gtin, serial): (Option<String>, Option<Vec<u8>>) = (row.get(place + 1)?, row.get(place + 2)?);
+    let Some((gtin, serial)) = gtin.zip(serial) else { return Ok(None) };
+    Ok(Some(PackName::Code(Identity { gtin: super::rows::gtin_of(&gtin)?, serial: serial_of(&serial)? })))
 }
 
 fn facts_of(row: &Row<'_>) -> Result<PackFacts, Fault> {
@@ -364,20 +435,20 @@ fn facts_of(row: &Row<'_>) -> Result<PackFacts, Fault> {
         capacity: row.get(3)?,
         mixing: mixing_of(row.get(4)?)?,
     };
-    let gtin: Option<String> = row.get(13)?;
+    let gtin: Option<String> = row.get(12)?;
     let gtin = gtin.map(|text| super::rows::gtin_of(&text)).transpose()?;
     Ok(PackFacts {
         pack: PackNo(row.get(0)?),
         terms,
         state: state_of(row.get(5)?)?,
-        name: row.get::<_, Option<i64>>(6)?.map(sscc_of).transpose()?,
-        content: row.get(7)?,
-        parent: row.get::<_, Option<u32>>(8)?.map(PackNo),
-        run: row.get::<_, Option<u32>>(9)?.map(RunId),
+        name: name_at(row, 13)?,
+        content: row.get(6)?,
+        parent: row.get::<_, Option<u32>>(7)?.map(PackNo),
+        run: row.get::<_, Option<u32>>(8)?.map(RunId),
         gtin,
-        labels: row.get(10)?,
-        short: row.get(11)?,
-        told: told_of(row.get(12)?)?,
+        labels: row.get(9)?,
+        short: row.get(10)?,
+        told: told_of(row.get(11)?)?,
     })
 }
 
@@ -409,10 +480,10 @@ fn joined(all: Kinship, one: Kinship, is_first: bool) -> Kinship {
 /// What tells one child from another.
 fn name_of(child: &Child) -> Vec<u8> {
     match child {
-        Child::Item { identity, .. } => {
+        Child::Pack { name: PackName::Sscc(name), .. } => name.render(),
+        Child::Item { identity, .. } | Child::Pack { name: PackName::Code(identity), .. } => {
             [identity.gtin.to_string().as_bytes(), identity.serial.as_bytes()].concat()
         }
-        Child::Pack(name) => name.render(),
     }
 }
 
@@ -421,7 +492,7 @@ pub(super) fn sscc_number(name: Sscc) -> i64 {
     name.as_bytes().iter().fold(0, |n, digit| n * 10 + i64::from(digit - b'0'))
 }
 
-pub(super) fn sscc_of(number: i64) -> Result<Sscc, Fault> {
+fn sscc_of(number: i64) -> Result<Sscc, Fault> {
     Sscc::parse(format!("{number:018}").as_bytes())
         .map_err(|e| Fault::Damaged(format!("the SSCC {number}: {e}")))
 }

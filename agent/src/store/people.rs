@@ -5,9 +5,9 @@
 use rusqlite::params;
 use tamga_domain::code::Identity;
 use tamga_domain::ids::{LineNo, OrderNo, PackNo, ReportNo, RunId, Tag};
-use tamga_domain::pack::PackState;
+use tamga_domain::pack::{PackName, PackState};
 use tamga_domain::record::{OrderState, ReportState, RunState};
-use tamga_domain::sscc::Sscc;
+
 use tamga_domain::time::Wall;
 
 use super::error::Fault;
@@ -31,7 +31,7 @@ pub(super) enum Change<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum PackMark {
     Opened,
-    Named(Sscc),
+    Named(PackName),
     /// A label with its name was asked for, and how many there are with it.
     Label(u32),
     Full,

@@ -191,6 +191,12 @@ const CHECKS: &[(&str, &str)] = &[
          WHERE c.level >= p.level OR p.state = 2",
     ),
     (
+        "packs: a group pack bears a code of ours, whose item lies nowhere else",
+        "SELECT p.pack_no, c.serial IS NOT NULL, ifnull(c.pack_no, 0) FROM packs p \
+         LEFT JOIN codes c ON c.gtin_id = p.name_gtin AND c.serial = p.name_serial \
+         WHERE name_serial IS NOT NULL AND (c.serial IS NULL OR c.pack_no IS NOT NULL)",
+    ),
+    (
         "packs: each is what its content is of",
         "WITH i AS (SELECT pack_no, count(DISTINCT run) r, min(run) run, count(DISTINCT gtin_id) g, min(gtin_id) gtin \
          FROM codes WHERE pack_no IS NOT NULL GROUP BY pack_no) \

@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use tamga_domain::gs1::Gtin;
 use tamga_domain::ids::OrderNo;
-use tamga_domain::record::{OrderPlan, PackageKind};
+use tamga_domain::record::OrderPlan;
 
 use super::door::By;
 use super::error::{ApiError, Body};
@@ -70,7 +70,7 @@ fn plan_of(app: &App, body: &asks::AssignOrder) -> Result<OrderPlan, ApiError> {
         po_number: format!("cabinet:{id}:{gtin}"),
         gtin,
         group: product.group.clone(),
-        kind: PackageKind::Unit,
+        kind: product.kind,
         // Upstream tells how many it has.
         quantity: 0,
         release_method: String::new(),

@@ -50,7 +50,7 @@ impl Parts {
     /// Reads the text of a configuration with lines and the way upstream.
     pub fn of(text: &str, agent: &str, seed: u64, planted: Option<Planted>) -> Parts {
         let config = Config::parse(Path::new("dst.toml"), text).unwrap_or_else(|p| panic!("{p}"));
-        let layouts = plan::layouts(&config);
+        let layouts = plan::group_layouts(&config);
         let numbered = (0..).map(LineNo).zip(&config.lines);
         let lines =
             numbered.map(|(no, one)| plan::line(&config, no, one).expect("the configuration was checked"));

@@ -1,7 +1,7 @@
 //! What people may ask of a station, and what they see of it.
 
+use super::PackName;
 use crate::ids::PackNo;
-use crate::sscc::Sscc;
 use crate::time::Wall;
 
 /// A request of a person to a station. Each is authorised and logged before it reaches the station.
@@ -21,7 +21,7 @@ pub enum StationAsk {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StationReply {
     Done,
-    /// A pre-printed name has to be read on the pack now.
+    /// A name that the pack bears has to be read on it now.
     ScanName,
     /// Taken out; so many are left.
     Out {
@@ -53,7 +53,7 @@ pub struct OpenPack {
     pub pack: PackNo,
     pub content: u32,
     pub capacity: u32,
-    pub name: Option<Sscc>,
+    pub name: Option<PackName>,
     /// How its label stands, by key (`pack.label.<key>`), once it has a name of ours.
     pub label: Option<&'static str>,
 }

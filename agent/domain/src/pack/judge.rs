@@ -1,6 +1,6 @@
 //! What may go into a pack: one table, first match.
 
-use super::{Holds, Level, Mixing, PackFacts, PackState, Terms};
+use super::{Holds, Level, Mixing, PackFacts, PackName, PackState, Terms};
 use crate::gs1::Gtin;
 use crate::ids::{PackNo, RunId};
 use crate::lifecycle::{State, Whereabouts};
@@ -12,14 +12,20 @@ use crate::verdict::Death;
 pub enum Thing {
     Item {
         gtin: Gtin,
-        known: Known,
+        mark: Mark,
         /// The pack that it lies in.
         pack: Option<PackNo>,
-        /// Upstream refused its code for good: it is named to people and stays unresolved.
-        held: bool,
     },
-    /// A name of a pack; `None`: nobody's that this agent knows.
-    Pack(Option<PackFacts>),
+    /// A name of a pack, and what is known of the code where it is one; no facts: no pack that this agent knows has it.
+    Pack { facts: Option<PackFacts>, mark: Option<Mark> },
+}
+
+/// What is known of a code that was read at a station.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mark {
+    pub known: Known,
+    /// Upstream refused it for good: it is named to people and stays unresolved.
+    pub held: bool,
 }
 
 /// Why something does not go into a pack.
@@ -57,11 +63,13 @@ pub enum NotIn {
     WrongLevel,
     /// It was read twice among those that were to go in together.
     Twice,
+    /// The code of a group pack of which nobody knows what is in it.
+    Unpacked,
 }
 
 impl NotIn {
     /// All keys, for catalogues.
-    pub const KEYS: [&str; 18] = [
+    pub const KEYS: [&str; 19] = [
         "again",
         "packed",
         "unknown",
@@ -80,6 +88,7 @@ impl NotIn {
         "voided",
         "wrong_level",
         "twice",
+        "unpacked",
     ];
 
     /// The stable key, for catalogues (`pack.not_in.<key>`) and the API.
@@ -103,6 +112,7 @@ impl NotIn {
             NotIn::Voided => "voided",
             NotIn::WrongLevel => "wrong_level",
             NotIn::Twice => "twice",
+            NotIn::Unpacked => "unpacked",
         }
     }
 }
@@ -123,16 +133,20 @@ pub fn judge(
     open: Option<&PackFacts>,
 ) -> Result<Kinship, NotIn> {
     let (parent, kin) = match (thing, terms.holds) {
-        (Thing::Item { gtin, known, pack, held }, Holds::Items) => {
-            let run = item(known, tail, *held)?;
+        (Thing::Item { gtin, mark, pack }, Holds::Items) => {
+            let run = passed(mark, tail)?;
             (*pack, Kinship { run: Some(run), gtin: Some(*gtin) })
         }
-        (Thing::Pack(facts), Holds::Packs(level)) => {
-            let facts = closed_pack(facts.as_ref(), level)?;
-            (facts.parent, Kinship { run: facts.run, gtin: facts.gtin })
+        (Thing::Pack { facts, mark }, Holds::Packs(level)) => {
+            let facts = closed_pack(facts.as_ref(), mark.as_ref(), tail, level)?;
+            let own = match facts.name {
+                Some(PackName::Code(code)) => Some(code.gtin),
+                Some(PackName::Sscc(_)) | None => facts.gtin,
+            };
+            (facts.parent, Kinship { run: facts.run, gtin: own })
         }
-        (Thing::Pack(None), Holds::Items) => return Err(NotIn::Unknown),
-        (Thing::Item { .. }, Holds::Packs(_)) | (Thing::Pack(Some(_)), Holds::Items) => {
+        (Thing::Pack { facts: None, mark: None }, Holds::Items) => return Err(NotIn::Unknown),
+        (Thing::Item { .. }, Holds::Packs(_)) | (Thing::Pack { .. }, Holds::Items) => {
             return Err(NotIn::WrongLevel);
         }
     };
@@ -157,8 +171,26 @@ pub fn judge(
     Ok(kin)
 }
 
-/// An item goes into a pack when it passed: seen by the line's reader, and behind its gate.
-fn item(known: &Known, tail: Option<&[u8]>, held: bool) -> Result<RunId, NotIn> {
+/// Whether a code that was read on an open pack, with this tail, may be its name: `thing` is what the code is now, `of` the
+/// product that it is a group pack of.
+pub fn judge_name(thing: &Thing, tail: &[u8], of: Gtin, open: &PackFacts) -> Result<(), NotIn> {
+    let (mark, within) = match thing {
+        Thing::Item { mark, pack, .. } => (mark, *pack),
+        Thing::Pack { facts, .. } => {
+            return Err(facts.as_ref().map_or(NotIn::Unknown, |f| NotIn::Packed(f.pack)));
+        }
+    };
+    passed(mark, Some(tail))?;
+    match within {
+        Some(pack) => Err(NotIn::Packed(pack)),
+        None if open.gtin != Some(of) => Err(NotIn::OtherProduct),
+        None => Ok(()),
+    }
+}
+
+/// A code counts at a station when its item passed: seen by the line's reader, and behind its gate.
+fn passed(mark: &Mark, tail: Option<&[u8]>) -> Result<RunId, NotIn> {
+    let Mark { known, held } = mark;
     let of_code = match known {
         Known::Unknown => return Err(NotIn::Unknown),
         Known::Waiting { tail, .. } => tail,
@@ -169,7 +201,7 @@ fn item(known: &Known, tail: Option<&[u8]>, held: bool) -> Result<RunId, NotIn> 
     }
     let Known::Coded(facts) = known else { return Err(NotIn::NeverIssued) };
     match facts.state {
-        State::Verified(Whereabouts::Passed) if held => Err(NotIn::Unresolved),
+        State::Verified(Whereabouts::Passed) if *held => Err(NotIn::Unresolved),
         State::Verified(Whereabouts::Passed) | State::Applied => Ok(facts.run),
         State::Verified(Whereabouts::Unknown) => Err(NotIn::PassUnknown),
         State::Verified(Whereabouts::Rejected) => Err(NotIn::Rejected),
@@ -181,8 +213,17 @@ fn item(known: &Known, tail: Option<&[u8]>, held: bool) -> Result<RunId, NotIn> 
     }
 }
 
-fn closed_pack(facts: Option<&PackFacts>, level: Level) -> Result<&PackFacts, NotIn> {
-    let facts = facts.ok_or(NotIn::Unknown)?;
+fn closed_pack<'f>(
+    facts: Option<&'f PackFacts>,
+    mark: Option<&Mark>,
+    tail: Option<&[u8]>,
+    level: Level,
+) -> Result<&'f PackFacts, NotIn> {
+    let unknown = match mark {
+        Some(mark) => passed(mark, tail).map(|_| NotIn::Unpacked)?,
+        None => NotIn::Unknown,
+    };
+    let facts = facts.ok_or(unknown)?;
     if facts.terms.level != level {
         return Err(NotIn::WrongLevel);
     }
@@ -196,6 +237,7 @@ fn closed_pack(facts: Option<&PackFacts>, level: Level) -> Result<&PackFacts, No
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::code::{Identity, Serial};
     use crate::ids::{IssueNo, PrinterNo};
     use crate::lifecycle::SpoilReason;
     use crate::pack::Told;
@@ -229,7 +271,11 @@ mod tests {
     }
 
     fn item(known: Known) -> Thing {
-        Thing::Item { gtin: water(), known, pack: None, held: false }
+        Thing::Item { gtin: water(), mark: Mark { known, held: false }, pack: None }
+    }
+
+    fn packed(facts: Option<PackFacts>) -> Thing {
+        Thing::Pack { facts, mark: None }
     }
 
     fn pack(state: PackState) -> PackFacts {
@@ -237,7 +283,7 @@ mod tests {
             pack: PackNo(5),
             terms: TERMS,
             state,
-            name: Sscc::parse(b"376104250021234569").ok(),
+            name: Sscc::parse(b"376104250021234569").ok().map(PackName::Sscc),
             content: 2,
             parent: None,
             run: Some(RunId(7)),
@@ -269,14 +315,14 @@ mod tests {
             (item(Known::Waiting { state: S::Pooled, tail: b"abcd".to_vec() }), Err(NotIn::NeverIssued)),
             (item(Known::Unknown), Err(NotIn::Unknown)),
             (item(Known::Waiting { state: S::Pooled, tail: b"abcX".to_vec() }), Err(NotIn::Mismatch)),
-            (Thing::Pack(None), Err(NotIn::Unknown)),
-            (Thing::Pack(Some(pack(PackState::Closed))), Err(NotIn::WrongLevel)),
+            (packed(None), Err(NotIn::Unknown)),
+            (packed(Some(pack(PackState::Closed))), Err(NotIn::WrongLevel)),
         ];
         for (thing, expected) in table {
             assert_eq!(said(&thing, TERMS, None), expected, "{thing:?}");
         }
-        let held =
-            Thing::Item { gtin: water(), known: coded(S::Verified(W::Passed)), pack: None, held: true };
+        let mark = Mark { known: coded(S::Verified(W::Passed)), held: true };
+        let held = Thing::Item { gtin: water(), mark, pack: None };
         assert_eq!(said(&held, TERMS, None), Err(NotIn::Unresolved));
         let forged = judge(&item(coded(S::Applied)), Some(b"abcX"), TERMS, None);
         assert_eq!(forged, Err(NotIn::Mismatch));
@@ -287,8 +333,10 @@ mod tests {
     fn each_child_has_one_parent_and_a_pack_what_it_can_hold() {
         let passed = || coded(State::Verified(Whereabouts::Passed));
         let open = PackFacts { state: PackState::Open, name: None, ..pack(PackState::Open) };
-        let within =
-            |pack| Thing::Item { gtin: water(), known: passed(), pack: Some(PackNo(pack)), held: false };
+        let within = |pack| {
+            let mark = Mark { known: passed(), held: false };
+            Thing::Item { gtin: water(), mark, pack: Some(PackNo(pack)) }
+        };
         assert_eq!(said(&within(5), TERMS, Some(&open)), Err(NotIn::Again));
         assert_eq!(said(&within(4), TERMS, Some(&open)), Err(NotIn::Packed(PackNo(4))));
         assert_eq!(said(&within(4), TERMS, None), Err(NotIn::Packed(PackNo(4))));
@@ -335,7 +383,7 @@ mod tests {
 
     #[test]
     fn closed_packs_of_the_right_level_go_on_a_pallet() {
-        let of = |facts| Thing::Pack(Some(facts));
+        let of = |facts| packed(Some(facts));
         assert_eq!(said(&of(pack(PackState::Closed)), PALLET, None), Ok(()));
         assert_eq!(said(&of(pack(PackState::Open)), PALLET, None), Err(NotIn::NotClosed));
         assert_eq!(said(&of(pack(PackState::Voided)), PALLET, None), Err(NotIn::Voided));
@@ -344,5 +392,56 @@ mod tests {
         assert_eq!(said(&item(coded(State::Applied)), PALLET, None), Err(NotIn::WrongLevel));
         let elsewhere = PackFacts { parent: Some(PackNo(1)), ..pack(PackState::Closed) };
         assert_eq!(said(&of(elsewhere), PALLET, None), Err(NotIn::Packed(PackNo(1))));
+    }
+
+    fn six_pack() -> Identity {
+        Identity { gtin: gtin("04780000000038"), serial: Serial::new(b"G1").unwrap() }
+    }
+
+    #[test]
+    fn a_group_pack_goes_into_a_box_by_its_code_once_it_is_packed_and_its_code_has_passed() {
+        let boxes = Terms { holds: Holds::Packs(Level::Group), ..TERMS };
+        let group = PackFacts {
+            terms: Terms { level: Level::Group, ..TERMS },
+            name: Some(PackName::Code(six_pack())),
+            ..pack(PackState::Closed)
+        };
+        let of = |facts: Option<PackFacts>, state| Thing::Pack {
+            facts,
+            mark: Some(Mark { known: coded(state), held: false }),
+        };
+        let passed = State::Verified(Whereabouts::Passed);
+        let good = of(Some(group.clone()), passed);
+        let kin = judge(&good, Some(b"abcd"), boxes, None).unwrap();
+        assert_eq!((kin.run, kin.gtin), (Some(RunId(7)), Some(six_pack().gtin)), "its own product");
+        let spoiled = SpoilReason::Declared;
+        for (thing, expected) in [
+            (of(None, passed), NotIn::Unpacked),
+            (of(None, State::Issued), NotIn::NotSeen),
+            (of(Some(group.clone()), State::Spoiled(spoiled)), NotIn::Dead(Death::Spoiled(spoiled))),
+            (of(Some(PackFacts { state: PackState::Open, ..group }), passed), NotIn::NotClosed),
+        ] {
+            assert_eq!(said(&thing, boxes, None), Err(expected), "{thing:?}");
+        }
+        assert_eq!(judge(&good, Some(b"abcX"), boxes, None), Err(NotIn::Mismatch));
+        assert_eq!(said(&good, TERMS, None), Err(NotIn::WrongLevel), "it is no item");
+        assert_eq!(said(&of(None, passed), TERMS, None), Err(NotIn::WrongLevel));
+    }
+
+    #[test]
+    fn a_code_names_a_group_pack_of_its_product_when_it_has_passed_and_is_in_none() {
+        let open = PackFacts { name: None, ..pack(PackState::Open) };
+        let passed = || item(coded(State::Verified(Whereabouts::Passed)));
+        assert_eq!(judge_name(&passed(), b"abcd", water(), &open), Ok(()));
+        assert_eq!(judge_name(&passed(), b"abcX", water(), &open), Err(NotIn::Mismatch));
+        let other = gtin("04780000000021");
+        assert_eq!(judge_name(&passed(), b"abcd", other, &open), Err(NotIn::OtherProduct));
+        let mixed = PackFacts { gtin: None, ..open.clone() };
+        assert_eq!(judge_name(&passed(), b"abcd", water(), &mixed), Err(NotIn::OtherProduct));
+        let unseen = item(coded(State::Issued));
+        assert_eq!(judge_name(&unseen, b"abcd", water(), &open), Err(NotIn::NotSeen));
+        let mark = Mark { known: coded(State::Applied), held: false };
+        let within = Thing::Item { gtin: water(), mark, pack: Some(PackNo(9)) };
+        assert_eq!(judge_name(&within, b"abcd", water(), &open), Err(NotIn::Packed(PackNo(9))));
     }
 }

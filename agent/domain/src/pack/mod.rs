@@ -14,6 +14,8 @@ pub mod judge;
 pub mod record;
 pub mod station;
 
+use std::fmt;
+
 use crate::code::Identity;
 use crate::gs1::Gtin;
 use crate::ids::{PackNo, RunId};
@@ -111,13 +113,58 @@ impl PackState {
     }
 }
 
-/// What goes into a pack, as it was read.
+/// What a pack is called: it is read on the pack, and upstream knows the pack by it. No other pack ever has it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PackName {
+    Sscc(Sscc),
+    /// The state code that a group pack bears, without its tail.
+    Code(Identity),
+}
+
+impl From<Sscc> for PackName {
+    fn from(name: Sscc) -> PackName {
+        PackName::Sscc(name)
+    }
+}
+
+/// The 18 digits of an SSCC, or `(01)…(21)…`: for people, logs and the API.
+impl fmt::Display for PackName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PackName::Sscc(name) => name.fmt(f),
+            PackName::Code(identity) => identity.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for PackName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PackName({self})")
+    }
+}
+
+/// That a product is a group pack of another: so many of these.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct GroupOf {
+    pub gtin: Gtin,
+    /// At least 1.
+    pub count: u32,
+}
+
+/// What goes into a pack, as it was read; with the verification tail where the read had one, which must be the code's.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Child {
-    /// An item by its code; the verification tail where the read had one, which must be the code's.
+    /// An item by its code.
     Item { identity: Identity, tail: Option<Vec<u8>> },
     /// A closed pack by its name.
-    Pack(Sscc),
+    Pack { name: PackName, tail: Option<Vec<u8>> },
+}
+
+impl Child {
+    /// A pack by its name alone.
+    pub fn pack(name: impl Into<PackName>) -> Child {
+        Child::Pack { name: name.into(), tail: None }
+    }
 }
 
 /// What the store knows of a pack.
@@ -126,7 +173,7 @@ pub struct PackFacts {
     pub pack: PackNo,
     pub terms: Terms,
     pub state: PackState,
-    pub name: Option<Sscc>,
+    pub name: Option<PackName>,
     /// Children in it now.
     pub content: u32,
     /// The pack that it lies in.

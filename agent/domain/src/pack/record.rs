@@ -1,7 +1,9 @@
 //! What is written down of packs, and what the store answers.
 
 use super::judge::NotIn;
-use super::{Child, Terms};
+use super::{Child, PackName, Terms};
+use crate::code::Identity;
+use crate::gs1::Gtin;
 use crate::ids::{PackNo, StationNo};
 use crate::sscc::Sscc;
 use crate::time::Wall;
@@ -17,8 +19,8 @@ pub enum PackRecord {
     /// [`PackAnswer::In`] or [`PackAnswer::NotIn`]. An open pack keeps the terms that it was opened with. Told again it changes nothing and says that the children are in a pack.
     In { station: StationNo, pack: Option<PackNo>, terms: Terms, children: Vec<Child>, who: String, at: Wall },
     /// Names an open pack. A name is given once and never again; a pack that has one keeps it. Answered with
-    /// [`PackAnswer::Named`], [`PackAnswer::NameUsed`], [`PackAnswer::NoNames`] or, where the database may be an older
-    /// one, [`crate::record::Answer::Barred`].
+    /// [`PackAnswer::Named`], [`PackAnswer::NameUsed`], [`PackAnswer::NotName`], [`PackAnswer::NoNames`] or, where the
+    /// database may be an older one, [`crate::record::Answer::Barred`].
     Named { pack: PackNo, name: NewName, at: Wall },
     /// One more label with the pack's name is to be printed. The first needs no reason. Answered with
     /// [`PackAnswer::Label`]. Told again it is one more.
@@ -37,12 +39,15 @@ pub enum PackRecord {
 }
 
 /// Where a name comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NewName {
     /// The next SSCC of the agent's range.
     Next,
     /// One that was printed before and read on the pack.
     Read(Sscc),
+    /// The code of a group pack, with the tail that was read on it; `of`: the product that it is a group pack of. It must
+    /// be a code that a line saw and let pass, and what lies in the pack must be that product.
+    Code { identity: Identity, tail: Vec<u8>, of: Gtin },
 }
 
 /// What the store says to the records of packs.
@@ -54,9 +59,11 @@ pub enum PackAnswer {
     NotIn(Vec<(usize, NotIn)>),
     /// The pack's name, and how many names of the agent's range were used up for it now: none, where it was read or given
     /// before; more than one, where some were on labels already.
-    Named { name: Sscc, used: u32 },
+    Named { name: PackName, used: u32 },
     /// Another pack has or had this name.
     NameUsed(PackNo),
+    /// What was read cannot be the name of this pack, and why.
+    NotName(NotIn),
     /// The agent has no SSCC left, or none at all.
     NoNames,
     /// So many labels were asked for with this name, this one included.

@@ -2,14 +2,13 @@
 
 use tamga_domain::code::Identity;
 use tamga_domain::ids::{PackNo, StationNo};
-use tamga_domain::pack::{PackFacts, PackState};
-use tamga_domain::sscc::Sscc;
+use tamga_domain::pack::{PackFacts, PackName, PackState};
 use tamga_domain::time::Wall;
 
 use super::{View, gtin_at};
 use crate::store::error::{Fault, StoreError};
 use crate::store::limits::ROWS_MAX;
-use crate::store::packs::{sscc_of, state_of};
+use crate::store::packs::{NAME, name_at, state_of};
 use crate::store::rows::{Key, serial_of};
 
 /// What lies in a pack, or lay in it.
@@ -17,7 +16,7 @@ use crate::store::rows::{Key, serial_of};
 pub enum Content {
     Item(Identity),
     /// A pack by its name.
-    Pack(Sscc),
+    Pack(PackName),
 }
 
 /// One thing that became of a pack, oldest first.
@@ -45,7 +44,7 @@ pub struct TakenOut {
 
 impl View<'_> {
     /// The pack with this name.
-    pub fn pack(&self, name: Sscc) -> Result<Option<PackFacts>, StoreError> {
+    pub fn pack(&self, name: PackName) -> Result<Option<PackFacts>, StoreError> {
         self.tx().pack_by_name(name).map_err(Fault::reading)
     }
 
@@ -78,8 +77,8 @@ impl View<'_> {
             let serial: Vec<u8> = r.get(1)?;
             Ok(Content::Item(Identity { gtin: gtin_at(r, 0)?, serial: serial_of(&serial)? }))
         })?;
-        let sql = "SELECT sscc FROM packs WHERE parent = ?1 ORDER BY pack_no";
-        all.extend(self.all(sql, [pack.0], |r| Ok(Content::Pack(sscc_of(r.get(0)?)?)))?);
+        let sql = format!("SELECT {NAME} FROM packs WHERE parent = ?1 ORDER BY pack_no");
+        all.extend(self.all(&sql, [pack.0], |r| Ok(Content::Pack(named(r, 0)?)))?);
         Ok(all)
     }
 
@@ -100,15 +99,21 @@ impl View<'_> {
 
     /// What was taken out of a pack, oldest first.
     pub fn taken_out(&self, pack: PackNo) -> Result<Vec<TakenOut>, StoreError> {
-        let sql = "SELECT (SELECT gtin FROM gtins g WHERE g.gtin_id = t.gtin_id), serial, \
-                   (SELECT sscc FROM packs p WHERE p.pack_no = t.child), who, why, at \
-                   FROM taken_out t WHERE pack_no = ?1 ORDER BY id";
-        self.all(sql, [pack.0], |r| {
+        let sql = format!(
+            "SELECT (SELECT gtin FROM gtins g WHERE g.gtin_id = t.gtin_id), serial, t.who, t.why, t.at, {NAME} \
+             FROM taken_out t LEFT JOIN packs ON packs.pack_no = t.child WHERE t.pack_no = ?1 ORDER BY id"
+        );
+        self.all(&sql, [pack.0], |r| {
             let what = match r.get::<_, Option<Vec<u8>>>(1)? {
                 Some(serial) => Content::Item(Identity { gtin: gtin_at(r, 0)?, serial: serial_of(&serial)? }),
-                None => Content::Pack(sscc_of(r.get(2)?)?),
+                None => Content::Pack(named(r, 5)?),
             };
-            Ok(TakenOut { what, who: r.get(3)?, why: r.get(4)?, at: Wall(r.get(5)?) })
+            Ok(TakenOut { what, who: r.get(2)?, why: r.get(3)?, at: Wall(r.get(4)?) })
         })
     }
+}
+
+/// The name of a pack that lies, or lay, in another: it has one.
+fn named(row: &rusqlite::Row<'_>, place: usize) -> Result<PackName, Fault> {
+    name_at(row, place)?.ok_or_else(|| Fault::Damaged("a pack without a name in a pack".to_owned()))
 }

@@ -124,12 +124,12 @@ impl View<'_> {
         })
     }
 
-    /// Pooled unit codes by product that a line may still be given at `now`: those with at least `life_left_min_ms` of
+    /// Pooled codes of units and group packs by product that a line may still be given at `now`: those with at least `life_left_min_ms` of
     /// life left, of orders that were neither refused nor closed. The very codes that [`Record::Issue`] takes.
     ///
     /// [`Record::Issue`]: tamga_domain::record::Record::Issue
     pub fn issuable(&self, now: Wall, life_left_min_ms: i64) -> Result<Vec<(Gtin, u64)>, StoreError> {
-        let sql = "SELECT gtin, sum(left_n) FROM orders JOIN gtins USING(gtin_id) WHERE left_n > 0 AND kind = 0 \
+        let sql = "SELECT gtin, sum(left_n) FROM orders JOIN gtins USING(gtin_id) WHERE left_n > 0 AND kind < 2 \
                    AND state NOT IN (6, 7) AND (expires IS NULL OR expires - ?1 >= ?2) GROUP BY gtin";
         self.all(sql, (now.0, life_left_min_ms), |r| Ok((gtin_at(r, 0)?, count_at(r, 1)?)))
     }

@@ -1,4 +1,5 @@
-//! The shapes of packs and packing stations. An SSCC is its 18 digits.
+//! The shapes of packs and packing stations. The name of a pack is the 18 digits of its SSCC, or `(01)…(21)…` where it is
+//! the code of a group pack.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +9,7 @@ use super::{Code, Word};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Station {
     pub name: String,
-    /// What its packs are: `box` or `pallet`.
+    /// What its packs are: `group`, `box` or `pallet`.
     pub level: Word,
     /// What goes into them: `items` or packs of a level.
     pub holds: Word,

@@ -69,6 +69,7 @@ impl Station {
             (false, _) => "pack.taken",
             (true, Naming::Printed) => "pack.full",
             (true, Naming::PrePrinted) => "pack.scan_name",
+            (true, Naming::Codes) => "pack.scan_code",
         };
         let args = vec![("content", content.to_string()), ("capacity", capacity.to_string())];
         self.say(true, key, args, wall);
@@ -77,6 +78,10 @@ impl Station {
 
     fn not_in(&mut self, why: &[(usize, NotIn)], wall: Wall, out: &mut Vec<StationEffect>) {
         let Some((_, why)) = why.first() else { return };
+        self.not_for(*why, wall, out);
+    }
+
+    fn not_for(&mut self, why: NotIn, wall: Wall, out: &mut Vec<StationEffect>) {
         let name = self.open.as_ref().and_then(|open| open.name);
         let arg = match why {
             NotIn::Packed(pack) => Some(("pack", pack.to_string())),
@@ -95,12 +100,13 @@ impl Station {
                 match self.config.naming {
                     Naming::Printed => open.label = Some(Label::Unasked),
                     // It was read on the pack: that closes it.
-                    Naming::PrePrinted => self.close_by(name, wall, out),
+                    Naming::PrePrinted | Naming::Codes => self.close_by(name, None, wall, out),
                 }
             }
             Some(Answer::Pack(PackAnswer::NameUsed(pack))) => {
                 self.refuse("pack.name_used", vec![("pack", pack.to_string())], wall, out);
             }
+            Some(Answer::Pack(PackAnswer::NotName(why))) => self.not_for(why, wall, out),
             Some(Answer::Barred(bar)) => {
                 self.nameless = true;
                 self.refuse(format!("refuse.{}", bar.key()), vec![], wall, out);
@@ -120,7 +126,7 @@ impl Station {
         self.nameless = false;
         let reply = match self.config.naming {
             Naming::Printed => StationReply::Done,
-            Naming::PrePrinted => StationReply::ScanName,
+            Naming::PrePrinted | Naming::Codes => StationReply::ScanName,
         };
         out.push(StationEffect::Reply(id, Ok(reply)));
     }

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::ask::{OpenPack, Said, StationAsk, StationReply, StationStatus};
 use super::record::{NewName, PackRecord};
-use super::{Child, Holds, PackFacts, Terms};
+use super::{Child, GroupOf, Holds, PackFacts, PackName, Terms};
 use crate::gs1::Gtin;
 use crate::ids::{PackNo, StationNo, TxnId};
 use crate::layout::reader::Substitutes;
@@ -39,6 +39,8 @@ pub struct StationConfig {
     pub substitutes: Substitutes,
     /// The plant's products: product group and layout by GTIN.
     pub products: BTreeMap<Gtin, Product>,
+    /// Those of them that are group packs, and of what.
+    pub group_packs: BTreeMap<Gtin, GroupOf>,
 }
 
 /// How packs of a station get their names.
@@ -48,6 +50,8 @@ pub enum Naming {
     Printed,
     /// Labels with SSCCs were printed before.
     PrePrinted,
+    /// Group packs bear codes of their own, which a line has seen and let pass.
+    Codes,
 }
 
 /// Names a label: a pack, and how many labels were asked for with its name.
@@ -122,7 +126,7 @@ struct Open {
     /// Those that it was opened with, whatever the configuration says now.
     terms: Terms,
     content: u32,
-    name: Option<Sscc>,
+    name: Option<PackName>,
     label: Option<Label>,
     /// A person wants it closed with fewer children.
     short: bool,
@@ -157,7 +161,8 @@ enum Doing {
 #[derive(Clone, Debug, PartialEq)]
 enum Scan {
     Child(Child),
-    Name(Sscc),
+    /// The name of a pack, with the tail where it is a code.
+    Name(PackName, Option<Vec<u8>>),
     Bad(&'static str),
 }
 
@@ -188,7 +193,7 @@ impl Station {
     /// still be in a hand, and is scanned again.
     pub fn new(config: StationConfig, open: Option<PackFacts>) -> Station {
         let label = |facts: &PackFacts| match (config.naming, facts.name, facts.labels) {
-            (Naming::PrePrinted, ..) | (_, None, _) => None,
+            (Naming::PrePrinted | Naming::Codes, ..) | (_, None, _) => None,
             (Naming::Printed, Some(_), 0) => Some(Label::Unasked),
             (Naming::Printed, Some(_), _) => Some(Label::Doubtful),
         };
@@ -260,15 +265,18 @@ impl Station {
 
     fn understand(&self, bytes: &[u8]) -> Scan {
         if let Ok(name) = Sscc::parse_read(bytes) {
-            return Scan::Name(name);
+            return Scan::Name(name.into(), None);
         }
         let mut known_layout = false;
         for (gtin, product) in &self.config.products {
             let Ok(parsed) = product.layout.parse_with(bytes, &self.config.substitutes) else { continue };
             known_layout = true;
             if parsed.code.identity.gtin == *gtin {
-                let tail = Some(parsed.code.tail.as_bytes().to_vec());
-                return Scan::Child(Child::Item { identity: parsed.code.identity, tail });
+                let (identity, tail) = (parsed.code.identity, Some(parsed.code.tail.as_bytes().to_vec()));
+                return match self.config.group_packs.contains_key(gtin) {
+                    true => Scan::Name(PackName::Code(identity), tail),
+                    false => Scan::Child(Child::Item { identity, tail }),
+                };
             }
         }
         Scan::Bad(if known_layout { "pack.not_in.unknown" } else { "pack.malformed" })
@@ -350,7 +358,7 @@ impl Station {
 
     /// Names the pack that is full or to be closed short, and prints what is to be printed. False: nothing to do.
     fn label_of_full(&mut self, wall: Wall, out: &mut Vec<StationEffect>) -> bool {
-        if self.config.naming == Naming::PrePrinted || self.untouched {
+        if self.config.naming != Naming::Printed || self.untouched {
             return false;
         }
         let (ready, nameless, who) = (self.printer_ready, self.nameless, self.config.name.clone());
@@ -367,7 +375,7 @@ impl Station {
                 self.commit(Doing::Label, record, out);
                 true
             }
-            (Some(name), Some(Label::Wanted(no))) if ready => {
+            (Some(PackName::Sscc(name)), Some(Label::Wanted(no))) if ready => {
                 let id = LabelId { pack: open.pack, no };
                 open.label = Some(Label::Printing(id));
                 out.push(StationEffect::Print(LabelJob { id, name, content: open.content }));
@@ -381,14 +389,15 @@ impl Station {
         match scan {
             Scan::Bad(key) => self.refuse(key, vec![], wall, out),
             Scan::Child(child) => self.put_in(child, wall, out),
-            Scan::Name(name) if self.is_name_of_open(name) => self.close_by(name, wall, out),
-            Scan::Name(name) if matches!(self.terms().holds, Holds::Packs(_)) => {
-                self.put_in(Child::Pack(name), wall, out);
+            Scan::Name(name, tail) if self.is_name_of_open(name) => self.close_by(name, tail, wall, out),
+            Scan::Name(name, tail) if matches!(self.terms().holds, Holds::Packs(_)) => {
+                self.put_in(Child::Pack { name, tail }, wall, out);
             }
-            Scan::Name(name) => {
+            Scan::Name(name, _) => {
                 let key = match &self.open {
                     Some(open) if open.name.is_some() => "pack.other_label",
-                    Some(_) if self.config.naming == Naming::PrePrinted => "pack.not_full",
+                    Some(open) if self.may_name(name) && !open.is_ready() => "pack.not_full",
+                    Some(_) if self.is_other_group(name) => "pack.not_in.other_product",
                     _ => "pack.not_in.wrong_level",
                 };
                 self.refuse(key, vec![("name", name.to_string())], wall, out);
@@ -397,13 +406,28 @@ impl Station {
     }
 
     /// The read is the name of the open pack, or may become it.
-    fn is_name_of_open(&self, name: Sscc) -> bool {
+    fn is_name_of_open(&self, name: PackName) -> bool {
         let Some(open) = &self.open else { return false };
-        match (self.config.naming, open.name) {
-            (_, Some(own)) => own == name,
-            (Naming::Printed, None) => false,
-            (Naming::PrePrinted, None) => open.is_ready(),
+        match open.name {
+            Some(own) => own == name,
+            None => self.may_name(name) && open.is_ready(),
         }
+    }
+
+    /// Packs of this station get such names by reads.
+    fn may_name(&self, name: PackName) -> bool {
+        match (self.config.naming, name) {
+            (Naming::PrePrinted, PackName::Sscc(_)) => true,
+            (Naming::Codes, PackName::Code(code)) => {
+                self.config.group_packs.get(&code.gtin).is_some_and(|of| of.count == self.terms().capacity)
+            }
+            (Naming::Printed | Naming::PrePrinted | Naming::Codes, _) => false,
+        }
+    }
+
+    /// A group pack, but not of as many as a pack of this station has.
+    fn is_other_group(&self, name: PackName) -> bool {
+        self.config.naming == Naming::Codes && matches!(name, PackName::Code(_)) && !self.may_name(name)
     }
 
     /// Those of the open pack, or those of the next one.
@@ -423,11 +447,19 @@ impl Station {
         self.commit(Doing::In, record, out);
     }
 
-    fn close_by(&mut self, name: Sscc, wall: Wall, out: &mut Vec<StationEffect>) {
+    /// Closes the open pack by its name, which was read on it with this tail; gives it the name first where it has none.
+    fn close_by(&mut self, name: PackName, tail: Option<Vec<u8>>, wall: Wall, out: &mut Vec<StationEffect>) {
         let Some(open) = &self.open else { return };
         let (pack, is_named) = (open.pack, open.name.is_some());
         if !is_named {
-            let record = PackRecord::Named { pack, name: NewName::Read(name), at: wall };
+            let name = match name {
+                PackName::Sscc(name) => NewName::Read(name),
+                PackName::Code(identity) => {
+                    let Some(of) = self.config.group_packs.get(&identity.gtin) else { return };
+                    NewName::Code { identity, tail: tail.unwrap_or_default(), of: of.gtin }
+                }
+            };
+            let record = PackRecord::Named { pack, name, at: wall };
             return self.commit(Doing::Name, record, out);
         }
         let who = self.config.name.clone();

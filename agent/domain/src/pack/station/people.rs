@@ -1,8 +1,8 @@
 //! What people ask of a station.
 
-use super::super::Child;
 use super::super::ask::{StationAsk, StationReply};
 use super::super::record::PackRecord;
+use super::super::{Child, PackName};
 use super::{Doing, Naming, Scan, Station, StationEffect};
 use crate::gs1::Gtin;
 use crate::line::ask::Refusal;
@@ -64,11 +64,15 @@ impl Station {
     fn child_of(&self, scan: &[u8]) -> Option<Child> {
         match self.understand(scan) {
             Scan::Child(child) => Some(child),
-            Scan::Name(name) => Some(Child::Pack(name)),
+            Scan::Name(name, tail) => Some(Child::Pack { name, tail }),
             Scan::Bad(_) => {
                 let of_product = |(gtin, product): (&Gtin, &Product)| {
                     let identity = product.layout.parse_identity_with(scan, &self.config.substitutes).ok()?;
-                    (identity.gtin == *gtin).then_some(Child::Item { identity, tail: None })
+                    let child = match self.config.group_packs.contains_key(gtin) {
+                        true => Child::pack(PackName::Code(identity)),
+                        false => Child::Item { identity, tail: None },
+                    };
+                    (identity.gtin == *gtin).then_some(child)
                 };
                 self.config.products.iter().find_map(of_product)
             }

@@ -56,6 +56,7 @@ fn config(naming: Naming) -> StationConfig {
         naming,
         substitutes: Substitutes::usual(),
         products: BTreeMap::from([(gtin(), product)]),
+        group_packs: BTreeMap::new(),
     }
 }
 
@@ -150,12 +151,22 @@ impl Desk {
             PackRecord::Named { .. } if self.bar.is_some() => return self.bar.map(Answer::Barred),
             PackRecord::Named { name: NewName::Next, .. } => {
                 self.names += 1;
-                PackAnswer::Named { name: name(self.names), used: 1 }
+                PackAnswer::Named { name: name(self.names).into(), used: 1 }
             }
             PackRecord::Named { name: NewName::Read(read), .. } if *read == name(99) => {
                 PackAnswer::NameUsed(PackNo(7))
             }
-            PackRecord::Named { name: NewName::Read(read), .. } => PackAnswer::Named { name: *read, used: 0 },
+            PackRecord::Named { name: NewName::Read(read), .. } => {
+                PackAnswer::Named { name: (*read).into(), used: 0 }
+            }
+            PackRecord::Named { name: NewName::Code { identity, .. }, .. }
+                if *identity == six_pack(99).identity =>
+            {
+                PackAnswer::NotName(NotIn::NotSeen)
+            }
+            PackRecord::Named { name: NewName::Code { identity, .. }, .. } => {
+                PackAnswer::Named { name: PackName::Code(*identity), used: 0 }
+            }
             PackRecord::Label { .. } => {
                 self.labels += 1;
                 PackAnswer::Label(self.labels)
@@ -312,7 +323,7 @@ fn a_label_in_doubt_is_printed_again_only_by_a_person_and_a_refused_one_by_itsel
 
 #[test]
 fn a_start_goes_on_with_the_open_pack_and_prints_nothing_by_itself() {
-    let facts = PackFacts { name: Some(name(1)), content: 2, labels: 1, ..one_in() };
+    let facts = PackFacts { name: Some(name(1).into()), content: 2, labels: 1, ..one_in() };
     let mut d = Desk::with(Station::new(config(Naming::Printed), Some(facts.clone())));
     d.printer(PrinterEvent::Ready);
     assert_eq!((d.printed.len(), d.open().label), (0, Some("doubtful")));
@@ -353,6 +364,69 @@ fn a_pre_printed_name_closes_a_full_box_or_one_that_a_person_closes_short() {
         panic!("not closed")
     };
     assert_eq!((reason.as_str(), who.as_str()), ("end of shift", "anna"));
+}
+
+/// The code of a group pack.
+fn six_pack(n: u32) -> Code {
+    let gtin = Gtin::parse(b"04780001000013").unwrap();
+    Code { identity: Identity { gtin, ..code(n).identity }, ..code(n) }
+}
+
+fn with_six_packs(terms: Terms, naming: Naming, count: u32) -> Desk {
+    let six_pack = six_pack(0).identity.gtin;
+    let product = Product { name: "Water, 2".into(), group: "water".into(), layout: layout() };
+    let mut config = StationConfig { terms, ..config(naming) };
+    config.products.insert(six_pack, product);
+    config.group_packs.insert(six_pack, GroupOf { gtin: gtin(), count });
+    Desk::with(Station::new(config, None))
+}
+
+#[test]
+fn a_group_pack_is_closed_by_the_read_of_its_own_code() {
+    let terms = Terms { level: Level::Group, ..config(Naming::Codes).terms };
+    let mut d = with_six_packs(terms, Naming::Codes, 2);
+    let read = |n: u32| layout().render_full(&six_pack(n)).unwrap();
+    d.scan(&read(1));
+    assert_eq!(d.said(), "pack.not_in.wrong_level", "nothing is in it");
+    d.item(1);
+    d.scan(&read(1));
+    assert_eq!((d.said().as_str(), d.heard.pop()), ("pack.not_full", Some(Signal::Refused)));
+    d.item(2);
+    assert_eq!(d.said(), "pack.scan_code");
+    d.scan(&name(5).render());
+    assert_eq!(d.said(), "pack.not_in.wrong_level", "an SSCC is no name of a group pack");
+    d.scan(&read(99));
+    assert_eq!((d.said().as_str(), d.heard.pop()), ("pack.not_in.not_seen", Some(Signal::Refused)));
+    d.scan(&read(1));
+    assert_eq!((d.said().as_str(), d.heard.pop()), ("pack.closed", Some(Signal::Closed)));
+    let of = |r: &PackRecord| match r {
+        PackRecord::Named { name: NewName::Code { identity, tail, of }, .. } => {
+            Some((*identity, tail.clone(), *of))
+        }
+        _ => None,
+    };
+    let named: Vec<_> = d.records.iter().filter_map(of).collect();
+    assert_eq!(named.last(), Some(&(six_pack(1).identity, b"Ab1=".to_vec(), gtin())));
+    assert!(d.printed.is_empty());
+    // A group pack of six is not named here.
+    let mut d = with_six_packs(terms, Naming::Codes, 6);
+    d.item(1);
+    d.item(2);
+    d.scan(&read(1));
+    assert_eq!(d.said(), "pack.not_in.other_product");
+}
+
+#[test]
+fn group_packs_go_into_a_box_by_their_codes() {
+    let terms = Terms { holds: Holds::Packs(Level::Group), ..config(Naming::Printed).terms };
+    let mut d = with_six_packs(terms, Naming::Printed, 2);
+    d.scan(&layout().render_full(&six_pack(1)).unwrap());
+    let name = PackName::Code(six_pack(1).identity);
+    assert_eq!(d.content, [Child::Pack { name, tail: Some(b"Ab1=".to_vec()) }]);
+    let scan = format!("(01){}(21)S{:012}", six_pack(1).identity.gtin, 1).into_bytes();
+    d.content = vec![Child::pack(name)];
+    let out = StationAsk::Out { scan, reason: "dented".into() };
+    assert_eq!(d.ask(out), Some(Ok(StationReply::Out { left: 0 })), "by its identity alone");
 }
 
 #[test]

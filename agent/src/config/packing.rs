@@ -1,0 +1,85 @@
+//! What must hold of packing stations: what may lie in what, and where the names of packs come from.
+
+use tamga_domain::pack::station::Naming;
+use tamga_domain::pack::{Holds, Level, Mixing};
+use tamga_domain::rules::PackageKind;
+
+use super::check::{Draft, latest, texts};
+use super::printer::PrinterDevice;
+use super::product::Product;
+use super::raw::Notes;
+use super::station::Station;
+
+/// What bears the codes of a product.
+pub(super) fn kind_of(product: &Product) -> PackageKind {
+    if product.packs.is_some() { PackageKind::Group } else { PackageKind::Unit }
+}
+
+/// A group pack is of units of its own product group, and the group's rules know such.
+pub(super) fn group_packs(draft: &Draft<'_>, notes: &Notes) {
+    for product in draft.products {
+        let Some(of) = product.packs else { continue };
+        let unit = |p: &&Product| p.gtin == of.gtin && p.packs.is_none() && p.group == product.group;
+        if !draft.products.iter().any(|p| unit(&p)) {
+            let problem = notes.error(format!("{}.packs.gtin", product.path), "config.packs_of");
+            notes.add(problem.with("value", of.gtin).with("group", &product.group));
+        }
+        let rules = latest(draft.rules, draft.agent.country, &product.group);
+        if rules.is_some_and(|rules| !rules.kinds().contains(&PackageKind::Group)) {
+            let problem = notes.error(format!("{}.packs", product.path), "config.packs_rules");
+            notes.add(problem.with("group", &product.group).with("country", draft.agent.country));
+        }
+    }
+}
+
+/// A station: what may lie in what, and where its names come from.
+pub(super) fn station(draft: &Draft<'_>, station: &Station, notes: &Notes) {
+    let key = format!("stations.{}", station.name);
+    let terms = station.terms;
+    if let Holds::Packs(level) = terms.holds
+        && level >= terms.level
+    {
+        let problem = notes.error(format!("{key}.holds"), "config.level_order");
+        notes.add(problem.with("level", terms.level.key()).with("holds", terms.holds.key()));
+    }
+    names(draft, station, &key, notes);
+    groups(draft, station, &key, notes);
+    if let Some(PrinterDevice::Zpl(zpl)) = &station.printer {
+        texts(zpl, &format!("{key}.printer.zpl"), notes);
+    }
+}
+
+fn names(draft: &Draft<'_>, station: &Station, key: &str, notes: &Notes) {
+    let names = format!("{key}.names");
+    match (station.naming, &station.printer) {
+        (Naming::Printed, None) if !notes.has_below(&format!("{key}.printer")) => {
+            notes.add(notes.error(&names, "config.names_need_printer"));
+        }
+        (Naming::PrePrinted | Naming::Codes, Some(_)) => {
+            notes.add(notes.error(format!("{key}.printer"), "config.names_need_no_printer"));
+        }
+        _ => {}
+    }
+    if station.naming == Naming::Printed && draft.names.is_none() && !notes.has_below("sscc") {
+        notes.add(notes.error(&names, "config.no_sscc"));
+    }
+    if (station.naming == Naming::Codes) != (station.terms.level == Level::Group) {
+        notes.add(notes.error(names, "config.names_of_groups"));
+    }
+}
+
+/// Group packs are known by their products.
+fn groups(draft: &Draft<'_>, station: &Station, key: &str, notes: &Notes) {
+    let mut counts = draft.products.iter().filter_map(|product| product.packs).map(|of| of.count);
+    let capacity = station.terms.capacity;
+    if station.terms.level == Level::Group && !counts.any(|count| count == capacity) {
+        let problem = notes.error(format!("{key}.capacity"), "config.no_group_of");
+        notes.add(problem.with("capacity", capacity));
+    }
+    if station.terms.level == Level::Group && station.terms.mixing == Mixing::Free {
+        notes.add(notes.error(format!("{key}.mixing"), "config.group_mixing"));
+    }
+    if station.terms.holds == Holds::Packs(Level::Group) && counts.next().is_none() {
+        notes.add(notes.error(format!("{key}.holds"), "config.no_groups"));
+    }
+}
