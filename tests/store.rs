@@ -34,6 +34,8 @@ mod packs;
 mod random;
 #[path = "store/reports.rs"]
 mod reports;
+#[path = "store/reworks.rs"]
+mod reworks;
 #[path = "store/trails.rs"]
 mod trails;
 #[path = "store/witness.rs"]

@@ -110,6 +110,7 @@ pub fn boxed() -> PackFacts {
         labels: 2,
         short: false,
         told: Told::Nothing,
+        follows: None,
     }
 }
 

@@ -83,6 +83,14 @@ const DAMAGES: &[(&str, &str)] = &[
         "UPDATE packs SET level = 2 WHERE parent IS NOT NULL",
         "packs: what lies in them passed, or is a closed pack of a lower level",
     ),
+    (
+        "UPDATE packs SET follows = 1 WHERE parent IS NULL",
+        "packs: one that follows another holds what stayed in it, and the other one is void",
+    ),
+    (
+        "INSERT INTO to_write_off SELECT gtin_id, serial, '', '', 0 FROM codes WHERE pack_no = 1 LIMIT 1",
+        "packs: what is to be written off lies in none",
+    ),
     ("UPDATE packs SET run = 9 WHERE pack_no = 1", "packs: each is what its content is of"),
     ("UPDATE run_packs SET n = n + 1", "packs: items by run and pack"),
     ("DELETE FROM run_packs", "packs: items by run and pack"),

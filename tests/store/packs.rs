@@ -14,7 +14,8 @@ use crate::kit::*;
 
 pub const BOX: StationNo = StationNo(0);
 pub const PALLET: StationNo = StationNo(1);
-const BOXES: Terms = Terms { level: Level::Box, holds: Holds::Items, capacity: 3, mixing: Mixing::SameRun };
+pub const BOXES: Terms =
+    Terms { level: Level::Box, holds: Holds::Items, capacity: 3, mixing: Mixing::SameRun };
 pub const PALLETS: Terms =
     Terms { level: Level::Pallet, holds: Holds::Packs(Level::Box), capacity: 2, mixing: Mixing::Free };
 
@@ -41,7 +42,7 @@ pub fn with_passed(passed: u32) -> (World, RunId) {
 }
 
 /// [`with_passed`], with names for a thousand packs.
-fn packing(passed: u32) -> (World, RunId) {
+pub fn packing(passed: u32) -> (World, RunId) {
     let (mut w, run) = with_passed(passed);
     w.store.use_names(&names(0, 1_000)).unwrap();
     (w, run)
@@ -75,7 +76,7 @@ impl World {
         Record::Pack(PackRecord::Closed { pack, who: "box".into(), at: self.at() })
     }
 
-    fn short(&mut self, pack: PackNo) -> Record {
+    pub fn short(&mut self, pack: PackNo) -> Record {
         let (reason, who) = ("end of the batch".into(), "anna".into());
         Record::Pack(PackRecord::Short { pack, reason, who, at: self.at() })
     }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use tamga_domain::ids::{LineNo, RunId};
 use tamga_domain::pack::record::PackRecord;
+use tamga_domain::pack::rework::Rework;
 use tamga_domain::record::{Answer, OrderState, Record, ReportState, RunState, Txn};
 
 use super::Store;
@@ -185,6 +186,10 @@ fn pack(record: &PackRecord) {
         }
         PackRecord::Voided { pack, reason, who, .. } => {
             tracing::warn!(%pack, reason, who, "pack voided");
+        }
+        PackRecord::Rework { works, reason, who, .. } => {
+            let what: Vec<&str> = works.iter().map(Rework::key).collect();
+            tracing::warn!(what = what.join(" "), reason, who, "rework of packs");
         }
         PackRecord::In { .. } | PackRecord::Named { .. } | PackRecord::Closed { .. } => {}
     }

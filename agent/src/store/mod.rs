@@ -12,8 +12,8 @@
 //! - [`standing`], [`settle`]: the database beside its witness, and what a person makes of it
 //! - [`verify`]: everything counted anew and compared with the counts kept
 //! - [`trail`]: rows that nobody changes, each with the hash of the one before it
-//! - the records, by subject: runs, codes, items, orders (with blocks and stock), bodies of blocks, reports, packs and
-//!   their names, people
+//! - the records, by subject: runs, codes, items, orders (with blocks and stock), bodies of blocks, reports, packs, their
+//!   names and their rework, people
 //!
 //! Invariants: a code is in exactly one of the tables `pool`, `stock`, `codes` (or in `set_aside` only); the counts of
 //! blocks and runs balance after every commit, which the schema's CHECKs enforce; nothing here decides whether a code
@@ -40,6 +40,7 @@ mod orders;
 mod packs;
 mod people;
 mod reports;
+mod rework;
 mod rows;
 mod runs;
 mod sscc;

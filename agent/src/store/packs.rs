@@ -9,7 +9,7 @@ use tamga_domain::ids::{PackNo, RunId, StationNo};
 use tamga_domain::pack::judge::{Kinship, Mark, NotIn, Thing, judge, judge_name};
 use tamga_domain::pack::record::{CHILDREN_MAX, NewName, PackAnswer, PackRecord};
 use tamga_domain::pack::{Child, Holds, Level, Mixing, PackFacts, PackName, PackState, Terms, Told};
-use tamga_domain::record::{Answer, Known};
+use tamga_domain::record::{Answer, CodeFacts, Known};
 use tamga_domain::sscc::Sscc;
 use tamga_domain::time::Wall;
 
@@ -17,6 +17,7 @@ use super::Store;
 use super::error::{Fault, Rule, StoreError};
 use super::limits::NAMES_PASSED_MAX;
 use super::people::{Change, PackMark, cut};
+use super::rework::{By, not_now};
 use super::rows::{CodeRow, Key, number, serial_of};
 use super::tx::Tx;
 
@@ -47,8 +48,12 @@ impl Tx<'_> {
                 self.pack_out(*pack, child, reason, who, *at)?
             }
             PackRecord::Voided { pack, reason, who, at } => {
-                let within = self.pack_voided(*pack, reason, who, *at)?;
-                return Ok(within.map(|parent| Answer::Pack(PackAnswer::Within(parent))));
+                let by = By { key: None, shown: None, reason, who, at: *at };
+                return Ok(self.pack_voided(*pack, by)?.map(Answer::Pack));
+            }
+            PackRecord::Rework { key, works, shown, reason, who, at } => {
+                let by = By { key: key.as_deref(), shown: *shown, reason, who, at: *at };
+                self.pack_reworked(works, by)?
             }
         };
         Ok(Some(Answer::Pack(answer)))
@@ -86,7 +91,7 @@ impl Tx<'_> {
             match judge(&thing, tail, terms, open.as_ref()) {
                 Err(why) => refused.push((place, why)),
                 Ok(of_child) => {
-                    kin = joined(kin, of_child, content == 0);
+                    kin = kin.with(of_child, content == 0);
                     content += 1;
                     // The next one is judged with this one in the pack.
                     let so_far = open.get_or_insert_with(|| nothing_yet(terms));
@@ -112,7 +117,7 @@ impl Tx<'_> {
     }
 
     /// What was read, as it is known now, with the tail that the read had.
-    fn thing<'c>(&self, child: &'c Child) -> Result<(Thing, Option<&'c [u8]>), Fault> {
+    pub(super) fn thing<'c>(&self, child: &'c Child) -> Result<(Thing, Option<&'c [u8]>), Fault> {
         match child {
             Child::Pack { name, tail } => {
                 let mark = match name {
@@ -158,10 +163,17 @@ impl Tx<'_> {
             None => false,
         };
         let known = match row {
-            Some(row) => Known::Coded(self.facts(row)?),
+            Some(row) => Known::Coded(self.facts_for_packing(identity, row)?),
             None => self.find(identity)?,
         };
         Ok((Mark { known, held }, pack))
+    }
+
+    /// What is to be written off lies in no pack any more.
+    fn facts_for_packing(&self, identity: &Identity, row: CodeRow) -> Result<CodeFacts, Fault> {
+        let facts = self.facts(row)?;
+        let state = self.state_for_packing(&self.key(identity)?, facts.state)?;
+        Ok(CodeFacts { state, ..facts })
     }
 
     fn new_pack(&self, station: StationNo, terms: Terms, who: &str, at: Wall) -> Result<PackNo, Fault> {
@@ -176,7 +188,7 @@ impl Tx<'_> {
     }
 
     /// Sets the one parent of a child by compare-and-set: it had none, or exactly the pack it is taken out of.
-    fn set_parent(&self, child: &Child, to: Option<PackNo>) -> Result<(), Fault> {
+    pub(super) fn set_parent(&self, child: &Child, to: Option<PackNo>) -> Result<(), Fault> {
         let to = to.map(|pack| pack.0);
         match child {
             Child::Item { identity, .. } => {
@@ -315,7 +327,14 @@ impl Tx<'_> {
         Ok(PackAnswer::Out(Some(left)))
     }
 
-    fn note_out(&self, pack: PackNo, child: &Child, why: &str, who: &str, at: Wall) -> Result<(), Fault> {
+    pub(super) fn note_out(
+        &self,
+        pack: PackNo,
+        child: &Child,
+        why: &str,
+        who: &str,
+        at: Wall,
+    ) -> Result<(), Fault> {
         match child {
             Child::Item { identity, .. } => {
                 let key = self.key(identity)?;
@@ -335,36 +354,19 @@ impl Tx<'_> {
     }
 
     /// What was in it is free, in one transaction: the largest pack has 1,500 children, some milliseconds.
-    fn pack_voided(&self, pack: PackNo, reason: &str, who: &str, at: Wall) -> Result<Option<PackNo>, Fault> {
+    fn pack_voided(&self, pack: PackNo, by: By<'_>) -> Result<Option<PackAnswer>, Fault> {
         let facts = self.pack_facts(pack)?;
         if facts.state == PackState::Voided {
             return Ok(None);
         }
         if let Some(parent) = facts.parent {
-            return Ok(Some(parent));
+            return Ok(Some(PackAnswer::Within(parent)));
         }
-        let noted = (pack.0, who, cut(reason), at.0);
-        let freed = match facts.terms.holds {
-            Holds::Items => {
-                let sql = "INSERT INTO taken_out(pack_no, gtin_id, serial, who, why, at) \
-                           SELECT ?1, gtin_id, serial, ?2, ?3, ?4 FROM codes WHERE pack_no = ?1";
-                self.run(sql, noted)?;
-                self.run("UPDATE codes SET pack_no = NULL WHERE pack_no = ?1", [pack.0])?
-            }
-            Holds::Packs(_) => {
-                let sql = "INSERT INTO taken_out(pack_no, child, who, why, at) \
-                           SELECT ?1, pack_no, ?2, ?3, ?4 FROM packs WHERE parent = ?1";
-                self.run(sql, noted)?;
-                self.run("UPDATE packs SET parent = NULL WHERE parent = ?1", [pack.0])?
-            }
-        };
-        if freed != facts.content as usize {
-            let what = format!("pack {pack} with {freed} children instead of {}", facts.content);
-            return Err(Fault::Damaged(what));
+        if let Some(why) = not_now(&facts) {
+            return Ok(Some(PackAnswer::NotDone(Box::new(why))));
         }
-        let sql = "UPDATE packs SET state = 2, content = 0 WHERE pack_no = ?1 AND state = ?2";
-        self.must("a pack", 1, sql, (pack.0, state_number(facts.state)))?;
-        self.changed(Change::Pack(pack, PackState::Voided, PackMark::Voided), who, reason, at)?;
+        self.free_all(&facts, by)?;
+        self.end_of(&facts, by)?;
         Ok(None)
     }
 
@@ -399,13 +401,17 @@ impl Tx<'_> {
     }
 
     pub(super) fn pack_at(&self, station: StationNo) -> Result<Option<PackFacts>, Fault> {
-        self.pack_where("station = ?1 AND state = 0", [station.0])
+        self.pack_where("station = ?1 AND state = 0 AND follows IS NULL", [station.0])
+    }
+
+    pub(super) fn pack_after(&self, pack: PackNo) -> Result<Option<PackFacts>, Fault> {
+        self.pack_where("follows = ?1", [pack.0])
     }
 
     fn pack_where(&self, condition: &str, key: impl Params) -> Result<Option<PackFacts>, Fault> {
         let sql = format!(
             "SELECT pack_no, level, holds, capacity, mixing, state, content, parent, run, labels, \
-             short_by IS NOT NULL, told, (SELECT gtin FROM gtins g WHERE g.gtin_id = packs.gtin_id), {NAME} \
+             short_by IS NOT NULL, told, (SELECT gtin FROM gtins g WHERE g.gtin_id = packs.gtin_id), {NAME}, follows \
              FROM packs WHERE {condition}"
         );
         let mut statement = self.conn.prepare_cached(&sql)?;
@@ -449,6 +455,7 @@ fn facts_of(row: &Row<'_>) -> Result<PackFacts, Fault> {
         labels: row.get(9)?,
         short: row.get(10)?,
         told: told_of(row.get(11)?)?,
+        follows: row.get::<_, Option<u32>>(16)?.map(PackNo),
     })
 }
 
@@ -466,15 +473,8 @@ fn nothing_yet(terms: Terms) -> PackFacts {
         labels: 0,
         short: false,
         told: Told::Nothing,
+        follows: None,
     }
-}
-
-/// Of which run and product all is, with one more in it.
-fn joined(all: Kinship, one: Kinship, is_first: bool) -> Kinship {
-    if is_first {
-        return one;
-    }
-    Kinship { run: all.run.filter(|_| all.run == one.run), gtin: all.gtin.filter(|_| all.gtin == one.gtin) }
 }
 
 /// What tells one child from another.

@@ -36,6 +36,10 @@ pub(super) enum PackMark {
     Label(u32),
     Full,
     Short,
+    /// Its content changed under its name; keys of what was asked.
+    Reworked(&'static str),
+    /// It is what stayed in the pack with this name, which became void.
+    Follows(Option<PackName>),
     Voided,
 }
 
@@ -48,6 +52,8 @@ impl PackMark {
             PackMark::Label(no) => ("label", no.to_string()),
             PackMark::Full => ("full", String::new()),
             PackMark::Short => ("short", String::new()),
+            PackMark::Reworked(what) => ("reworked", what.to_owned()),
+            PackMark::Follows(name) => ("follows", name.map(|name| name.to_string()).unwrap_or_default()),
             PackMark::Voided => ("voided", String::new()),
         }
     }

@@ -197,6 +197,15 @@ const CHECKS: &[(&str, &str)] = &[
          WHERE name_serial IS NOT NULL AND (c.serial IS NULL OR c.pack_no IS NOT NULL)",
     ),
     (
+        "packs: one that follows another holds what stayed in it, and the other one is void",
+        "SELECT p.pack_no, 2, o.state FROM packs p JOIN packs o ON o.pack_no = p.follows WHERE o.state <> 2",
+    ),
+    (
+        "packs: what is to be written off lies in none",
+        "SELECT hex(c.serial), 0, c.pack_no FROM to_write_off w JOIN codes c USING(gtin_id, serial) \
+         WHERE c.pack_no IS NOT NULL",
+    ),
+    (
         "packs: each is what its content is of",
         "WITH i AS (SELECT pack_no, count(DISTINCT run) r, min(run) run, count(DISTINCT gtin_id) g, min(gtin_id) gtin \
          FROM codes WHERE pack_no IS NOT NULL GROUP BY pack_no) \

@@ -331,7 +331,7 @@ fn weight(request: &Request) -> usize {
         Record::Block { body, .. } | Record::AnswerKept { body, .. } => 1 + body.len() / 4096,
         Record::Pack(PackRecord::In { children, .. }) => children.len(),
         // Frees all that was in it: the last of its group.
-        Record::Pack(PackRecord::Voided { .. }) => GROUP_WEIGHT_MAX,
+        Record::Pack(PackRecord::Voided { .. } | PackRecord::Rework { .. }) => GROUP_WEIGHT_MAX,
         Record::Pack(_) => 1,
         Record::RunOpened { .. }
         | Record::RunState { .. }

@@ -124,6 +124,18 @@ pub struct Kinship {
     pub gtin: Option<Gtin>,
 }
 
+impl Kinship {
+    /// Of which run and product all is, with one more in it.
+    #[must_use]
+    pub fn with(self, one: Kinship, is_first: bool) -> Kinship {
+        if is_first {
+            return one;
+        }
+        let Kinship { run, gtin } = self;
+        Kinship { run: run.filter(|_| run == one.run), gtin: gtin.filter(|_| gtin == one.gtin) }
+    }
+}
+
 /// Whether the thing may go into the open pack of a station (`None`: it would be the first of a new one), and of which
 /// run and product it is. `tail` is that of the read, where the read had one.
 pub fn judge(
@@ -291,6 +303,7 @@ mod tests {
             labels: 1,
             short: false,
             told: Told::Nothing,
+            follows: None,
         }
     }
 

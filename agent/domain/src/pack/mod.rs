@@ -6,12 +6,14 @@
 //!
 //! - [`record`]: what is written down, and what the store answers
 //! - [`judge`]: what may go into a pack
+//! - [`rework`]: what people do to packs that are closed, and what that means for each pack around
 //! - [`station`]: a place where packs are filled, one pure step
 //! - [`ask`]: what people may ask of a station, and what they see of it
 
 pub mod ask;
 pub mod judge;
 pub mod record;
+pub mod rework;
 pub mod station;
 
 use std::fmt;
@@ -187,6 +189,8 @@ pub struct PackFacts {
     pub short: bool,
     /// What upstream knows of it.
     pub told: Told,
+    /// It is what stayed in this pack, whose name became void: until it is closed it is open at no station.
+    pub follows: Option<PackNo>,
 }
 
 /// What upstream knows of a pack. Only what reports it changes it.

@@ -1,6 +1,7 @@
 //! What is written down of packs, and what the store answers.
 
 use super::judge::NotIn;
+use super::rework::{NotDone, PlanId, Rework};
 use super::{Child, PackName, Terms};
 use crate::code::Identity;
 use crate::gs1::Gtin;
@@ -34,8 +35,20 @@ pub enum PackRecord {
     /// Takes a child out of an open pack. Answered with [`PackAnswer::Out`].
     Out { pack: PackNo, child: Child, reason: String, who: String, at: Wall },
     /// The pack is none any more: its name is used up, what was in it is free. Answered with [`PackAnswer::Within`], and
-    /// nothing changed, while it lies in another pack.
+    /// nothing changed, while it lies in another pack; with [`PackAnswer::NotDone`] while a report names it.
     Voided { pack: PackNo, reason: String, who: String, at: Wall },
+    /// Reworks packs, all of it or nothing, by the plan that [`super::rework::plan`] makes of it in this transaction; if it
+    /// is to be another than the one that was `shown`, nothing is done. Answered with [`PackAnswer::Reworked`],
+    /// [`PackAnswer::NotDone`], [`PackAnswer::OtherPlan`] or [`PackAnswer::KeyTaken`]. The caller's own `key` is that of
+    /// one rework: told again with it, it changes nothing and has the same answer.
+    Rework {
+        key: Option<String>,
+        works: Vec<Rework>,
+        shown: Option<PlanId>,
+        reason: String,
+        who: String,
+        at: Wall,
+    },
 }
 
 /// Where a name comes from.
@@ -72,4 +85,12 @@ pub enum PackAnswer {
     Out(Option<u32>),
     /// Nothing was changed: it lies in this pack, and has to be taken out of it first.
     Within(PackNo),
+    /// It is done. Each pack whose name became void, and the new one that what stayed in it is.
+    Reworked(Vec<(PackNo, PackNo)>),
+    /// Nothing was changed, and why.
+    NotDone(Box<NotDone>),
+    /// Nothing was changed: what would be done is not what was shown.
+    OtherPlan(PlanId),
+    /// Nothing was changed: the key is that of another rework.
+    KeyTaken,
 }

@@ -20,6 +20,7 @@ pub mod packs;
 pub mod people;
 pub mod pools;
 pub mod recover;
+pub mod rework;
 pub mod sheet;
 pub mod story;
 

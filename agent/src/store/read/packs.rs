@@ -19,6 +19,18 @@ pub enum Content {
     Pack(PackName),
 }
 
+impl Content {
+    /// What tells one from another.
+    pub fn key(&self) -> Vec<u8> {
+        match self {
+            Content::Item(identity) => {
+                [identity.gtin.to_string().as_bytes(), identity.serial.as_bytes()].concat()
+            }
+            Content::Pack(name) => name.to_string().into_bytes(),
+        }
+    }
+}
+
 /// One thing that became of a pack, oldest first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PackChange {

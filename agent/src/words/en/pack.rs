@@ -3,10 +3,12 @@
 #[rustfmt::skip]
 pub const WORDS: super::super::Table = &[
     ("pack.broken", "A write to disk failed: nothing is packed. Call the engineer: disk full or broken."),
+    ("pack.change.follows", "what stayed in"),
     ("pack.change.full", "closed: full"),
     ("pack.change.label", "label"),
     ("pack.change.named", "named"),
     ("pack.change.opened", "opened"),
+    ("pack.change.reworked", "content changed"),
     ("pack.change.short", "closed short"),
     ("pack.change.voided", "void"),
     ("pack.closed", "The pack {name} is closed, pieces: {content}. Take the next one."),

@@ -3,10 +3,12 @@
 #[rustfmt::skip]
 pub const WORDS: super::super::Table = &[
     ("pack.broken", "Запись на диск не удалась: ничего не пакуется. Позовите инженера: диск полон или неисправен."),
+    ("pack.change.follows", "остаток упаковки"),
     ("pack.change.full", "закрыта полной"),
     ("pack.change.label", "этикетка"),
     ("pack.change.named", "получила номер"),
     ("pack.change.opened", "открыта"),
+    ("pack.change.reworked", "содержимое изменено"),
     ("pack.change.short", "закрыта неполной"),
     ("pack.change.voided", "аннулирована"),
     ("pack.closed", "Упаковка {name} закрыта, вложений: {content}. Берите следующую."),

@@ -44,6 +44,7 @@ fn one_in() -> PackFacts {
         labels: 0,
         short: false,
         told: Told::Nothing,
+        follows: None,
     }
 }
 
@@ -181,6 +182,7 @@ impl Desk {
                 at.map(|at| self.content.remove(at));
                 PackAnswer::Out(at.map(|_| u32::try_from(self.content.len()).unwrap()))
             }
+            PackRecord::Rework { .. } => panic!("a station reworks nothing"),
         };
         Some(Answer::Pack(answer))
     }
