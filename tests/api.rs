@@ -14,6 +14,8 @@ mod packs;
 mod paths;
 #[path = "api/records.rs"]
 mod records;
+#[path = "api/sheets.rs"]
+mod sheets;
 #[path = "api/socket.rs"]
 mod socket;
 #[path = "api/station.rs"]

@@ -36,6 +36,8 @@ mod random;
 mod reports;
 #[path = "store/reworks.rs"]
 mod reworks;
+#[path = "store/sheets.rs"]
+mod sheets;
 #[path = "store/trails.rs"]
 mod trails;
 #[path = "store/witness.rs"]

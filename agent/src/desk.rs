@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tamga_domain::code::Identity;
 use tamga_domain::day::Zone;
 use tamga_domain::gs1::Gtin;
-use tamga_domain::ids::{LineNo, OrderNo, RunId};
+use tamga_domain::ids::{LineNo, OrderNo, PackNo, RunId};
 use tamga_domain::line::ask::{Alarm, Ask, Refusal, Reply, Status};
 use tamga_domain::pack::ask::{StationAsk, StationReply, StationStatus};
 use tamga_domain::pack::{PackFacts, Terms};
@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::health::Health;
 use crate::store::read::outbox::{OrderRow, ReportRow};
+use crate::store::read::packing::{Listing, Place};
 use crate::store::read::packs::{Content, PackChange, TakenOut};
 use crate::store::read::people::AuditRow;
 use crate::store::read::pools::PoolLevel;
@@ -176,6 +177,12 @@ pub trait Records: Send + Sync {
     fn runs(&self, before: Option<RunId>, limit: u32) -> Result<Vec<RunLine>, RecordsError>;
     /// The closing sheet of a run, which exists before the run is closed too.
     fn sheet(&self, run: RunId) -> Result<Option<RunSheet>, RecordsError>;
+    /// The next `limit` codes of a run, from a place in their list.
+    fn listing(&self, run: RunId, gtin: Gtin, from: &Place, limit: u32) -> Result<Listing, RecordsError>;
+    /// All packs of a run, and those around them.
+    fn packs_of(&self, run: RunId) -> Result<Vec<PackNo>, RecordsError>;
+    /// These packs, each with those around it and what became of it.
+    fn pack_rows(&self, packs: &[PackNo]) -> Result<Vec<PackRow>, RecordsError>;
     fn pool(&self) -> Result<Vec<PoolLevel>, RecordsError>;
     /// Orders, newest first, at most `limit`; `before` goes on where an earlier answer ended.
     fn orders(&self, before: Option<OrderNo>, limit: u32) -> Result<Vec<OrderRow>, RecordsError>;
@@ -239,6 +246,14 @@ pub struct PackStory {
     pub content: Vec<Content>,
     pub changes: Vec<PackChange>,
     pub taken_out: Vec<TakenOut>,
+}
+
+/// A pack in a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PackRow {
+    /// Itself, then those around it, from the nearest out.
+    pub chain: Vec<PackFacts>,
+    pub changes: Vec<PackChange>,
 }
 
 /// One thing that `doctor` looked at.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tamga_domain::code::{Code, Identity, Tail};
 use tamga_domain::day::Zone;
 use tamga_domain::gs1::Gtin;
-use tamga_domain::ids::{OrderNo, RunId, TxnId};
+use tamga_domain::ids::{OrderNo, PackNo, RunId, TxnId};
 use tamga_domain::layout::Layout;
 use tamga_domain::line::ask::{Alarm, Refusal};
 use tamga_domain::pack::{PackFacts, PackName};
@@ -24,12 +24,14 @@ use tokio::runtime;
 use crate::clock;
 use crate::config::Config;
 use crate::desk::{
-    AuditEntry, Finding, ImportSlice, Imported, Level, PackStory, Records, RecordsError, RefusedCode, Story,
+    AuditEntry, Finding, ImportSlice, Imported, Level, PackRow, PackStory, Records, RecordsError,
+    RefusedCode, Story,
 };
 use crate::disk;
 use crate::store::error::StoreError;
 use crate::store::read::ends::BeforeOrder;
 use crate::store::read::outbox::{OrderRow, ReportRow};
+use crate::store::read::packing::{Listing, Place};
 use crate::store::read::people::AuditRow;
 use crate::store::read::pools::PoolLevel;
 use crate::store::read::sheet::{RunLine, RunSheet};
@@ -206,6 +208,21 @@ impl Records for StoreRecords {
 
     fn sheet(&self, run: RunId) -> Result<Option<RunSheet>, RecordsError> {
         self.look(|view| view.run_sheet(run))
+    }
+
+    fn listing(&self, run: RunId, gtin: Gtin, from: &Place, limit: u32) -> Result<Listing, RecordsError> {
+        self.look(|view| view.listing(run, gtin, from, limit))
+    }
+
+    fn packs_of(&self, run: RunId) -> Result<Vec<PackNo>, RecordsError> {
+        self.look(|view| view.packs_of_run(run))
+    }
+
+    fn pack_rows(&self, packs: &[PackNo]) -> Result<Vec<PackRow>, RecordsError> {
+        let row = |view: &View<'_>, pack: PackNo| {
+            Ok(PackRow { chain: view.pack_and_around(pack)?, changes: view.pack_changes(pack)? })
+        };
+        self.look(|view| packs.iter().map(|pack| row(view, *pack)).collect())
     }
 
     fn pool(&self) -> Result<Vec<PoolLevel>, RecordsError> {

@@ -2,9 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
-use tamga::desk::{PackStory, RecordsError, StationAsked, StationDesk};
+use tamga::desk::{PackRow, PackStory, RecordsError, StationAsked, StationDesk};
+use tamga::store::read::packing::{Listed, Listing, OutOf, PackCounts, PackedItems, Reasoned, RunPacks};
 use tamga::store::read::packs::{Content, PackChange, TakenOut};
 use tamga_domain::ids::{PackNo, RunId};
+use tamga_domain::lifecycle::{SpoilReason, State, Whereabouts};
 use tamga_domain::line::ask::Refusal;
 use tamga_domain::pack::ask::{OpenPack, StationAsk, StationReply, StationStatus};
 use tamga_domain::pack::{Holds, Level, Mixing, PackFacts, PackName, PackState, Terms, Told};
@@ -180,5 +182,71 @@ fn story() -> PackStory {
             why: "leaks".into(),
             at: Wall(1_500),
         }],
+    }
+}
+
+/// The packs of the run whose sheet the records know: one box on a pallet that is open, one that is void.
+pub fn run_packs() -> RunPacks {
+    let boxes = PackCounts {
+        opened: 2,
+        full: 1,
+        voided: 1,
+        within: 1,
+        names: 2,
+        voided_named: 1,
+        labelled: 1,
+        ..PackCounts::default()
+    };
+    let pallets = PackCounts { opened: 1, open: 1, names: 1, open_named: 1, ..PackCounts::default() };
+    let reasoned = |detail: &str, why: &str| Reasoned {
+        pack: boxed(),
+        detail: detail.into(),
+        who: "Olim".into(),
+        why: why.into(),
+        at: Wall(3_000),
+    };
+    RunPacks {
+        levels: [(Level::Box, boxes), (Level::Pallet, pallets)].into(),
+        items: PackedItems { passed: 3, in_closed: 2, loose: 1, ..PackedItems::default() },
+        open: vec![(pallet(), "pallet1".into())],
+        short: vec![],
+        voided: vec![reasoned("", "=HYPERLINK(\"x\") <wet> & \"cold\", 'x'")],
+        labels: vec![reasoned("2", "torn")],
+        alone: vec![],
+        loose: vec![identity(b"=1+1,\"<&")],
+        taken_out: 1,
+        out: vec![OutOf {
+            what: Content::Item(identity(b"C9dS")),
+            pack: PackNo(7),
+            who: "Anna".into(),
+            why: "протёк".into(),
+            at: Wall(1_500),
+        }],
+    }
+}
+
+/// Codes with serials that are hard on lists and pages.
+pub fn listing() -> Listing {
+    let one =
+        |serial: &[u8], state, pass, pack| Listed { code: identity(serial), state, pass, held: false, pack };
+    let passed = State::Verified(Whereabouts::Passed);
+    Listing {
+        codes: vec![
+            one(b"A7bQ", State::Applied, Some(1), Some(PackNo(7))),
+            one(b"12345678901234567890", passed, Some(2), Some(PackNo(7))),
+            Listed { held: true, ..one(b"=1+1,\"<&", passed, Some(3), None) },
+            one(b"%sum", State::Spoiled(SpoilReason::Unseen), None, None),
+            one(b"-2'>;\"\"", State::Spoiled(SpoilReason::Rejected), None, None),
+        ],
+        packs: [(PackNo(7), vec![boxed(), pallet()])].into(),
+        next: None,
+    }
+}
+
+pub fn row(pack: PackNo) -> PackRow {
+    let pack_story = story();
+    match pack {
+        PackNo(7) => PackRow { chain: vec![boxed(), pallet()], changes: pack_story.changes },
+        _ => PackRow { chain: vec![pallet()], changes: vec![] },
     }
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tamga::desk::*;
 use tamga::health::{Beat, Health};
 use tamga::store::read::outbox::{OrderRow, ReportRow};
+use tamga::store::read::packing::{Listing, Place};
 use tamga::store::read::people::AuditRow;
 use tamga::store::read::pools::{BlockBalance, Counts, PoolLevel};
 use tamga::store::read::sheet::{RunCodes, RunItems, RunLine, RunSheet};
@@ -20,7 +21,7 @@ use tamga::web::{self, Door};
 use tamga_domain::code::{Identity, Serial};
 use tamga_domain::day::{Day, Zone};
 use tamga_domain::gs1::Gtin;
-use tamga_domain::ids::{BlockNo, IssueNo, LineNo, OrderNo, PrinterNo, ReportNo, RunId, Tag};
+use tamga_domain::ids::{BlockNo, IssueNo, LineNo, OrderNo, PackNo, PrinterNo, ReportNo, RunId, Tag};
 use tamga_domain::lifecycle::{SpoilReason, State, Whereabouts};
 use tamga_domain::line::ask::{Alarm, Ask, DeviceStatus, Refusal, Reply, RunStatus, Status};
 use tamga_domain::pack::ask::StationStatus;
@@ -273,6 +274,10 @@ pub struct Memory {
     pub is_packed: Mutex<bool>,
     /// Makes the sheet's items disagree.
     pub unbalanced: Mutex<bool>,
+    /// Codes issued to the run, where it is not what its list has.
+    pub issued: Mutex<u32>,
+    /// Items of the run that are counted in no pack and not as loose.
+    pub unpacked: Mutex<u32>,
     pub orders: Mutex<Vec<OrderPlan>>,
     /// When the oldest order with pooled codes was made.
     pub oldest_order: Mutex<Option<Wall>>,
@@ -319,7 +324,9 @@ fn sheet(triggers: u32) -> RunSheet {
         pass_unknown: vec![],
         spoiled: vec![(identity(b"x1"), State::Spoiled(SpoilReason::Unseen))],
         unresolved: vec![],
+        packs: station::run_packs(),
         changes: vec![],
+        signed: vec![],
     }
 }
 
@@ -388,7 +395,23 @@ impl Records for Memory {
     }
     fn sheet(&self, run: RunId) -> Result<Option<RunSheet>, RecordsError> {
         let triggers = if *self.unbalanced.lock().unwrap() { 5 } else { 4 };
-        Ok((run == RunId(1)).then(|| sheet(triggers)))
+        let mut sheet = sheet(triggers);
+        let issued = *self.issued.lock().unwrap();
+        if issued > 0 {
+            (sheet.codes.issued, sheet.codes.spoiled) = (issued, issued - 3);
+        }
+        sheet.packs.items.loose -= *self.unpacked.lock().unwrap();
+        Ok((run == RunId(1)).then_some(sheet))
+    }
+    fn listing(&self, _: RunId, _: Gtin, from: &Place, limit: u32) -> Result<Listing, RecordsError> {
+        assert!(limit > 0 && *from == Place::default());
+        Ok(station::listing())
+    }
+    fn packs_of(&self, _: RunId) -> Result<Vec<PackNo>, RecordsError> {
+        Ok(vec![PackNo(7), PackNo(9)])
+    }
+    fn pack_rows(&self, packs: &[PackNo]) -> Result<Vec<PackRow>, RecordsError> {
+        Ok(packs.iter().map(|pack| station::row(*pack)).collect())
     }
     fn pool(&self) -> Result<Vec<PoolLevel>, RecordsError> {
         let level = PoolLevel {

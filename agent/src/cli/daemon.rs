@@ -101,6 +101,34 @@ impl Daemon {
         if response.status().is_success() { Ok(response) } else { Err(self.failure(response).await) }
     }
 
+    /// Writes an answer into a file as it comes, and says how many lines it has. The file is there when all of it is.
+    pub async fn download(&self, path: &str, file: &Path) -> Result<u64, Failed> {
+        let mut response = self.send(self.client.get(self.url(path))).await?;
+        if !response.status().is_success() {
+            return Err(self.failure(response).await);
+        }
+        let unwritten = |error: std::io::Error| {
+            Failed::new(Exit::Internal, "db.unreadable").with("path", file.display()).with("why", error)
+        };
+        let mut part = file.as_os_str().to_owned();
+        part.push(".part");
+        let part = PathBuf::from(part);
+        let mut out = std::fs::File::create(&part).map_err(unwritten)?;
+        let mut lines = 0;
+        loop {
+            let chunk = response.chunk().await.map_err(|error| {
+                let why = crate::web::text::chain(&error);
+                let _ = std::fs::remove_file(&part);
+                Failed::new(Exit::NoDaemon, "cli.broken_off").with("address", &self.address).with("why", why)
+            })?;
+            let Some(chunk) = chunk else { break };
+            lines += chunk.iter().filter(|byte| **byte == b'\n').count() as u64;
+            std::io::Write::write_all(&mut out, &chunk).map_err(unwritten)?;
+        }
+        out.sync_all().and_then(|()| std::fs::rename(&part, file)).map_err(unwritten)?;
+        Ok(lines)
+    }
+
     /// A path whose segments are names: `/` and what else is no part of a segment is escaped.
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)

@@ -59,15 +59,27 @@ impl Text {
             .filter(|(_, value)| !value.is_empty())
             .map(|(key, value)| (self.word(key), value))
             .collect();
-        let width = fields.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0);
-        for (label, value) in fields {
-            self.line(&format!("{}  {value}", padded(&label, width, false)));
+        let pairs: Vec<Vec<String>> = fields.into_iter().map(|(l, v)| vec![l, v.clone()]).collect();
+        self.pairs(&pairs);
+    }
+
+    /// Labels and values that are words already.
+    pub fn pairs(&mut self, pairs: &[Vec<String>]) {
+        let width = pairs.iter().filter_map(|p| p.first()).map(|l| l.chars().count()).max().unwrap_or(0);
+        for pair in pairs {
+            let [label, value] = pair.as_slice() else { continue };
+            self.line(&format!("{}  {value}", padded(label, width, false)));
         }
     }
 
     /// Columns under headings, which are keys. A column of numbers only stands to the right.
     pub fn table(&mut self, headings: &[&str], rows: &[Vec<String>]) {
         let headings: Vec<String> = headings.iter().map(|key| self.word(key)).collect();
+        self.grid(&headings, rows);
+    }
+
+    /// [`Text::table`] with headings that are words already.
+    pub fn grid(&mut self, headings: &[String], rows: &[Vec<String>]) {
         let column = |i: usize| rows.iter().filter_map(move |row| row.get(i));
         let widths: Vec<usize> = headings
             .iter()
@@ -77,6 +89,7 @@ impl Text {
         let numbers: Vec<bool> = (0..headings.len())
             .map(|i| !rows.is_empty() && column(i).all(|c| c == "–" || c.parse::<i64>().is_ok()))
             .collect();
+        let headings = headings.to_vec();
         for row in std::iter::once(&headings).chain(rows) {
             let cells = row.iter().zip(widths.iter().zip(&numbers));
             let cells: Vec<String> = cells.map(|(cell, (w, right))| padded(cell, *w, *right)).collect();

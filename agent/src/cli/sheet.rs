@@ -1,4 +1,6 @@
-//! `tamga run sheet`: the closing sheet with its three balances.
+//! `tamga run sheet`: the closing sheet with its balances, shown or written into files.
+
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -7,40 +9,114 @@ use super::daemon::Daemon;
 use super::exit::Exit;
 use super::out::{Show, Text, or_dash, short};
 use super::status::{reason, state_key};
-use crate::web::dto;
+use crate::web::{dto, paper};
 
-/// Print the closing sheet of a run: what became of every code and item
+/// Print the closing sheet of a run: what became of every code, item and pack
 #[derive(Args)]
 #[command(after_help = "Example:
   tamga run sheet 17
   tamga run sheet 17 --json | jq .balanced
+  tamga run sheet 17 --html sheet.html --codes   # a page to print (A4), with every code of the run
+  tamga run sheet 17 --csv /tmp/run-17           # run-17-sheet.csv, -packs.csv and -codes.csv in this folder
 
-Ends with 1 when a balance does not hold.")]
+Ends with 1 when a balance does not hold, or when the list of codes does not agree with it.
+A code in a list begins with (01), so that no spreadsheet takes it for a formula or a number; all after its
+22nd character is the serial, byte by byte. A text that begins with = + - @ gets an apostrophe before it.")]
 pub struct Sheet {
     /// The run's number: see tamga run list
     run: u32,
+    /// Write the sheet as a page to print
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// With every code of the run in the page
+    #[arg(long, requires = "html")]
+    codes: bool,
+    /// Write counts, packs and codes as comma-separated lists into this folder
+    #[arg(long, value_name = "DIR")]
+    csv: Option<PathBuf>,
 }
 
 pub async fn run(daemon: &Daemon, show: Show, command: &Sheet) -> Result<(), Failed> {
-    let sheet: dto::Sheet = daemon.get(&format!("/api/v1/runs/{}/sheet", command.run)).await?;
-    show.print(&sheet, |text| {
-        head(text, &sheet);
+    let of_run = format!("/api/v1/runs/{}", command.run);
+    let sheet: dto::Sheet = daemon.get(&format!("{of_run}/sheet")).await?;
+    let mut files = Vec::new();
+    let mut listed = u64::from(sheet.codes.issued);
+    if let Some(file) = &command.html {
+        let with = if command.codes { "?codes=1" } else { "" };
+        daemon.download(&format!("{of_run}/sheet.html{with}"), file).await?;
+        files.push(file.clone());
+    }
+    if let Some(folder) = &command.csv {
+        for part in ["sheet", "packs", "codes"] {
+            let file = folder.join(format!("run-{}-{part}.csv", command.run));
+            let lines = daemon.download(&format!("{of_run}/{part}.csv"), &file).await?;
+            if part == "codes" {
+                listed = lines.saturating_sub(1);
+            }
+            files.push(file);
+        }
+    }
+    if files.is_empty() {
+        shown(show, &sheet);
+    } else {
+        written(show, &files, sheet.balanced);
+    }
+    if listed != u64::from(sheet.codes.issued) {
+        let failed = Failed::new(Exit::Refused, "cli.sheet_list").with("listed", listed);
+        return Err(failed.with("count", sheet.codes.issued));
+    }
+    if sheet.balanced { Ok(()) } else { Err(Failed::quietly(Exit::Refused)) }
+}
+
+fn written(show: Show, files: &[PathBuf], balanced: bool) {
+    let paths: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+    let told = serde_json::json!({ "files": paths, "balanced": balanced });
+    show.print(&told, |text| {
+        paths.iter().for_each(|path| text.say("cli.file_written", &[("path", path)]));
+        text.say(if balanced { "cli.balanced" } else { "cli.not_balanced" }, &[]);
+    });
+}
+
+fn shown(show: Show, sheet: &dto::Sheet) {
+    show.print(sheet, |text| {
+        head(text, sheet);
         blocks(text, &sheet.blocks);
         codes(text, &sheet.codes);
         items(text, &sheet.items);
-        reports(text, &sheet);
-        named(text, &sheet);
+        reports(text, sheet);
+        // What stands on the paper of packs, in the same words.
+        let of_packs = sheet.packs.is_some();
+        for section in paper::sections(sheet, show.language).iter().filter(|s| of_packs && s.is_of_packs) {
+            section_of(text, section);
+        }
+        named(text, sheet);
         text.line("");
         text.say(if sheet.balanced { "cli.balanced" } else { "cli.not_balanced" }, &[]);
-        let (held, open) = (sheet.reports.held.to_string(), sheet.reports.open + sheet.reports.unreported);
-        if sheet.reports.held > 0 {
-            text.say("cli.sheet_held", &[("count", &held)]);
+        for open in &sheet.unsettled {
+            text.line(&format!("{}: {}", open.what.text, open.count));
+            text.line(&format!("  {}", open.way));
         }
-        if open > 0 {
-            text.say("cli.sheet_open", &[("count", &open.to_string())]);
+        match sheet.signed.last() {
+            None => text.say("sheet.unsigned", &[]),
+            Some(last) => {
+                let at = short(&last.at);
+                text.say("cli.sheet_signed", &[("who", &last.who), ("at", &at), ("head", &last.head)]);
+            }
         }
     });
-    if sheet.balanced { Ok(()) } else { Err(Failed::quietly(Exit::Refused)) }
+}
+
+fn section_of(text: &mut Text, section: &paper::Section) {
+    text.line("");
+    text.line(&section.title);
+    if section.headings.is_empty() {
+        text.pairs(&section.rows);
+    } else {
+        text.grid(&section.headings, &section.rows);
+    }
+    if let Some(balanced) = section.balanced {
+        text.say(if balanced { "sheet.holds" } else { "sheet.holds_not" }, &[]);
+    }
 }
 
 fn head(text: &mut Text, sheet: &dto::Sheet) {

@@ -505,7 +505,7 @@ pub(super) fn level_number(level: Level) -> i64 {
     }
 }
 
-fn level_of(number: i64) -> Result<Level, Fault> {
+pub(super) fn level_of(number: i64) -> Result<Level, Fault> {
     match number {
         0 => Ok(Level::Group),
         1 => Ok(Level::Box),

@@ -57,6 +57,7 @@ pub fn sheet(sheet: &RunSheet, desk: &Desk, language: Language) -> dto::Sheet {
     let blocks: Vec<dto::BlockBalance> = sheet.blocks.iter().map(|(b, of_run)| block(b, *of_run)).collect();
     let codes = codes(sheet);
     let items = items(sheet, language);
+    let packs = super::sheet::pack_sheet(sheet, desk, language);
     dto::Sheet {
         run: sheet.run.0,
         line: desk.line_name(sheet.line),
@@ -65,7 +66,10 @@ pub fn sheet(sheet: &RunSheet, desk: &Desk, language: Language) -> dto::Sheet {
         opened: stamp(sheet.opened_at),
         opened_by: sheet.opened_by.clone(),
         closed: sheet.closed_at.map(stamp),
-        balanced: blocks.iter().all(|b| b.balanced) && codes.balanced && items.balanced,
+        balanced: blocks.iter().all(|b| b.balanced)
+            && codes.balanced
+            && items.balanced
+            && packs.as_ref().is_none_or(|packs| packs.balanced),
         blocks,
         codes,
         items,
@@ -95,14 +99,18 @@ pub fn sheet(sheet: &RunSheet, desk: &Desk, language: Language) -> dto::Sheet {
                 code: code(&u.code),
                 report: u.report.map(|r| r.0),
                 why: u.why.clone(),
+                pack: u.pack.as_ref().map(|facts| super::packs::pack(facts, language)),
             })
             .collect(),
+        packs,
+        unsettled: super::sheet::unsettled(sheet, desk, language),
+        signed: sheet.signed.iter().map(super::sheet::signed).collect(),
         changes: sheet
             .changes
             .iter()
             .map(|c| dto::RunChange {
                 at: stamp(c.at),
-                state: state(c.state).to_owned(),
+                state: if c.mark.is_empty() { state(c.state).to_owned() } else { c.mark.clone() },
                 who: c.who.clone(),
                 why: c.why.clone(),
             })

@@ -5,6 +5,7 @@
 //! language.
 
 pub mod pack;
+pub mod sheet;
 
 use std::collections::BTreeMap;
 
@@ -257,7 +258,7 @@ pub struct Run {
     pub rejected: u32,
 }
 
-/// The closing sheet with its three balances; `balanced` says whether all of them hold.
+/// The closing sheet with its balances; `balanced` says whether all of them hold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sheet {
     pub run: u32,
@@ -277,7 +278,13 @@ pub struct Sheet {
     pub pass_unknown: Vec<PassUnknown>,
     pub spoiled: Vec<NamedCode>,
     pub unresolved: Vec<Unresolved>,
+    /// None: the run has no packs, and no station packs items.
+    pub packs: Option<sheet::PackSheet>,
+    /// What is not settled, each with its way out.
+    pub unsettled: Vec<sheet::Unsettled>,
     pub changes: Vec<RunChange>,
+    /// The last signature is the last.
+    pub signed: Vec<sheet::Signed>,
 }
 
 /// received = set aside + pooled + issued + verified + applied + written off + spoiled + returned
@@ -358,11 +365,14 @@ pub struct Unresolved {
     pub code: Code,
     pub report: Option<u32>,
     pub why: String,
+    /// The pack that its item lies in.
+    pub pack: Option<pack::Pack>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunChange {
     pub at: String,
+    /// The run's state, or `signed`.
     pub state: String,
     pub who: String,
     pub why: String,

@@ -7,8 +7,10 @@
 //! with an error the wiring starts it again, and no line stands still for it.
 //!
 //! - [`asks`], [`dto`]: what goes in and out; [`shape`], [`account`], [`text`], [`scan`]: how it is made and read
+//! - [`sheet`], [`paper`]: the closing sheet's packs and ways out; the sheet as a page and as lists
 //! - [`error`], [`token`], [`socket`], [`door`]: refusals, and who may come in
-//! - [`read`], [`doctor`], [`lines`], [`stations`], [`codes`], [`packs`], [`import`], [`orders`]: the handlers
+//! - [`read`], [`export`], [`doctor`], [`lines`], [`stations`], [`codes`], [`packs`], [`import`], [`orders`]: the
+//!   handlers; [`stream`]: an answer made while it is read
 //! - [`task`]: a request to a task of the daemon
 
 pub mod account;
@@ -18,15 +20,19 @@ pub mod doctor;
 pub mod door;
 pub mod dto;
 pub mod error;
+pub mod export;
 pub mod import;
 pub mod lines;
 pub mod orders;
 pub mod packs;
+pub mod paper;
 pub mod read;
 pub mod scan;
 pub mod shape;
+pub mod sheet;
 pub mod socket;
 pub mod stations;
+pub mod stream;
 pub mod task;
 pub mod text;
 pub mod token;
@@ -132,6 +138,11 @@ pub fn routes() -> Vec<Route> {
         get_at("/api/v1/status", Read, get(read::status)),
         get_at("/api/v1/runs", Read, get(read::runs)),
         get_at("/api/v1/runs/{run}/sheet", Read, get(read::sheet)),
+        get_at("/api/v1/runs/{run}/sheet.html", Read, get(export::page)),
+        get_at("/api/v1/runs/{run}/sheet.csv", Read, get(export::counts)),
+        get_at("/api/v1/runs/{run}/packs.csv", Read, get(export::packs_csv)),
+        get_at("/api/v1/runs/{run}/codes.csv", Read, get(export::codes_csv)),
+        get_at("/api/v1/runs/{run}/codes", Read, get(export::codes)),
         get_at("/api/v1/alarms", Read, get(read::alarms)),
         get_at("/api/v1/audit", Read, get(read::audit)),
         get_at("/api/v1/doctor", Read, get(doctor::doctor)),

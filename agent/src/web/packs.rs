@@ -101,7 +101,8 @@ fn story(story: &PackStory, language: Language) -> Shown {
     }
 }
 
-fn child(content: &Content) -> Child {
+/// What lies in a pack, or lay in it.
+pub fn child(content: &Content) -> Child {
     match content {
         Content::Item(identity) => Child::Code(code(identity)),
         Content::Pack(name) => Child::Pack(name.to_string()),

@@ -9,7 +9,7 @@ use tamga_domain::pack::{Holds, Level, PackState};
 use tamga_domain::record::Bar;
 use tamga_domain::verdict::Reason;
 
-use super::{Language, Placeholder, has, placeholder, say};
+use super::{Language, Placeholder, has, keys, placeholder, say};
 use crate::dossier::verify::How;
 
 /// Beginnings of the keys: a string literal of the source that begins with one of these must be a key.
@@ -31,6 +31,7 @@ const SECTIONS: &[&str] = &[
     "reason.",
     "refuse.",
     "run.",
+    "sheet.",
     "stop.",
     "why.",
 ];
@@ -137,6 +138,13 @@ fn every_word_of_packs_has_its_text() {
 fn every_way_in_which_a_dossier_is_broken_has_its_text() {
     for how in How::ALL {
         assert!(has(&format!("dossier.{}", how.key())), "dossier.{}", how.key());
+    }
+}
+
+#[test]
+fn what_is_not_settled_and_its_way_out_have_their_texts() {
+    for key in keys("sheet.open.").map(|key| key.trim_start_matches("sheet.open.")) {
+        assert!(has(&format!("sheet.way.{key}")), "sheet.way.{key}");
     }
 }
 

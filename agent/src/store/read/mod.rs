@@ -11,11 +11,13 @@
 //! - [`packs`]: a pack, what lies in it, what became of it
 //! - [`ends`]: what of an order is left, and what was ordered too late
 //! - [`outbox`]: what upstream has still to do
+//! - [`packing`]: the packs of a run, and its codes one by one
 //! - [`people`]: alarms, incidents, audit, answers kept
 
 pub mod blocks;
 pub mod ends;
 pub mod outbox;
+pub mod packing;
 pub mod packs;
 pub mod people;
 pub mod pools;

@@ -5,11 +5,14 @@ use tamga_domain::code::Identity;
 use tamga_domain::gs1::Gtin;
 use tamga_domain::ids::{LineNo, PassNo, ReportNo, RunId, Tag};
 use tamga_domain::lifecycle::State;
+use tamga_domain::pack::PackFacts;
 use tamga_domain::record::{Issued, JobOutcome, RunPlan, RunState};
 use tamga_domain::time::Wall;
 
+use super::packing::RunPacks;
 use super::pools::{BLOCK_COLUMNS, BlockBalance};
 use super::{View, gtin_at};
+use crate::dossier::Hash;
 use crate::store::error::{Fault, StoreError};
 use crate::store::limits::ROWS_MAX;
 use crate::store::rows::{run_state_of, serial_of, state_of};
@@ -57,6 +60,8 @@ pub struct RunItems {
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunChange {
     pub state: RunState,
+    /// `signed`, where its sheet was signed.
+    pub mark: String,
     pub who: String,
     pub why: String,
     pub at: Wall,
@@ -90,7 +95,24 @@ pub struct RunSheet {
     pub pass_unknown: Vec<(Identity, Tag)>,
     pub spoiled: Vec<(Identity, State)>,
     pub unresolved: Vec<Unresolved>,
+    pub packs: RunPacks,
     pub changes: Vec<RunChange>,
+    /// Who signed it, the last one last.
+    pub signed: Vec<SignedOff>,
+}
+
+/// A signature under the sheet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SignedOff {
+    pub who: String,
+    pub from: String,
+    /// Why it was signed though something was unresolved, and how much was.
+    pub why: String,
+    pub unresolved: u32,
+    /// Of the dossier that says what was signed.
+    pub lines: u64,
+    pub head: Hash,
+    pub at: Wall,
 }
 
 /// A pass that no report may carry: refused upstream for good, or spoiled after it passed.
@@ -101,6 +123,8 @@ pub struct Unresolved {
     pub report: Option<ReportNo>,
     pub why: String,
     pub at: Wall,
+    /// The pack that its item lies in.
+    pub pack: Option<PackFacts>,
 }
 
 impl View<'_> {
@@ -162,7 +186,9 @@ impl View<'_> {
             pass_unknown,
             spoiled: self.spoiled(run)?,
             unresolved: self.unresolved(run)?,
+            packs: self.run_packs(run, plan.gtin)?,
             changes: self.run_changes(run)?,
+            signed: self.signed_offs(run)?,
             run,
             line,
             plan,
@@ -224,26 +250,50 @@ impl View<'_> {
         let sql = "SELECT gtin, serial, h.pass_no, h.report_no, h.why, h.at FROM held h \
                    JOIN passes p USING(run, pass_no) JOIN runs USING(run) JOIN gtins USING(gtin_id) \
                    WHERE h.run = ?1 ORDER BY h.pass_no LIMIT ?2";
-        self.all(sql, (run.0, ROWS_MAX), |r| {
+        let mut all = self.all(sql, (run.0, ROWS_MAX), |r| {
             Ok(Unresolved {
                 code: identity_at(r)?,
                 pass: PassNo(r.get(2)?),
                 report: r.get::<_, Option<u32>>(3)?.map(ReportNo),
                 why: r.get(4)?,
                 at: Wall(r.get(5)?),
+                pack: None,
             })
-        })
+        })?;
+        for one in &mut all {
+            one.pack = self.pack_of(&one.code)?;
+        }
+        Ok(all)
+    }
+
+    /// Signatures under the sheet of a run, oldest first.
+    pub fn signed_offs(&self, run: RunId) -> Result<Vec<SignedOff>, StoreError> {
+        let sql = "SELECT who, come_from, why, unresolved, lines, head, at FROM sign_offs WHERE run = ?1 \
+                   ORDER BY sign_no DESC LIMIT ?2";
+        let mut all = self.all(sql, (run.0, ROWS_MAX), |r| {
+            Ok(SignedOff {
+                who: r.get(0)?,
+                from: r.get(1)?,
+                why: r.get(2)?,
+                unresolved: r.get(3)?,
+                lines: super::count_at(r, 4)?,
+                head: Hash(r.get(5)?),
+                at: Wall(r.get(6)?),
+            })
+        })?;
+        all.reverse();
+        Ok(all)
     }
 
     fn run_changes(&self, run: RunId) -> Result<Vec<RunChange>, StoreError> {
-        let sql =
-            "SELECT state, who, why, at FROM changes WHERE subject = 1 AND no = ?1 ORDER BY id LIMIT ?2";
+        let sql = "SELECT state, who, why, at, mark FROM changes WHERE subject = 1 AND no = ?1 ORDER BY id LIMIT ?2";
         self.all(sql, (run.0, ROWS_MAX), |r| {
             Ok(RunChange {
                 state: run_state_of(r.get(0)?)?,
                 who: r.get(1)?,
                 why: r.get(2)?,
                 at: Wall(r.get(3)?),
+                mark: r.get(4)?,
             })
         })
     }

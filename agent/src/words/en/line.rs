@@ -159,6 +159,7 @@ pub const WORDS: super::super::Table = &[
     ("run.closed", "closed"),
     ("run.closing", "closing"),
     ("run.running", "running"),
+    ("run.signed", "sheet signed"),
     ("run.stopped", "stopped"),
     ("stop.asked", "Stopped by a person. Resume when ready."),
     ("stop.bad_rate", "Stopped: too many bad items."),

@@ -159,6 +159,7 @@ pub const WORDS: super::super::Table = &[
     ("run.closed", "закрыто"),
     ("run.closing", "закрывается"),
     ("run.running", "идёт"),
+    ("run.signed", "лист подписан"),
     ("run.stopped", "остановлено"),
     ("stop.asked", "Остановлено человеком. Продолжите, когда будете готовы."),
     ("stop.bad_rate", "Остановлено: слишком много брака."),

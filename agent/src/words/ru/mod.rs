@@ -8,6 +8,7 @@ mod dossier;
 mod http;
 mod line;
 mod pack;
+mod sheet;
 mod why;
 
 pub const TABLES: &[super::Table] = &[
@@ -19,5 +20,6 @@ pub const TABLES: &[super::Table] = &[
     http::WORDS,
     line::WORDS,
     pack::WORDS,
+    sheet::WORDS,
     why::WORDS,
 ];
