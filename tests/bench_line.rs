@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used)]
 
 #[path = "bench/load.rs"]
+#[allow(dead_code)] // what the bench of the station takes besides
 mod load;
 #[path = "store/made.rs"]
 mod made;

@@ -31,6 +31,8 @@ mod rounds;
 mod scene;
 #[path = "crash/shim.rs"]
 mod shim;
+#[path = "crash/table.rs"]
+mod table;
 #[path = "crash/tally.rs"]
 mod tally;
 #[path = "crash/upgrade.rs"]

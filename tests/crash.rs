@@ -46,6 +46,8 @@ mod scene;
 mod shim;
 #[path = "crash/starts.rs"]
 mod starts;
+#[path = "crash/table.rs"]
+mod table;
 #[path = "crash/tally.rs"]
 mod tally;
 #[path = "crash/upgrade.rs"]

@@ -25,6 +25,8 @@ pub struct Measured {
     /// When each of them was, in milliseconds of the gates' clocks.
     pub at_ms: Vec<u64>,
     pub polls: u64,
+    /// Tags that passed, in their order: tag n bears the code n - 1 of its line.
+    pub passed_tags: Vec<u32>,
 }
 
 /// The registers of one gate, and what is measured at it.
@@ -98,6 +100,12 @@ impl Line {
 
     pub fn measured(&self) -> Measured {
         lock(&self.shared).measured.clone()
+    }
+
+    /// The code of the item that passed as number `n`, from zero, once so many passed.
+    pub fn passed(&self, n: usize) -> Option<&[u8]> {
+        let tag = *lock(&self.shared).measured.passed_tags.get(n)?;
+        self.codes.get(tag as usize - 1).map(Vec::as_slice)
     }
 }
 
@@ -184,6 +192,7 @@ fn at_gate(gate: &mut Gate, tag: u32) {
     gate.outcomes[tag as usize % 64] = (tag, if passes { 1 } else { 2 });
     if passes {
         gate.measured.passed += 1;
+        gate.measured.passed_tags.push(tag);
     } else {
         gate.measured.rejected += 1;
     }

@@ -10,8 +10,9 @@ use tamga_simulators::model::xtrace::route::Endpoint;
 use tokio::time::Instant;
 
 use super::agent::Agent;
-use super::look::Acks;
+use super::look::{Acks, NEWEST};
 use super::moments::After;
+use super::table::Table;
 use super::world::operator::{Deeds, Operator};
 use super::world::{self, GTIN, World, until};
 
@@ -36,6 +37,7 @@ pub struct Floor<'w> {
     asked: AtomicU64,
     closes: AtomicU64,
     struck_all: AtomicBool,
+    table: Option<&'w Table>,
 }
 
 /// What the operator did.
@@ -55,13 +57,20 @@ struct Seen {
     pulled: u64,
     reported: u64,
     report_asked: u64,
+    scans: u64,
+    pack_labels: u64,
 }
 
 impl<'w> Floor<'w> {
     pub fn new(world: &'w World, operator: &'w Operator, quantity: u32) -> Floor<'w> {
         let (asked, closes) = (AtomicU64::new(0), AtomicU64::new(0));
         let (opened, struck_all) = (Mutex::default(), AtomicBool::new(false));
-        Floor { world, operator, quantity, opened, asked, closes, struck_all }
+        Floor { world, operator, quantity, opened, asked, closes, struck_all, table: None }
+    }
+
+    /// With a packing table behind the gate.
+    pub fn with(self, table: &'w Table) -> Floor<'w> {
+        Floor { table: Some(table), ..self }
     }
 
     /// Makes runs until nobody will kill the agent any more.
@@ -144,7 +153,8 @@ impl<'w> Floor<'w> {
 
     /// What people and devices were told up to now.
     pub fn acks(&self) -> Acks {
-        Acks::of(&self.world.plant.truth(), self.lock_opened().clone())
+        let table = self.table.map(|table| table.told(NEWEST)).unwrap_or_default();
+        Acks { table, ..Acks::of(&self.world.plant.truth(), self.lock_opened().clone()) }
     }
 
     fn lock_opened(&self) -> MutexGuard<'_, Vec<u64>> {
@@ -171,6 +181,8 @@ impl<'w> Floor<'w> {
                 After::Reported => now.reported > then.reported,
                 After::ReportAsked => now.report_asked > then.report_asked,
                 After::Closed => now.closes > then.closes,
+                After::Scans(n) => now.scans >= then.scans + n,
+                After::PackLabels(n) => now.pack_labels >= then.pack_labels + n,
             };
             if is_there || Instant::now() > give_up {
                 return is_there;
@@ -192,6 +204,8 @@ impl<'w> Floor<'w> {
             pulled: requests(Endpoint::Codes),
             reported: requests(Endpoint::UtilisationCreate),
             report_asked: requests(Endpoint::Utilisation),
+            scans: self.table.map_or(0, Table::scans),
+            pack_labels: self.table.map_or(0, Table::labels),
         }
     }
 }

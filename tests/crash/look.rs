@@ -19,11 +19,12 @@ use tamga_domain::lifecycle::State;
 use tamga_simulators::model::truth::Truth;
 
 use super::ledgers;
+use super::table::Told;
 use super::tally::Tally;
 
 /// The newest of each kind that one look asks for. Older ones were there at an earlier look, and the ledgers at the end
 /// compare all.
-const NEWEST: usize = 400;
+pub const NEWEST: usize = 400;
 
 /// What people and devices outside were told, which only a durable record allows.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +35,8 @@ pub struct Acks {
     pub passed: Vec<String>,
     /// Runs that the operator was told are open.
     pub runs: Vec<u64>,
+    /// What people at the packing table were told.
+    pub table: Told,
 }
 
 impl Acks {
@@ -45,11 +48,12 @@ impl Acks {
             printed: labels.take(NEWEST).map(ledgers::identity).collect(),
             passed: marks.take(NEWEST).map(ledgers::identity).collect(),
             runs,
+            table: Told::default(),
         }
     }
 
     pub fn count(&self) -> u64 {
-        (self.printed.len() + self.passed.len() + self.runs.len()) as u64
+        (self.printed.len() + self.passed.len() + self.runs.len()) as u64 + self.table.count()
     }
 
     /// What was told and is not in the books.
@@ -84,6 +88,7 @@ impl Acks {
                 missing.push(format!("run {run} was answered and is not in the books"));
             }
         }
+        missing.extend(self.table.missing(view)?);
         Ok(missing)
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Moments in one turn of a plan: all kinds, and starts several times, since a kill in a start costs next to nothing.
-pub const TURN: usize = 13;
+pub const TURN: usize = 16;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum After {
@@ -25,6 +25,10 @@ pub enum After {
     ReportAsked,
     /// The operator asked to close the run.
     Closed,
+    /// So many more scans at the packing table: one is being made durable, named, closed.
+    Scans(u64),
+    /// So many more labels of packs were printed.
+    PackLabels(u64),
     /// SIGTERM, when labels were printed: it stops the line, waits for items, and ends.
     AskedToEnd,
 }
@@ -41,6 +45,8 @@ impl After {
             After::Reported => "kill after a report",
             After::ReportAsked => "kill after a look at a report",
             After::Closed => "kill after a close",
+            After::Scans(_) => "kill after a scan",
+            After::PackLabels(_) => "kill after the label of a pack",
             After::AskedToEnd => "kill after SIGTERM",
         }
     }
@@ -50,7 +56,9 @@ impl After {
         match self {
             After::Start => ready_in * 2,
             After::Asked => Duration::from_millis(250),
-            After::Labels(_) | After::Passed(_) => Duration::from_millis(20),
+            After::Labels(_) | After::Passed(_) | After::Scans(_) | After::PackLabels(_) => {
+                Duration::from_millis(20)
+            }
             After::Ordered | After::Pulled | After::Reported | After::ReportAsked | After::Closed => {
                 Duration::from_millis(60)
             }
@@ -89,6 +97,9 @@ pub fn plan(seed: u64, kills: u64) -> Vec<Moment> {
             After::Reported,
             After::ReportAsked,
             After::Closed,
+            After::Scans(random.u64(1..20)),
+            After::Scans(random.u64(1..20)),
+            After::PackLabels(random.u64(1..3)),
             After::AskedToEnd,
         ];
         random.shuffle(&mut turn);

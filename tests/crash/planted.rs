@@ -1,11 +1,12 @@
 //! The comparison is shown to fail: books that agree, one planted difference each, and what is said of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tamga::store::read::pools::Counts;
 use tamga::store::read::sheet::{RunCodes, RunItems};
 use tamga_domain::lifecycle::{SpoilReason, State};
 use tamga_domain::record::RunState;
+use tamga_domain::sscc::Sscc;
 use tamga_simulators::model::truth::{Fate, Item, Mark, PrintedLabel, TagRef, Truth};
 use tamga_simulators::model::xtrace::codes::CodeStatus;
 use tamga_simulators::model::xtrace::truth::{
@@ -14,6 +15,7 @@ use tamga_simulators::model::xtrace::truth::{
 
 use super::books::{Books, RunBook};
 use super::ledgers::compare;
+use super::table::{InBooks, differences};
 
 /// Three codes of one order: two passed and applied, one printed and rejected.
 const CODES: [&str; 3] = ["01047800000000142100001", "01047800000000142100002", "01047800000000142100003"];
@@ -208,4 +210,25 @@ fn a_planted_difference_of_the_books_is_reported() {
     check(|l| l.books.runs[0].codes.in_doubt = 1, "the books of a run do not close");
     check(|l| l.books.blocks.pooled = 1, "the blocks do not balance");
     check(|l| l.books.findings.push("a count".to_owned()), "verify finds a count");
+}
+
+#[test]
+fn a_planted_difference_of_the_boxes_is_reported() {
+    let name = Sscc::parse(b"376104250021234569").unwrap();
+    let content: BTreeSet<String> = CODES.iter().map(|code| (*code).to_owned()).collect();
+    let really = BTreeMap::from([(name, content)]);
+    let labels = BTreeSet::from([name]);
+    let books = InBooks { closed: really.clone(), is_open: false };
+    assert_eq!(differences(&really, &labels, &books), Vec::<String>::new());
+    let planted = |really: &BTreeMap<_, _>, labels: &BTreeSet<_>, books: &InBooks, expected: &str| {
+        let found = differences(really, labels, books);
+        assert!(found.iter().any(|f| f.contains(expected)), "«{expected}» is not among {found:?}");
+    };
+    let fewer = BTreeMap::from([(name, BTreeSet::from([CODES[0].to_owned()]))]);
+    planted(&fewer, &labels, &books, "is in the books only");
+    planted(&really, &labels, &InBooks { closed: fewer, is_open: false }, "is in the box only");
+    planted(&really, &labels, &InBooks::default(), "is closed, and not in the books");
+    planted(&really, &labels, &InBooks { is_open: true, ..books.clone() }, "none on the table");
+    planted(&BTreeMap::new(), &BTreeSet::new(), &books, "is closed in the books, and not on the table");
+    planted(&BTreeMap::new(), &labels, &InBooks::default(), "is on no box that was closed");
 }

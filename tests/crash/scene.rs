@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::agent::Agent;
 use super::floor::{self, Floor, settled};
 use super::moments::{After, Moment};
+use super::table::Table;
 use super::tally::Tally;
 use super::world::operator::Operator;
 use super::world::{Wanted, World, until};
@@ -34,18 +35,25 @@ pub async fn play(
     tally: &Tally,
     strike: impl AsyncFnOnce(&Floor<'_>, &mut Agent),
 ) {
+    let table = Table::build().await;
+    let wanted = &Wanted { more: table.config(), ..wanted.clone() };
     let world = World::build(wanted, dir).await;
     if lost_answers {
         world.upstream.faults(answers_lost());
     }
     let operator = Operator::new(world.api, &dir.join("data"));
-    let floor = Floor::new(&world, &operator, QUANTITY);
+    let floor = Floor::new(&world, &operator, QUANTITY).with(&table);
     let mut agent = Agent::start(&world);
     let struck = async {
         strike(&floor, &mut agent).await;
         floor.struck_all();
     };
-    let work = tokio::join!(floor.work(), struck).0;
+    let made = async {
+        let work = floor.work().await;
+        table.no_more();
+        work
+    };
+    let work = tokio::join!(made, table.work(&world, &operator), struck).0;
     settled(&operator, &agent, &work.runs).await;
     let ended = agent.terminate().await;
     if ended != Some(0) {
@@ -57,12 +65,18 @@ pub async fn play(
     for difference in ledgers::compare(&plant, &state, &books) {
         tally.violation(format!("seed {seed}: {difference}"));
     }
+    for difference in table.compare(&dir.join("data")) {
+        tally.violation(format!("seed {seed}: {difference}"));
+    }
+    tally.compared("boxes", table.closed());
     tally.compared("labels", plant.labels.len() as u64);
     tally.compared("items passed", plant.passed.len() as u64);
     tally.compared("reports in effect", books.in_effect.len() as u64);
     tally.compared("runs", work.runs.len() as u64);
     eprintln!("seed {seed}: {}; {:?}", ledgers::counts(&plant, &state, &books), work.deeds.resumed);
+    eprintln!("seed {seed}: {}", table.counts());
     world.plant.shutdown().await;
+    table.shutdown().await;
 }
 
 /// How long the agent took from its start until its API answers.

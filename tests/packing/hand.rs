@@ -54,7 +54,10 @@ async fn a_scanner_pulled_out_and_an_agent_started_anew_go_on_with_the_same_box(
     desk.stop().await;
     desk.start().await;
     desk.scanner.scan(&mark(2)).await;
+    assert_eq!(desk.scanner.hears().await, TAKEN, "nobody may have heard that it is in");
+    desk.scanner.scan(&mark(2)).await;
     assert_eq!(desk.scanner.hears().await, REFUSED, "it is in the box already");
+    assert_eq!(desk.open().map(|open| open.content), Some(2));
     desk.scanner.scan(&mark(3)).await;
     assert_eq!(desk.scanner.hears().await, TAKEN);
     let label = desk.label(0).await;

@@ -52,6 +52,8 @@ pub struct Wanted {
     pub gate_answer_ms: u64,
     /// The reader's window as configured; the widest that has one item at a time in it, if not said.
     pub latency_ms_max: Option<u32>,
+    /// More of the configuration, as it stands in the file.
+    pub more: String,
 }
 
 /// How reader and agent find each other.
@@ -82,6 +84,7 @@ impl Default for Wanted {
             gate_scan_ms: 0,
             gate_answer_ms: 0,
             latency_ms_max: None,
+            more: String::new(),
         }
     }
 }
@@ -215,7 +218,8 @@ latency_ms_max = {window}
 address = "{gate}"
 poll_ms = 2
 scan_ms_max = {scan}
-"#,
+{more}"#,
+            more = wanted.more,
             scan = wanted.gate_scan_ms,
             web = if wanted.kind == Kind::PrintAndApply { 3 } else { 0 },
             data = self.dir.join("data").display(),

@@ -73,11 +73,18 @@ impl Station {
         };
         let args = vec![("content", content.to_string()), ("capacity", capacity.to_string())];
         self.say(true, key, args, wall);
-        out.push(StationEffect::Signal(Signal::Taken));
+        self.signal(Signal::Taken, out);
     }
 
     fn not_in(&mut self, why: &[(usize, NotIn)], wall: Wall, out: &mut Vec<StationEffect>) {
         let Some((_, why)) = why.first() else { return };
+        // Scanned again since nobody heard that it is in: it is in the hand still, and belongs into the pack.
+        if *why == NotIn::Again
+            && self.unheard
+            && let Some(open) = &self.open
+        {
+            return self.taken(open.pack, open.content, wall, out);
+        }
         self.not_for(*why, wall, out);
     }
 
@@ -143,6 +150,6 @@ impl Station {
         let name = open.name.map(|name| name.to_string()).unwrap_or_default();
         let args = vec![("name", name), ("content", open.content.to_string())];
         self.say(true, "pack.closed", args, wall);
-        out.push(StationEffect::Signal(Signal::Closed));
+        self.signal(Signal::Closed, out);
     }
 }

@@ -182,6 +182,9 @@ pub struct Station {
     closed: u64,
     /// Nobody has scanned or asked anything since the start: nothing is named or printed by itself.
     untouched: bool,
+    /// What came of the last scan may not have been heard: since a start, or since the scanner was away. Such a scan is made
+    /// again.
+    unheard: bool,
     /// No name is to be had: not asked for again until a person acts or the agent starts anew.
     nameless: bool,
     broken: bool,
@@ -220,6 +223,7 @@ impl Station {
             lost: 0,
             closed: 0,
             untouched: true,
+            unheard: true,
             nameless: false,
             broken: false,
         }
@@ -244,7 +248,10 @@ impl Station {
             ReaderEvent::Oversize { .. } => Scan::Bad("pack.malformed"),
             ReaderEvent::NoRead { .. } => return,
             ReaderEvent::Connected => return self.reader_connected = true,
-            ReaderEvent::Disconnected => return self.reader_connected = false,
+            ReaderEvent::Disconnected => {
+                (self.reader_connected, self.unheard) = (false, true);
+                return;
+            }
             ReaderEvent::Fault(fault) => return self.fault(fault),
             ReaderEvent::Cleared(fault) => return self.faults.retain(|known| *known != fault),
         };
@@ -321,7 +328,12 @@ impl Station {
         out: &mut Vec<StationEffect>,
     ) {
         self.say(false, key, args, wall);
-        out.push(StationEffect::Signal(Signal::Refused));
+        self.signal(Signal::Refused, out);
+    }
+
+    fn signal(&mut self, signal: Signal, out: &mut Vec<StationEffect>) {
+        self.unheard &= !self.reader_connected;
+        out.push(StationEffect::Signal(signal));
     }
 
     // ---- one thing after the other ----

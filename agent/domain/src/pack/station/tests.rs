@@ -81,7 +81,9 @@ struct Desk {
 
 impl Desk {
     fn new(naming: Naming) -> Desk {
-        Desk::with(Station::new(config(naming), None))
+        let mut desk = Desk::with(Station::new(config(naming), None));
+        desk.feed(StationInput::Reader(ReaderEvent::Connected));
+        desk
     }
 
     fn with(station: Station) -> Desk {
@@ -458,6 +460,30 @@ fn a_short_box_stays_one_over_a_start_and_gets_its_name_when_a_person_is_there()
     assert_eq!(d.printed.len(), 1);
     d.scan(&name(1).render());
     assert_eq!(d.said(), "pack.closed");
+}
+
+#[test]
+fn what_is_scanned_again_since_nobody_heard_of_it_is_taken_once_more() {
+    let mut d = Desk::new(Naming::Printed);
+    d.item(1);
+    d.item(1);
+    let again = ("pack.not_in.again".to_owned(), Some(Signal::Refused));
+    assert_eq!((d.said(), d.heard.pop()), again, "it was heard");
+    // The cable is pulled out: the sound of what is scanned then goes nowhere.
+    d.feed(StationInput::Reader(ReaderEvent::Disconnected));
+    d.feed(StationInput::Reader(ReaderEvent::Connected));
+    d.item(1);
+    assert_eq!((d.said().as_str(), d.heard.pop()), ("pack.taken", Some(Signal::Taken)));
+    assert_eq!(d.open().content, 1);
+    d.item(1);
+    assert_eq!((d.said(), d.heard.pop()), again, "heard now");
+    // As after an end of the process.
+    d.station = Station::new(config(Naming::Printed), Some(one_in()));
+    d.feed(StationInput::Reader(ReaderEvent::Connected));
+    d.item(1);
+    assert_eq!((d.said().as_str(), d.heard.pop()), ("pack.taken", Some(Signal::Taken)));
+    d.item(1);
+    assert_eq!((d.said(), d.heard.pop()), again);
 }
 
 #[test]
