@@ -65,7 +65,8 @@ fn the_reference_shows_the_defaults() {
         [stations.box1.reader.text]\nserial = \"/dev/serial/by-id/usb-scanner-0001\"\n\
         [stations.box1.printer.zpl]\naddress = \"10.0.0.8\"\nlabel_width_dots = 800\nlabel_length_dots = 400\n\
         [[stations.box1.printer.zpl.texts]]\nx = 250\ny = 40\nheight = 48\ntext = \"{sscc}\"\n\
-        [[stations.box1.printer.zpl.texts]]\nx = 250\ny = 110\nheight = 32\ntext = \"{content}\"\n";
+        [[stations.box1.printer.zpl.texts]]\nx = 250\ny = 110\nheight = 32\ntext = \"{content}\"\n\
+        [stations.box1.printer.zpl.gs1_128]\nx = 60\ny = 160\nheight = 200\n";
     let short = Config::parse(Path::new("line.toml"), short).unwrap_or_else(|problems| panic!("{problems}"));
     let short = Config { text: reference.text.clone(), ..short };
     assert_eq!(short, reference);

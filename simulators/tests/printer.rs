@@ -65,6 +65,7 @@ fn the_recommended_gs1_form_gives_the_element_string() {
         at_ns: 200 * MS,
         symbol: Some(CODE.to_vec()),
         gs1: true,
+        bar: None,
         damaged: false,
         reprint: false,
         at_panel: false,

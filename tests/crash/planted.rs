@@ -37,6 +37,7 @@ fn label(no: u64, code: &str) -> PrintedLabel {
         at_ns: no,
         symbol,
         gs1: true,
+        bar: None,
         damaged: false,
         reprint: false,
         at_panel: false,

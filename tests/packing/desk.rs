@@ -151,6 +151,12 @@ impl Desk {
         .await
     }
 
+    /// The bar code of label number `n`, once it is printed.
+    pub async fn bar(&self, n: usize) -> Vec<u8> {
+        self.label(n).await;
+        self.printer.truth().labels[n].bar.clone().expect("a bar code beside the symbol")
+    }
+
     /// Closes everything; nothing is left in the folder for temporary files.
     pub async fn end(mut self) {
         self.stop().await;
@@ -200,6 +206,7 @@ gs_substitutes = ["^"]
 address = "{printer}"
 label_width_dots = 800
 label_length_dots = 400
+gs1_128 = {{ x = 60, y = 160, module_dots = 4, height = 200 }}
 poll_ms = 20
 texts = [{{ x = 300, y = 40, height = 40, text = "{{sscc}} {{content}}" }}]
 "#,

@@ -33,7 +33,10 @@ async fn items_are_packed_labelled_and_closed_by_hand() {
     );
     desk.scanner.scan(&mark(4)).await;
     assert_eq!(desk.scanner.hears().await, REFUSED, "the label first");
-    desk.scanner.scan(&[b"]C1", &label[..]].concat()).await;
+    // The label has the name twice; the bar code is read.
+    let bar = desk.bar(0).await;
+    assert_eq!(bar, [b"]C100", &name.as_bytes()[..]].concat());
+    desk.scanner.scan(&bar).await;
     assert_eq!(desk.scanner.hears().await, CLOSED);
     assert_eq!(desk.pack(name).map(|pack| (pack.state, pack.content)), Some((PackState::Closed, 3)));
     // It is nobody's to pack again.

@@ -3,6 +3,7 @@
 use tamga_domain::pack::station::Naming;
 use tamga_domain::pack::{Holds, Level, Mixing};
 use tamga_domain::rules::PackageKind;
+use tamga_drivers::printer::zpl_format::{Bar, ZplConfig};
 
 use super::check::{Draft, latest, texts};
 use super::printer::PrinterDevice;
@@ -45,7 +46,27 @@ pub(super) fn station(draft: &Draft<'_>, station: &Station, notes: &Notes) {
     names(draft, station, &key, notes);
     groups(draft, station, &key, notes);
     if let Some(PrinterDevice::Zpl(zpl)) = &station.printer {
-        texts(zpl, &format!("{key}.printer.zpl"), notes);
+        let key = format!("{key}.printer.zpl");
+        texts(zpl, &key, notes);
+        bar(&zpl.config, &key, notes);
+    }
+}
+
+/// Whether the bar code of an SSCC lies on the label, with the quiet zones of ten modules that readers need.
+fn bar(config: &ZplConfig, key: &str, notes: &Notes) {
+    let Some(bar) = config.bar else { return };
+    const QUIET: u32 = 10;
+    // The SSCC and its application identifier.
+    let wide = Bar::modules(20) * bar.module_dots;
+    let quiet = QUIET * bar.module_dots;
+    if bar.x < quiet
+        || bar.x + wide + quiet > config.label_width_dots
+        || bar.y + bar.height_dots > config.label_length_dots
+    {
+        let problem = notes.error(format!("{key}.gs1_128"), "config.bar_off_label");
+        let problem = problem.with("wide", wide).with("quiet", quiet).with("high", bar.height_dots);
+        let problem = problem.with("label_width", config.label_width_dots);
+        notes.add(problem.with("label_length", config.label_length_dots));
     }
 }
 

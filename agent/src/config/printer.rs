@@ -1,6 +1,6 @@
 //! `[lines.<name>.printers.<name>.<kind>]`: printers.
 
-use tamga_drivers::printer::zpl_format::{Separator, TextField, ZplConfig};
+use tamga_drivers::printer::zpl_format::{Bar, Separator, TextField, ZplConfig};
 
 use super::address::Address;
 use super::line::check_name;
@@ -48,7 +48,25 @@ pub fn read_all(section: &Section<'_>) -> Vec<Printer> {
 /// `[stations.<name>.printer]`: prints the labels of packs.
 pub fn read_pack_printer(section: &Section<'_>) -> Option<PrinterDevice> {
     let (_, section) = section.kind(&["zpl"], "why.printer.kind")?;
-    Some(PrinterDevice::Zpl(zpl(&section, &PACK_PLACEHOLDERS)?))
+    let bar = bar(&section.section("gs1_128"));
+    let mut zpl = zpl(&section, &PACK_PLACEHOLDERS)?;
+    zpl.config.bar = bar;
+    Some(PrinterDevice::Zpl(zpl))
+}
+
+/// The bar code of a pack's label; only where its table is there.
+fn bar(section: &Section<'_>) -> Option<Bar> {
+    if !section.is_there() {
+        return None;
+    }
+    let dots = |name, range, usual, why| section.number(name, range, why).map_or(usual, |n| n as u32);
+    Some(Bar {
+        x: dots("x", 0..=DOTS_MAX, 0, "why.zpl.position"),
+        y: dots("y", 0..=DOTS_MAX, 0, "why.zpl.position"),
+        // `^BY` takes modules of 1 to 10 dots.
+        module_dots: dots("module_dots", 2..=10, 4, "why.zpl.bar_module"),
+        height_dots: dots("height", 20..=2000, 260, "why.zpl.bar_height"),
+    })
 }
 
 fn zpl(section: &Section<'_>, placeholders: &[&str]) -> Option<Zpl> {

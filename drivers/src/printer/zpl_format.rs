@@ -2,7 +2,8 @@
 //!
 //! Rules (Zebra "ZPL II Programming Guide" P1099958, `^BX`, `^JZ`, `^PQ`, `^DF`, `^FH`): quality 200
 //! always given; escape character `@` always given, since its default differs between firmwares and
-//! `@` is no GS1 character; `^JZN` in every format, since reprinting after an error is on again after
+//! `@` is no GS1 character; a GS1-128 (`^BC`, table of invocation characters) without a mode, begun by `>;` (subset C) and
+//! `>8` (FNC1), so that nothing is left to the printer; `^JZN` in every format, since reprinting after an error is on again after
 //! each power-up; one copy, always said. The element string is never changed.
 
 use std::fmt::Write as _;
@@ -50,6 +51,27 @@ pub struct TextField {
     pub template: String,
 }
 
+/// A GS1-128 bar code beside the symbol, with the same data: for scanners that read no DataMatrix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bar {
+    /// Left edge of the first bar in dots.
+    pub x: u32,
+    /// Top edge in dots.
+    pub y: u32,
+    /// Width of one module.
+    pub module_dots: u32,
+    /// Height of the bars.
+    pub height_dots: u32,
+}
+
+impl Bar {
+    /// Modules of a bar code with so many digits, quiet zones left out: start, FNC1, one for two digits and check character
+    /// have 11 each, stop has 13 (ISO/IEC 15417).
+    pub fn modules(digits: u32) -> u32 {
+        11 * (3 + digits.div_ceil(2)) + 13
+    }
+}
+
 /// One printer's label and habits. All lengths are dots of its print head.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ZplConfig {
@@ -71,6 +93,8 @@ pub struct ZplConfig {
     pub separator: Separator,
     /// Text beside the symbol.
     pub texts: Vec<TextField>,
+    /// A bar code beside the symbol: only for symbols of an even number of digits.
+    pub bar: Option<Bar>,
     /// Name of a format kept in the printer, as `E:TAMGA.ZPL` or `R:TAMGA.ZPL`; fewer bytes a label.
     pub stored_format: Option<String>,
     /// Milliseconds between two looks at the printer.
@@ -97,6 +121,7 @@ impl Default for ZplConfig {
             label_length_dots: 400,
             separator: Separator::Fnc1,
             texts: Vec::new(),
+            bar: None,
             stored_format: None,
             poll_ms: 100,
             status_timeout_ms: 1000,
@@ -136,9 +161,14 @@ const TEST_HEIGHT_DOTS_MIN: u32 = 10;
 ///
 /// # Errors
 /// `Unprintable` when the symbol is empty or too long, does not fit a fixed size, or has a byte that
-/// ZPL cannot carry exactly: `^`, `~`, `@`, a control character other than GS, or one above 0x7E.
+/// ZPL cannot carry exactly: `^`, `~`, `@`, a control character other than GS, or one above 0x7E; and
+/// when there is to be a bar code and the symbol is not an even number of digits.
 pub fn render(config: &ZplConfig, job: &Job) -> Result<Vec<u8>, Fault> {
     let symbol = symbol_data(config, job)?;
+    let bar = match config.bar.filter(|_| !job.is_test()) {
+        Some(bar) => Some((bar, bar_data(job)?)),
+        None => None,
+    };
     let mut zpl = String::from("^XA^JZN");
     match &config.stored_format {
         Some(name) if !job.is_test() => {
@@ -146,6 +176,9 @@ pub fn render(config: &ZplConfig, job: &Job) -> Result<Vec<u8>, Fault> {
             for (number, text) in (2..).zip(&config.texts) {
                 let value = escape_text(&fill(&text.template, &job.fields));
                 write_to(&mut zpl, format_args!("^FN{number}^FH_^FD{value}^FS"));
+            }
+            if let Some((_, digits)) = bar {
+                write_to(&mut zpl, format_args!("^FN{}^FD>;>8{digits}^FS", config.texts.len() + 2));
             }
         }
         Some(_) | None => {
@@ -161,6 +194,10 @@ pub fn render(config: &ZplConfig, job: &Job) -> Result<Vec<u8>, Fault> {
                 let value = escape_text(&fill(&text.template, &job.fields));
                 text_field(&mut zpl, text);
                 write_to(&mut zpl, format_args!("^FH_^FD{value}^FS"));
+            }
+            if let Some((bar, digits)) = bar {
+                bar_field(&mut zpl, bar);
+                write_to(&mut zpl, format_args!("^FD>;>8{digits}^FS"));
             }
         }
     }
@@ -178,6 +215,10 @@ pub fn stored(config: &ZplConfig) -> Option<Vec<u8>> {
     for (number, text) in (2..).zip(&config.texts) {
         text_field(&mut zpl, text);
         write_to(&mut zpl, format_args!("^FN{number}^FS"));
+    }
+    if let Some(bar) = config.bar {
+        bar_field(&mut zpl, bar);
+        write_to(&mut zpl, format_args!("^FN{}^FS", config.texts.len() + 2));
     }
     zpl.push_str("^XZ");
     Some(zpl.into_bytes())
@@ -225,6 +266,19 @@ fn symbol_data(config: &ZplConfig, job: &Job) -> Result<String, Fault> {
         }
     }
     Ok(data)
+}
+
+/// The digits of a GS1-128: subset C takes pairs, and would drop a single one without a word.
+fn bar_data(job: &Job) -> Result<&str, Fault> {
+    let digits = std::str::from_utf8(&job.symbol).ok().filter(|text| {
+        job.gs1 && text.len().is_multiple_of(2) && text.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    digits.ok_or_else(|| Fault::new(FaultKind::Unprintable, "a bar code takes an even number of digits"))
+}
+
+fn bar_field(zpl: &mut String, bar: Bar) {
+    let Bar { x, y, module_dots, height_dots } = bar;
+    write_to(zpl, format_args!("^FO{x},{y}^BY{module_dots}^BCN,{height_dots},N,N,N,N"));
 }
 
 fn head(zpl: &mut String, config: &ZplConfig) {

@@ -5,7 +5,7 @@
 
 use tamga_drivers::fault::FaultKind;
 use tamga_drivers::printer::zpl_format::{
-    Separator, SymbolSize, TextField, ZplConfig, render, stored, test_label,
+    Bar, Separator, SymbolSize, TextField, ZplConfig, render, stored, test_label,
 };
 use tamga_drivers::printer::{Job, JobId};
 
@@ -65,6 +65,31 @@ fn text_beside_the_symbol_is_escaped_byte_by_byte() {
          ^FD@1010460043993125621Jg,X_5(T\"%&/=!@193dGVz^FS\
          ^FO10,300^A0N,24,24^FH_^FDL_5F7_5E _D0_B4_D0_BE 31.12^FS^PQ1,0,0,N^XZ",
     );
+}
+
+/// The label of a pack: GS1-128 beside the DataMatrix. The ZPL II guide's table of invocation characters: `>;` starts subset
+/// C, `>8` is FNC1.
+#[test]
+fn a_pack_label_has_a_gs1_128_beside_its_symbol() {
+    let bar = Some(Bar { x: 60, y: 300, module_dots: 3, height_dots: 90 });
+    let config = ZplConfig { bar, ..ZplConfig::default() };
+    let label = job(b"00376104250021234569", true);
+    check(
+        &config,
+        &label,
+        "^XA^JZN^PW400^LL400^LH0,0^FO60,60^BXN,8,200,0,0,,@^FD@100376104250021234569^FS\
+         ^FO60,300^BY3^BCN,90,N,N,N,N^FD>;>800376104250021234569^FS^PQ1,0,0,N^XZ",
+    );
+    let kept = ZplConfig { stored_format: Some("E:BOX.ZPL".to_owned()), texts: texts(), ..config.clone() };
+    let format = String::from_utf8(stored(&kept).unwrap()).unwrap();
+    let number = kept.texts.len() + 2;
+    assert!(format.ends_with(&format!("^FO60,300^BY3^BCN,90,N,N,N,N^FN{number}^FS^XZ")), "{format}");
+    let filled = String::from_utf8(render(&kept, &label).unwrap()).unwrap();
+    assert!(filled.contains(&format!("^FN{number}^FD>;>800376104250021234569^FS")), "{filled}");
+    for no_digits in [&b"0037610425002123456"[..], WATER] {
+        assert_eq!(render(&config, &job(no_digits, true)).unwrap_err().kind, FaultKind::Unprintable);
+    }
+    assert_eq!(Bar::modules(20), 156);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Pure models: no socket, no clock, no task. Time is nanoseconds of the simulated plant and comes in as an argument.
 
 pub mod belt;
+pub mod code128;
 pub mod gate;
 pub mod modbus;
 pub mod plant;

@@ -368,6 +368,7 @@ impl Printer {
             at_ns,
             symbol: symbol.map(|s| s.bytes.clone()),
             gs1: symbol.is_some_and(|s| s.gs1),
+            bar: printing.job.bar.clone(),
             damaged,
             reprint: printing.job.reprint,
             at_panel: printing.job.at_panel,

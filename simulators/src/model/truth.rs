@@ -15,6 +15,9 @@ pub struct PrintedLabel {
     #[serde(serialize_with = "option_text")]
     pub symbol: Option<Vec<u8>>,
     pub gs1: bool,
+    /// The bar code beside it as a reader gives it, with its symbology identifier; `None`: there is none.
+    #[serde(serialize_with = "option_text")]
+    pub bar: Option<Vec<u8>>,
     /// Half printed: no reader reads it.
     pub damaged: bool,
     /// The printer or its panel repeated this label on its own.

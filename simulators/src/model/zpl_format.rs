@@ -1,16 +1,20 @@
 //! Puts ZPL commands together into jobs: fields, stored formats, quantities, `^JZ`.
 //!
-//! Draws no picture: of a label it keeps whether anything is drawn and what the first DataMatrix symbol says.
+//! Draws no picture: of a label it keeps whether anything is drawn, what the first DataMatrix symbol says, and what the
+//! first Code 128 says.
 //! Commands that change neither are ignored, as are unknown ones.
 
 use std::collections::BTreeMap;
 
+use super::code128::Code128;
 use super::zpl::{Bx, Symbol, number};
 
 /// One format after `^XZ`, ready to print.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
     pub symbol: Option<Symbol>,
+    /// The first Code 128 as a reader gives it, with its symbology identifier.
+    pub bar: Option<Vec<u8>>,
     /// Copies not yet begun, from `^PQ`.
     pub copies: u32,
     /// `^JZ` as in force for this job: after an error the printer prints the interrupted label again.
@@ -28,6 +32,7 @@ pub struct Job {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Field {
     bx: Option<Bx>,
+    bc: Option<Code128>,
     graphic: bool,
     number: Option<u32>,
     hex: Option<u8>,
@@ -103,6 +108,7 @@ impl Composer {
                 draft.field.number = number(&params[..digits]);
             }
             b"BX" => draft.field.bx = Some(Bx::parse(params)),
+            b"BC" => draft.field.bc = Some(Code128::parse(params)),
             b"GB" | b"GC" | b"GD" | b"GE" | b"GF" | b"GS" | b"XG" | b"IM" => draft.field.graphic = true,
             b"PQ" => {
                 let quantity = params.split(|&b| b == b',').next().and_then(number);
@@ -154,8 +160,10 @@ impl Composer {
             return None;
         }
         let symbol = fields.iter().find_map(|f| f.bx?.symbol(&f.text(), self.escape_default));
+        let bar = fields.iter().find_map(|f| f.bc?.read(&f.text()));
         Some(Job {
             symbol,
+            bar,
             copies: draft.copies,
             reprint_after_error: self.reprint_after_error,
             reprint: false,

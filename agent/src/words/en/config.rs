@@ -12,6 +12,7 @@ pub const WORDS: super::super::Table = &[
     ("config.bad_listen", "\"{value}\" is not an address to listen on. Write number:port, such as 127.0.0.1:8480 or 0.0.0.0:3000."),
     ("config.bad_peer", "\"{value}\" is not a number of the network. Write the reader's address, such as 10.0.0.9."),
     ("config.bad_url", "\"{value}\" is not a web address. Write https://host, such as https://xtrace.aslbelgisi.uz."),
+    ("config.bar_off_label", "The bar code is {wide} dots wide and {high} high, with {quiet} empty dots left and right of it: that does not lie on a label of {label_width} × {label_length}. Move it, or make it smaller."),
     ("config.baud_unused", "baud is set, but the reader is not on a serial port: it has no effect. Take it out, or write serial."),
     ("config.cannot_read", "{path} cannot be read: {fault}. Without a configuration the agent does not start. Check the path and that the user of the agent may read the file."),
     ("config.company_prefix", "\"{value}\" is not a company prefix. Write 4 to 12 digits in quotes: the prefix that GS1 gave, or the tax number with zeros before it to 12 digits, where the state system takes that."),

@@ -58,6 +58,8 @@ pub const WORDS: super::super::Table = &[
     ("why.xtrace.settle_min_s", "A lost request may still take effect for a while: it must be looked for longer than the state system is ever late."),
     ("why.xtrace.timeout_s", "The state system answers large requests slowly, but a dead connection must be given up."),
     ("why.xtrace.url", "It is the state system's address, such as https://xtrace.aslbelgisi.uz."),
+    ("why.zpl.bar_height", "Low bars are hard to hit with a scanner: GS1 asks for 32 mm on logistic labels."),
+    ("why.zpl.bar_module", "Bars of one dot cannot be read; printers take 10 at most."),
     ("why.zpl.dpi", "It is the print head's resolution: 203, 300 or 600 on most printers."),
     ("why.zpl.height", "Letters below 10 dots cannot be read."),
     ("why.zpl.label", "The label's width and length in dots are needed to place the symbol: at 203 dpi 8 dots are 1 mm, at 300 dpi 12."),
