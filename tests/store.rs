@@ -4,6 +4,8 @@
 #[path = "store/kit.rs"]
 mod kit;
 
+#[path = "store/behind.rs"]
+mod behind;
 #[path = "store/blocks.rs"]
 mod blocks;
 #[path = "store/bodies.rs"]

@@ -16,7 +16,7 @@ use tamga_domain::line::ask::{Alarm, Refusal};
 use tamga_domain::pack::{PackFacts, PackName};
 use tamga_domain::record::{Answer, Known, OrderPlan, Record, RunState, Txn, ends_acknowledged};
 use tamga_domain::rules::{Country, ProductGroup, Rules};
-use tamga_domain::sscc::Sscc;
+use tamga_domain::sscc::{Sscc, SsccRange};
 use tamga_domain::time::Wall;
 use time::OffsetDateTime;
 use tokio::runtime;
@@ -41,6 +41,8 @@ use crate::witness::Doubt;
 
 /// Connections kept open: one for a panel, one for the command line.
 const READERS_KEPT: usize = 2;
+/// SSCCs for packs below which a person is told: a day of a fast line, and time to get more.
+const NAMES_LOW: u64 = 1_000;
 /// Commits of the windows are numbered from here, far from those of the lines.
 const TXN_FIRST: u64 = 1 << 62;
 
@@ -265,7 +267,7 @@ impl Records for StoreRecords {
 
     fn doctor(&self) -> Result<Vec<Finding>, RecordsError> {
         let (totals, outbox) = self.look(|view| Ok((view.block_totals()?, view.outbox()?)))?;
-        let too_early = self.look(|view| view.runs_before_order(self.zone))?;
+        let (too_early, names) = self.look(|view| Ok((view.runs_before_order(self.zone)?, view.names()?)))?;
         let mut findings = Vec::new();
         if let Some(doubt) = self.doubt {
             let key = format!("doubt.{}", doubt.key());
@@ -291,6 +293,7 @@ impl Records for StoreRecords {
             found(Level::Watch, "http.doctor_held", &[("count", outbox.held)]);
         }
         findings.extend(too_early.iter().map(before_order));
+        findings.extend(names.and_then(names_low));
         Ok(findings)
     }
 
@@ -360,6 +363,18 @@ impl Records for StoreRecords {
     }
 }
 
+/// Names for packs that are nearly used up, or that nobody knows the state of.
+fn names_low((range, unsure): (SsccRange, bool)) -> Option<Finding> {
+    let left = range.left();
+    let (level, key) = match left {
+        _ if unsure => (Level::Bad, "http.doctor_names_unsure"),
+        0 => (Level::Bad, "http.doctor_names_over"),
+        _ if left < NAMES_LOW => (Level::Watch, "http.doctor_names_low"),
+        _ => return None,
+    };
+    Some(Finding { level, key: key.to_owned(), args: vec![("left".to_owned(), left.to_string())] })
+}
+
 fn before_order(run: &BeforeOrder) -> Finding {
     let args = [("run", run.run.to_string()), ("day", run.day.to_string()), ("count", run.codes.to_string())];
     let args = args.map(|(name, value)| (name.to_owned(), value)).to_vec();
@@ -377,4 +392,21 @@ fn failed(error: StoreError) -> RecordsError {
 
 fn unwritten(error: WriterError) -> RecordsError {
     RecordsError::Failed(Arc::new(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_told_of_before_they_are_used_up() {
+        let told = |next, end, unsure| {
+            let range = SsccRange::new(0, "4780001", next, end).unwrap();
+            names_low((range, unsure)).map(|finding| (finding.level, finding.key))
+        };
+        assert_eq!(told(0, NAMES_LOW, false), None);
+        assert_eq!(told(1, NAMES_LOW, false), Some((Level::Watch, "http.doctor_names_low".to_owned())));
+        assert_eq!(told(9, 9, false), Some((Level::Bad, "http.doctor_names_over".to_owned())));
+        assert_eq!(told(0, 9_999, true), Some((Level::Bad, "http.doctor_names_unsure".to_owned())));
+    }
 }

@@ -156,6 +156,7 @@ pub async fn start(config: Config, manager: Option<Arc<Manager>>) -> Result<Daem
         lines: JoinSet::new(),
         devices: JoinSet::new(),
         desks: Vec::new(),
+        behind: Vec::new(),
         stations: Vec::new(),
         traces: Vec::new(),
         watched: Vec::new(),
@@ -308,6 +309,8 @@ struct Wiring<'a> {
     lines: JoinSet<Ended>,
     devices: JoinSet<String>,
     desks: Vec<LineDesk>,
+    /// Where stations tell what was read behind the lines' gates.
+    behind: Vec<mpsc::Sender<line::Input>>,
     stations: Vec<StationDesk>,
     traces: Vec<(String, tamga_drivers::trace::Trace)>,
     /// What the lines cannot do without, each with its heartbeat.
@@ -353,6 +356,7 @@ impl Wiring<'_> {
         });
         let (name, kind) = (one.name.clone(), one.kind.key());
         self.desks.push(LineDesk { no, name, kind, ask, status: seen });
+        self.behind.push(events_in);
         Ok(())
     }
 }

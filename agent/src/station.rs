@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tamga_domain::line::ask::Refusal;
-use tamga_domain::line::{AskId, PrinterEvent};
+use tamga_domain::line::{self, AskId, PrinterEvent};
 use tamga_domain::pack::ask::{StationReply, StationStatus};
 use tamga_domain::pack::station::{LabelJob, Signal, Station, StationEffect, StationInput};
+use tamga_domain::record::Bar;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::chain::chain;
@@ -35,6 +36,10 @@ pub struct Wires {
     pub status: watch::Sender<Arc<StationStatus>>,
     /// True when the daemon goes down.
     pub stop: watch::Receiver<bool>,
+    /// Why the lines issue no codes, if they do not.
+    pub bar: watch::Receiver<Option<Bar>>,
+    /// To the lines: what was read behind their gates.
+    pub lines: Vec<mpsc::Sender<line::Input>>,
     pub beat: Beat,
 }
 
@@ -43,11 +48,13 @@ pub async fn run(mut station: Station, wires: &mut Wires) -> End {
     let mut shell = Shell { asks: BTreeMap::new(), next_ask: 0, failed: None };
     let mut beat = tokio::time::interval(BEAT_EVERY);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    wires.bar.mark_changed();
     loop {
         wires.beat.bump();
         let input = tokio::select! {
             biased;
             Some(told) = wires.answers.next() => shell.told(told),
+            Ok(()) = wires.bar.changed() => Some(StationInput::Bar(*wires.bar.borrow_and_update())),
             event = wires.events.recv() => match event {
                 Some(event) => Some(event),
                 None => return End::Asked,
@@ -120,6 +127,12 @@ impl Shell {
                 // A label that the printer's channel does not take was certainly not printed.
                 let sent = wires.printer.as_ref().is_some_and(|printer| printer.try_send(job).is_ok());
                 return (!sent).then_some(StationInput::Printer(PrinterEvent::Refused(id)));
+            }
+            // A line waits for no station, so it may be waited for; one that has ended needs to know nothing.
+            StationEffect::Seen(code) => {
+                for line in &wires.lines {
+                    drop(line.send(line::Input::Seen(code)).await);
+                }
             }
             // A sound that is late is worse than none.
             StationEffect::Signal(signal) => drop(wires.signals.try_send(signal)),

@@ -76,6 +76,25 @@ fn a_line_that_stands_its_alarms_and_a_silent_reader_are_found() {
 }
 
 #[test]
+fn stations_are_looked_at() {
+    let world = World::new();
+    has(&world, "good", "box1: scanner and printer are connected");
+    assert_eq!(world.get("/readyz").0, 200);
+    assert_eq!(world.post("/api/v1/stations/gone1/void", json!({"reason": "x"})).0, 503);
+    has(&world, "bad", "The task of station gone1 has ended");
+    let (status, ready) = world.get("/readyz");
+    assert_eq!((status, ready["missing"][0]["key"].as_str()), (503, Some("http.missing_station")));
+    let mut now = tamga_domain::pack::ask::StationStatus::clone(&world.station.borrow());
+    (now.reader_connected, now.printer_connected, now.lost) = (false, Some(false), 3);
+    now.faults = vec!["media_out".into()];
+    world.station.send_replace(Arc::new(now));
+    has(&world, "bad", "box1: no connection to the scanner");
+    has(&world, "bad", "box1: no connection to the label printer");
+    has(&world, "bad", "box1: The printer is out of labels");
+    has(&world, "watch", "box1: scans lost because too many waited: 3");
+}
+
+#[test]
 fn the_way_upstream_is_looked_at() {
     let world = World::new();
     has(&world, "good", "The state system answers");

@@ -27,11 +27,11 @@ const TERMS: Terms = Terms { level: Level::Box, holds: Holds::Items, capacity: 3
 
 type Show = Arc<watch::Sender<Arc<StationStatus>>>;
 
-/// `box1`, which does what it is asked; `gone1`, whose task has ended; `busy1`, which takes up nothing.
+/// `box1`, which does what it is asked; `gone1`, whose task ends when it is asked; `busy1`, which takes up nothing.
 pub fn all(runtime: &Runtime, asked: &Arc<Mutex<Vec<String>>>) -> (Vec<StationDesk>, Show) {
     let (alive, asks, show) = station("box1");
-    let (gone, over, _) = station("gone1");
-    drop(over);
+    let (gone, mut over, _) = station("gone1");
+    runtime.spawn(async move { over.recv().await });
     let (busy, idle, _) = station("busy1");
     for _ in 0..2 {
         let (reply, _) = tokio::sync::oneshot::channel();

@@ -116,6 +116,7 @@ impl Agent {
                     }
                     StationEffect::Signal(signal) => self.heard = Some(signal),
                     StationEffect::Reply(_, reply) => self.reply = Some(reply),
+                    StationEffect::Seen(code) => panic!("{code} had passed"),
                 }
             }
         }

@@ -172,7 +172,7 @@ fn nothing_unresolved_and_nothing_twice_goes_in() {
     let table = [
         (item(4), NotIn::NotSeen),
         (item(5), NotIn::Rejected),
-        (item(6), NotIn::PassUnknown),
+        (Child::Item { identity: identity(6), tail: None }, NotIn::PassUnknown),
         (item(900), NotIn::Unknown),
         (Child::Item { identity: identity(1), tail: Some(b"dGVx".to_vec()) }, NotIn::Mismatch),
         (Child::pack(Sscc::parse(b"376104250021234569").unwrap()), NotIn::Unknown),

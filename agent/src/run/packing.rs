@@ -59,6 +59,8 @@ impl Wiring<'_> {
             signals: devices.signals,
             status,
             stop: self.stopped.clone(),
+            bar: self.barred.clone(),
+            lines: self.behind.clone(),
             beat,
         };
         self.lines.spawn(async move {

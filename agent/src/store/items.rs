@@ -116,7 +116,10 @@ impl Tx<'_> {
             }
             ItemEnd::Lost { code } => {
                 if let Some(code) = code {
-                    self.of_this_item(run, tag, code)?;
+                    let found = self.of_this_item(run, tag, code)?;
+                    if self.was_packed(&self.key(code)?, &found)? {
+                        return Ok(None);
+                    }
                 }
                 self.end_item(&row, tag, How::Lost, at)?;
                 Ok(None)
@@ -154,6 +157,9 @@ impl Tx<'_> {
         };
         if let Some(code) = verified {
             let row = self.of_this_item(run.run, tag, &code)?;
+            if self.was_packed(&self.key(&code)?, &row)? {
+                return Ok(());
+            }
             match row.state {
                 // A person declared it scrapped before the gate spoke.
                 State::Verified(Whereabouts::Rejected) | State::Spoiled(_) => {}
@@ -182,6 +188,9 @@ impl Tx<'_> {
                 return Ok(Some(Answer::Passed(pass)));
             }
             (State::Verified(Whereabouts::Rejected), _, false) => return Ok(None),
+            (State::Verified(Whereabouts::Passed), Some(pass), false) if self.was_packed(&key, &row)? => {
+                return Ok(Some(Answer::Passed(pass)));
+            }
             _ => {}
         }
         let (Some(tag), State::Verified(Whereabouts::Unknown)) = (row.tag, row.state) else {
@@ -201,6 +210,15 @@ impl Tx<'_> {
         let (run, code, tag) = (Some(run), Some(code), Some(tag));
         self.incident(Incident { run, code, tag, key, detail: who, at })?;
         Ok(answer)
+    }
+
+    /// A read at a packing station has settled that the item passed, whatever the line, which had not heard of it, says.
+    fn was_packed(&self, key: &Key<'_>, row: &CodeRow) -> Result<bool, Fault> {
+        if row.state != State::Verified(Whereabouts::Passed) || row.pack.is_some() {
+            return Ok(row.pack.is_some());
+        }
+        let sql = "SELECT 1 FROM taken_out WHERE gtin_id = ?1 AND serial = ?2";
+        Ok(self.one(sql, (key.gtin, key.serial()), |_| Ok(()))?.is_some())
     }
 
     /// Closes an open item, or corrects one that was counted lost or escaped before it was known better.

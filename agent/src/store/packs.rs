@@ -6,6 +6,7 @@ use rusqlite::types::Null;
 use rusqlite::{OptionalExtension as _, Params, Row};
 use tamga_domain::code::Identity;
 use tamga_domain::ids::{PackNo, RunId, StationNo};
+use tamga_domain::lifecycle::{State, Whereabouts};
 use tamga_domain::pack::judge::{Kinship, Mark, NotIn, Thing, judge, judge_name};
 use tamga_domain::pack::record::{CHILDREN_MAX, NewName, PackAnswer, PackRecord};
 use tamga_domain::pack::{Child, Holds, Level, Mixing, PackFacts, PackName, PackState, Terms, Told};
@@ -79,7 +80,7 @@ impl Tx<'_> {
         let terms = open.as_ref().map_or(terms, |open| open.terms);
         let mut kin =
             Kinship { run: open.as_ref().and_then(|o| o.run), gtin: open.as_ref().and_then(|o| o.gtin) };
-        let mut refused = Vec::new();
+        let (mut refused, mut unsettled) = (Vec::new(), Vec::new());
         let mut seen = BTreeSet::new();
         let mut content = open.as_ref().map_or(0, |o| o.content);
         for (place, child) in children.iter().enumerate() {
@@ -87,8 +88,17 @@ impl Tx<'_> {
                 refused.push((place, NotIn::Twice));
                 continue;
             }
-            let (thing, tail) = self.thing(child)?;
-            match judge(&thing, tail, terms, open.as_ref()) {
+            let (mut thing, tail) = self.thing(child)?;
+            let mut judged = judge(&thing, tail, terms, open.as_ref());
+            // A read behind the gate says that it passed.
+            if judged == Err(NotIn::PassUnknown)
+                && tail.is_some()
+                && let (Child::Item { identity, .. }, Some(run)) = (child, as_passed(&mut thing))
+            {
+                judged = judge(&thing, tail, terms, open.as_ref());
+                unsettled.push((run, *identity));
+            }
+            match judged {
                 Err(why) => refused.push((place, why)),
                 Ok(of_child) => {
                     kin = kin.with(of_child, content == 0);
@@ -106,6 +116,9 @@ impl Tx<'_> {
             Some(pack) => pack,
             None => self.new_pack(station, terms, who, at)?,
         };
+        for (run, code) in &unsettled {
+            self.settle(*run, code, true, who, at)?;
+        }
         for child in children {
             self.set_parent(child, Some(pack))?;
         }
@@ -113,7 +126,13 @@ impl Tx<'_> {
         let sql = "UPDATE packs SET content = ?2, run = ?3, gtin_id = ?4 WHERE pack_no = ?1 AND state = 0 AND station = ?5";
         let run = kin.run.map(|run| run.0);
         self.must("an open pack", 1, sql, (pack.0, content, run, gtin, station.0))?;
-        Ok(PackAnswer::In { pack, content })
+        match unsettled.is_empty() {
+            true => Ok(PackAnswer::In { pack, content }),
+            false => {
+                let seen = unsettled.into_iter().map(|(_, code)| code).collect();
+                Ok(PackAnswer::InSeen { pack, content, seen })
+            }
+        }
     }
 
     /// What was read, as it is known now, with the tail that the read had.
@@ -475,6 +494,13 @@ fn nothing_yet(terms: Terms) -> PackFacts {
         told: Told::Nothing,
         follows: None,
     }
+}
+
+/// An item as it is once a read behind the gate has settled that it passed; its run.
+fn as_passed(thing: &mut Thing) -> Option<RunId> {
+    let Thing::Item { mark: Mark { known: Known::Coded(facts), .. }, .. } = thing else { return None };
+    facts.state = State::Verified(Whereabouts::Passed);
+    Some(facts.run)
 }
 
 /// What tells one child from another.

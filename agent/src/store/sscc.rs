@@ -7,6 +7,7 @@
 use tamga_domain::sscc::SsccRange;
 
 use super::error::{Fault, StoreError};
+use super::read::View;
 use super::rows::{count_of, number};
 use super::standing::NAMES_LOST;
 use super::tx::Tx;
@@ -21,6 +22,13 @@ impl Store {
 
     /// The range that names are taken from, as far as it is left; whether names are barred since nobody knows which of
     /// them a restore lost.
+    pub fn names(&self) -> Result<Option<(SsccRange, bool)>, StoreError> {
+        self.view().names()
+    }
+}
+
+impl View<'_> {
+    /// As [`Store::names`].
     pub fn names(&self) -> Result<Option<(SsccRange, bool)>, StoreError> {
         let found = self.tx().last_range().map_err(Fault::reading)?;
         Ok(found.map(|(_, range, unsure)| (range, unsure)))

@@ -9,7 +9,7 @@ use super::error::ApiError;
 use super::{App, dto, shape};
 use crate::clock;
 use crate::config::Config;
-use crate::desk::{Finding, Level, LineDesk, UpstreamStatus};
+use crate::desk::{Finding, Level, LineDesk, StationDesk, UpstreamStatus};
 use crate::words::{self, Language};
 
 /// Certificates and times of reports begin to be refused not far beyond.
@@ -31,6 +31,9 @@ pub async fn doctor(
         app.records(|records| Ok((records.doctor()?, records.upstream_alarms()?))).await?;
     for line in &app.desk.lines {
         look_at_line(line, language, &mut findings);
+    }
+    for station in &app.desk.stations {
+        look_at_station(station, language, &mut findings);
     }
     for (device, trace) in &app.desk.devices {
         if trace.level() != tamga_drivers::trace::Level::Off {
@@ -96,6 +99,32 @@ fn look_at_line(line: &LineDesk, language: Language, findings: &mut Vec<Finding>
             key if key.contains(".stop.") || key == "alarm.printer_lost" => {}
             _ => findings.push(of_alarm(&line.name, alarm, language)),
         }
+    }
+}
+
+fn look_at_station(station: &StationDesk, language: Language, findings: &mut Vec<Finding>) {
+    let status = station.status.borrow().clone();
+    let before = findings.len();
+    let of = ("station", station.name.as_str());
+    if station.ask.is_closed() {
+        findings.push(found(Level::Bad, "http.doctor_station_gone", &[of]));
+    }
+    if !status.reader_connected {
+        findings.push(found(Level::Bad, "http.doctor_scanner_away", &[of]));
+    }
+    if status.printer_connected == Some(false) {
+        findings.push(found(Level::Bad, "http.doctor_pack_printer_away", &[of]));
+    }
+    for fault in &status.faults {
+        let text = shape::said(language, "fault", fault).text;
+        findings.push(found(Level::Bad, "http.doctor_station_fault", &[of, ("what", &text)]));
+    }
+    if findings.len() == before {
+        findings.push(found(Level::Good, "http.doctor_station_well", &[of]));
+    }
+    if status.lost > 0 {
+        let count = status.lost.to_string();
+        findings.push(found(Level::Watch, "http.doctor_scans_lost", &[of, ("count", &count)]));
     }
 }
 

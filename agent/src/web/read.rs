@@ -27,11 +27,14 @@ pub async fn health(State(app): State<App>) -> impl IntoResponse {
     (status, Json(dto::Health { ok, uptime_s: app.desk.health.uptime().as_secs() }))
 }
 
-/// Whether a run could be started: every line's task is there and the records answer.
+/// Whether a run could be started and a pack filled: the tasks of all lines and stations are there, and the records answer.
 pub async fn ready(State(app): State<App>, Extension(language): Extension<Language>) -> impl IntoResponse {
     let mut missing = Vec::new();
     if app.desk.lines.iter().any(|line| line.ask.is_closed()) {
         missing.push(shape::said(language, "http", "http.missing_line"));
+    }
+    if app.desk.stations.iter().any(|station| station.ask.is_closed()) {
+        missing.push(shape::said(language, "http", "http.missing_station"));
     }
     if app.records(|records| records.pool()).await.is_err() {
         missing.push(shape::said(language, "http", "http.missing_records"));

@@ -234,6 +234,21 @@ impl Line {
         self.stop("escape", &tag.to_string(), wall, out);
     }
 
+    /// What the gate has not told of yet, or never will, is known: the item stands behind it.
+    pub(super) fn on_seen(&mut self, code: Identity, wall: Wall, out: &mut Vec<Effect>) {
+        if self.pass_unknown.remove(&code).is_some() {
+            self.tell_unknown(wall);
+            if let Some(run) = &mut self.run {
+                run.passed += 1;
+            }
+            return self.quantity_reached(wall, out);
+        }
+        let on_its_way = self.items.iter().find(|(_, item)| item.seen == Seen::Good { code });
+        if let Some(tag) = on_its_way.map(|(tag, _)| *tag) {
+            self.on_passed(tag, wall, out);
+        }
+    }
+
     fn on_rejected(&mut self, tag: Tag, wall: Wall) {
         let Some(item) = self.items.get_mut(tag) else { return self.told_early(tag, Told::Rejected) };
         item.rejected = true;

@@ -209,6 +209,8 @@ pub enum Input {
     Ask(AskId, Ask, String),
     /// How many codes of the run's product are pooled; on a pre-printed line, how many the stock has.
     Pool(u64),
+    /// The item of a code was read behind the gate, at a packing station, and it is durable that it passed.
+    Seen(Identity),
     /// Codes may not be issued, and why; or they may again.
     Bar(Option<Bar>),
     /// The end of a turn: all that had arrived was given. What is overdue is judged now and not before, since its
@@ -402,6 +404,7 @@ impl Line {
             Input::CommitFailed(txn, why) => self.on_commit_failed(txn, &why, wall, out),
             Input::Ask(id, ask, who) => self.on_ask(id, ask, &who, now, wall, out),
             Input::Pool(pooled) => self.on_pool(pooled, wall),
+            Input::Seen(code) => self.on_seen(code, wall, out),
             Input::Bar(bar) => self.on_bar(bar, wall, out),
             Input::Tick => turn_ends = true,
         }

@@ -68,6 +68,8 @@ pub enum NewName {
 pub enum PackAnswer {
     /// All are in this pack, which has so many now.
     In { pack: PackNo, content: u32 },
+    /// The same, and these were read behind the gate, which had not said that they passed: now they did.
+    InSeen { pack: PackNo, content: u32, seen: Vec<Identity> },
     /// None is in; why, for each that is not allowed, by its place among the children.
     NotIn(Vec<(usize, NotIn)>),
     /// The pack's name, and how many names of the agent's range were used up for it now: none, where it was read or given

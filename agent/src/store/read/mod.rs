@@ -66,7 +66,7 @@ impl<'c> View<'c> {
         View { conn, gtins: GtinIds::default(), _txn: None }
     }
 
-    fn tx(&self) -> Tx<'_> {
+    pub(in crate::store) fn tx(&self) -> Tx<'_> {
         Tx { conn: self.conn, gtins: &self.gtins }
     }
 

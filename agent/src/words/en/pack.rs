@@ -27,6 +27,7 @@ pub const WORDS: super::super::Table = &[
     ("pack.malformed", "This is no code of our products and no SSCC. Scan the mark on the item, or the label of the pack."),
     ("pack.name_used", "This label was used for pack {pack} already. Put it aside and take another."),
     ("pack.no_names", "There is no SSCC left for packs. Call the engineer: the range under [sscc] is used up or, after a restore, has to begin later."),
+    ("pack.no_room", "The disk is nearly full: nothing can be packed until there is room. Call the engineer."),
     ("pack.not_full", "The pack is not full yet. Go on, or close it short: tamga pack short"),
     ("pack.not_in.again", "This one is in the pack already. If it is still in your hand, put it in; then scan the next."),
     ("pack.not_in.dead", "This code is dead: it must not be on goods. Put the item into the bin for scrap."),

@@ -28,3 +28,28 @@ fn an_item_that_was_rejected_before_it_was_heard_of_is_counted_and_gone() {
     assert_eq!(d.count(|r| matches!(r, Record::End { tag: ended, .. } if *ended == tag(1))), 1);
     assert_eq!(d.line.items.iter().count(), 0, "it stands nowhere any more");
 }
+
+#[test]
+fn a_read_behind_the_gate_says_what_the_gate_has_not() {
+    let mut d = Desk::started(LineKind::PrintAndApply, 0);
+    // The gate lost one item, and has said nothing of the other yet.
+    d.one(1, &code(1));
+    d.gate(GateEvent::Lost(tag(1)));
+    d.one(2, &code(2));
+    let unknown = |d: &Desk| d.line.status().run.expect("open").pass_unknown.len();
+    assert_eq!((unknown(&d), d.line.status().run.expect("open").passed), (2, 0));
+    for (n, left) in [(1, 1), (2, 0)] {
+        // The store has settled it in the transaction of the station.
+        d.known.get_mut(&code(n).identity).expect("known").state = State::Verified(Whereabouts::Passed);
+        d.input(Input::Seen(code(n).identity));
+        d.settle();
+        assert_eq!((unknown(&d), d.line.status().run.expect("open").passed), (left, n));
+    }
+    assert!(d.line.status().alarms.iter().all(|a| a.key != "alarm.pass_unknown"));
+    assert_eq!(d.count(|r| matches!(r, Record::Settle { .. })), 0, "it is settled already");
+    // What the gate says afterwards is nothing new, and of other lines' codes nothing is done.
+    d.gate(GateEvent::Passed(tag(2)));
+    d.input(Input::Seen(code(9).identity));
+    assert_eq!(d.line.status().run.expect("open").passed, 2);
+    assert!(d.line.running());
+}

@@ -34,6 +34,10 @@ impl Station {
             (Doing::In, Some(Answer::Pack(PackAnswer::In { pack, content }))) => {
                 self.taken(pack, content, wall, out);
             }
+            (Doing::In, Some(Answer::Pack(PackAnswer::InSeen { pack, content, seen }))) => {
+                self.taken(pack, content, wall, out);
+                out.extend(seen.into_iter().map(StationEffect::Seen));
+            }
             (Doing::In, Some(Answer::Pack(PackAnswer::NotIn(why)))) => self.not_in(&why, wall, out),
             (Doing::Short(id), _) => self.short(id, out),
             (Doing::Name, answer) => self.named(answer, wall, out),

@@ -15,12 +15,13 @@ use std::collections::{BTreeMap, VecDeque};
 use super::ask::{OpenPack, Said, StationAsk, StationReply, StationStatus};
 use super::record::{NewName, PackRecord};
 use super::{Child, GroupOf, Holds, PackFacts, PackName, Terms};
+use crate::code::Identity;
 use crate::gs1::Gtin;
 use crate::ids::{PackNo, StationNo, TxnId};
 use crate::layout::reader::Substitutes;
 use crate::line::ask::Refusal;
 use crate::line::{AskId, PrinterEvent, Product, ReaderEvent};
-use crate::record::{Answer, Record, Txn};
+use crate::record::{Answer, Bar, Record, Txn};
 use crate::sscc::Sscc;
 use crate::time::Wall;
 
@@ -76,6 +77,8 @@ pub enum StationInput {
     Committed(TxnId, Vec<Answer>),
     CommitFailed(TxnId, String),
     Ask(AskId, StationAsk, String),
+    /// Why the lines issue no codes, if they do not. (Where only names are barred, the store says so.)
+    Bar(Option<Bar>),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -84,6 +87,8 @@ pub enum StationEffect {
     Print(LabelJob),
     /// What the person at the station hears.
     Signal(Signal),
+    /// For the lines: an item was read behind the gate, and it is durable that it passed.
+    Seen(Identity),
     Reply(AskId, Result<StationReply, Refusal>),
 }
 
@@ -187,6 +192,8 @@ pub struct Station {
     unheard: bool,
     /// No name is to be had: not asked for again until a person acts or the agent starts anew.
     nameless: bool,
+    /// The disk is nearly full: nothing is packed, named or printed.
+    no_room: bool,
     broken: bool,
 }
 
@@ -225,6 +232,7 @@ impl Station {
             untouched: true,
             unheard: true,
             nameless: false,
+            no_room: false,
             broken: false,
         }
     }
@@ -237,6 +245,7 @@ impl Station {
             StationInput::Committed(txn, answers) => self.on_committed(txn, answers, wall, out),
             StationInput::CommitFailed(..) => self.on_commit_failed(wall, out),
             StationInput::Ask(id, ask, who) => self.asks.push_back((id, ask, who)),
+            StationInput::Bar(bar) => self.no_room = bar == Some(Bar::Room),
         }
         self.go_on(wall, out);
     }
@@ -370,7 +379,7 @@ impl Station {
 
     /// Names the pack that is full or to be closed short, and prints what is to be printed. False: nothing to do.
     fn label_of_full(&mut self, wall: Wall, out: &mut Vec<StationEffect>) -> bool {
-        if self.config.naming != Naming::Printed || self.untouched {
+        if self.config.naming != Naming::Printed || self.untouched || self.no_room {
             return false;
         }
         let (ready, nameless, who) = (self.printer_ready, self.nameless, self.config.name.clone());
@@ -399,6 +408,7 @@ impl Station {
 
     fn scanned(&mut self, scan: Scan, wall: Wall, out: &mut Vec<StationEffect>) {
         match scan {
+            _ if self.no_room => self.refuse("pack.no_room", vec![], wall, out),
             Scan::Bad(key) => self.refuse(key, vec![], wall, out),
             Scan::Child(child) => self.put_in(child, wall, out),
             Scan::Name(name, tail) if self.is_name_of_open(name) => self.close_by(name, tail, wall, out),

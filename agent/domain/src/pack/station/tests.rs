@@ -70,6 +70,7 @@ struct Desk {
     printed: Vec<LabelJob>,
     heard: Vec<Signal>,
     replies: Vec<Result<StationReply, Refusal>>,
+    seen: Vec<Identity>,
     content: Vec<Child>,
     open: Option<PackNo>,
     packs: u32,
@@ -95,6 +96,7 @@ impl Desk {
             printed: vec![],
             heard: vec![],
             replies: vec![],
+            seen: vec![],
             content: vec![],
             open: None,
             packs: 0,
@@ -114,6 +116,7 @@ impl Desk {
                 StationEffect::Print(job) => self.printed.push(job),
                 StationEffect::Signal(signal) => self.heard.push(signal),
                 StationEffect::Reply(_, reply) => self.replies.push(reply),
+                StationEffect::Seen(code) => self.seen.push(code),
             }
         }
         assert!(self.waiting.len() <= 1, "one thing after the other");
@@ -141,6 +144,10 @@ impl Desk {
                 PackAnswer::NotIn(vec![(0, NotIn::Named)])
             }
             PackRecord::In { .. } if self.content.len() == 2 => PackAnswer::NotIn(vec![(0, NotIn::Full)]),
+            PackRecord::In { children, .. } if children[0] == child_of(77) => {
+                self.open = Some(PackNo(1));
+                PackAnswer::InSeen { pack: PackNo(1), content: 1, seen: vec![code(77).identity] }
+            }
             PackRecord::In { pack, children, .. } => {
                 assert_eq!(*pack, self.open, "the open pack is the store's");
                 if self.open.is_none() {
@@ -368,6 +375,35 @@ fn a_pre_printed_name_closes_a_full_box_or_one_that_a_person_closes_short() {
         panic!("not closed")
     };
     assert_eq!((reason.as_str(), who.as_str()), ("end of shift", "anna"));
+}
+
+fn child_of(n: u32) -> Child {
+    Child::Item { identity: code(n).identity, tail: Some(b"Ab1=".to_vec()) }
+}
+
+#[test]
+fn the_lines_hear_of_an_item_that_was_read_behind_their_gate() {
+    let mut d = Desk::new(Naming::Printed);
+    d.item(1);
+    assert!(d.seen.is_empty());
+    d.open = None;
+    d.item(77);
+    assert_eq!((d.said().as_str(), d.seen.as_slice()), ("pack.taken", &[code(77).identity][..]));
+}
+
+#[test]
+fn where_the_disk_is_nearly_full_nothing_is_packed_and_nothing_printed() {
+    let mut d = Desk::new(Naming::Printed);
+    d.printer(PrinterEvent::Ready);
+    d.item(1);
+    d.feed(StationInput::Bar(Some(Bar::Room)));
+    d.item(2);
+    assert_eq!((d.said().as_str(), d.heard.pop()), ("pack.no_room", Some(Signal::Refused)));
+    assert_eq!(d.open().content, 1);
+    assert_eq!(d.ask(StationAsk::Short { reason: "x".into() }), Some(Ok(StationReply::Done)));
+    assert!(d.printed.is_empty(), "what is asked is remembered, and waits");
+    d.feed(StationInput::Bar(Some(Bar::Witness)));
+    assert_eq!(d.printed.len(), 1, "names are barred by the store, not here");
 }
 
 /// The code of a group pack.
