@@ -9,6 +9,8 @@
 mod agent;
 #[path = "crash/books.rs"]
 mod books;
+#[path = "broker/mod.rs"]
+mod broker;
 #[path = "crash/disk.rs"]
 mod disk;
 #[path = "crash/floor.rs"]
@@ -17,6 +19,9 @@ mod floor;
 mod io;
 #[path = "crash/kills.rs"]
 mod kills;
+#[path = "store/kit.rs"]
+#[allow(dead_code)] // what the store's own tests take besides
+mod kit;
 #[path = "crash/ledgers.rs"]
 mod ledgers;
 #[path = "crash/look.rs"]
@@ -62,6 +67,7 @@ Examples:
   cargo run --release --example campaign -- wal --cuts 1000
   cargo run --release --example campaign -- io --faults 200
   sudo target/release/examples/campaign power --cuts 200
+  cargo run --release --example campaign -- broker --messages 100000 --faults 100
 
 Exit codes: 0 no rule broken, 1 a rule broken, 2 not understood, 3 it cannot run here, 130 interrupted")]
 struct Args {
@@ -125,6 +131,20 @@ enum What {
         #[arg(long, default_value_t = 2)]
         at_once: usize,
     },
+    /// Agents that tell each other of their packs, through a mosquitto that is killed, halted, emptied and cut off
+    #[command(after_help = "Example: campaign broker --messages 100000 --faults 100 --seed 7")]
+    Broker {
+        /// Letters of all agents together, at least
+        #[arg(long, default_value_t = 100_000)]
+        messages: u64,
+        #[arg(long, default_value_t = 100)]
+        faults: u64,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// A fault of the agents' own, which the comparison must find
+        #[arg(long, value_enum)]
+        planted: Option<broker::agent::Planted>,
+    },
 }
 
 static BINARY: OnceLock<PathBuf> = OnceLock::new();
@@ -156,8 +176,28 @@ fn no_disk() -> Option<String> {
     tried
 }
 
+/// The agents are this program again, with the product's store and way to the broker.
+fn of_broker(wanted: broker::plant::Wanted) -> ExitCode {
+    if let Err(why) = broker::mosquitto::program() {
+        eprintln!("{why}");
+        return ExitCode::from(3);
+    }
+    let (tally, began) = (Tally::default(), Instant::now());
+    let dir = world::scratch("broker");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(broker::plant::play(wanted, &dir, &[], &tally));
+    println!("{}", tally.table(began.elapsed()));
+    if tally.violations().is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) }
+}
+
 fn main() -> ExitCode {
+    if broker::agent::was_one() {
+        return ExitCode::SUCCESS;
+    }
     let args = Args::parse();
+    if let What::Broker { messages, faults, seed, planted } = args.what {
+        return of_broker(broker::plant::Wanted { messages, faults, seed, planted });
+    }
     match find(args.tamga) {
         Ok(path) => drop(BINARY.set(path)),
         Err(why) => {
@@ -195,6 +235,7 @@ fn main() -> ExitCode {
             rounds::side_by_side(rounds, at_once, &tally, async |round| io::play(round, &tally).await)
                 && rounds::side_by_side(vec![()], 1, &tally, async |()| io::planted(&tally).await)
         }
+        What::Broker { .. } => unreachable!("it runs no agent as it is shipped"),
         What::Power { cuts, seed, at_once } => {
             if let Some(why) = no_disk() {
                 eprintln!("{why}");

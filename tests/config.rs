@@ -60,6 +60,7 @@ fn the_reference_shows_the_defaults() {
         [[lines.l1.printers.p1.zpl.texts]]\nx = 130\ny = 66\nheight = 24\ntext = \"{production} {expiry}\"\n\
         [lines.l1.readers.r1.text]\nconnect = \"10.0.0.6\"\npreset = \"keyence_sr\"\nlatency_ms_min = 20\n\
         [lines.l1.gate.modbus]\naddress = \"10.0.0.7\"\n\
+        [broker]\naddress = \"10.0.0.9\"\nfrom = [\"0a1b2c3d\"]\n\
         [sscc]\nextension = 0\ncompany_prefix = \"000123456789\"\nfirst = 0\nlast = 9999\n\
         [stations.box1]\nlevel = \"box\"\nholds = \"items\"\ncapacity = 12\n\
         [stations.box1.reader.text]\nserial = \"/dev/serial/by-id/usb-scanner-0001\"\n\

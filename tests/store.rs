@@ -38,6 +38,8 @@ mod random;
 mod reports;
 #[path = "store/reworks.rs"]
 mod reworks;
+#[path = "store/share.rs"]
+mod share;
 #[path = "store/sheets.rs"]
 mod sheets;
 #[path = "store/trails.rs"]

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use tamga_domain::code::Identity;
 use tamga_domain::day::Zone;
 use tamga_domain::gs1::Gtin;
-use tamga_domain::ids::{LineNo, OrderNo, PackNo, RunId};
+use tamga_domain::ids::{AgentId, LineNo, OrderNo, PackNo, RunId};
 use tamga_domain::line::ask::{Alarm, Ask, Refusal, Reply, Status};
 use tamga_domain::pack::ask::{StationAsk, StationReply, StationStatus};
 use tamga_domain::pack::{PackFacts, Terms};
 use tamga_domain::record::{OrderPlan, PackageKind};
+use tamga_domain::share::step::ShareStatus;
 use tamga_domain::time::Wall;
 use tamga_drivers::trace::Trace;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -48,6 +49,8 @@ pub struct Desk {
     /// Orders that a person assigns, on their way to the upstream task; `None` without a state system.
     pub assign: Option<mpsc::Sender<OrderPlan>>,
     pub upstream: watch::Receiver<UpstreamStatus>,
+    /// `None`: no broker is configured.
+    pub broker: Option<watch::Receiver<BrokerStatus>>,
     pub records: Arc<dyn Records>,
 }
 
@@ -161,6 +164,19 @@ pub struct UpstreamStatus {
     pub unknown: u32,
     /// Server clock minus ours, in milliseconds, by the last `Date` header.
     pub clock_ahead_ms: Option<i64>,
+}
+
+/// The state of the way to the broker, and of what goes over it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BrokerStatus {
+    pub address: String,
+    pub share: ShareStatus,
+    /// Why there is no connection, in words; empty while there is one.
+    pub trouble: String,
+    /// When the pack was changed of the oldest letter that the broker has not acknowledged.
+    pub oldest_ms: Option<i64>,
+    /// Agents whose last letter could not be read.
+    pub unreadable: Vec<AgentId>,
 }
 
 /// What the windows ask of the records: read-only queries, and the writes that belong to no line.

@@ -11,6 +11,7 @@
 //! - [`config`]: raw shapes, all problems at once, then values that are valid
 //! - [`store`]: the one database and its one writer
 //! - [`desk`]: what the windows may see and ask
+//! - [`broker`]: the broker, over which agents tell each other of their packs
 //! - [`upstream`]: the way to the state system
 //! - [`books`]: what the way upstream needs of the store, over the store
 //! - [`line`]: the task of a line
@@ -24,6 +25,7 @@
 //! - [`cli`]: the command line
 
 pub mod books;
+pub mod broker;
 pub mod chain;
 pub mod cli;
 pub mod clock;

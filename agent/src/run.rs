@@ -1,5 +1,6 @@
 //! The wiring: channels, tasks, supervision, the order of going down. The only place that spawns.
 
+mod broker;
 mod packing;
 
 use std::any::Any;
@@ -138,11 +139,12 @@ pub async fn start(config: Config, manager: Option<Arc<Manager>>) -> Result<Daem
     let (bar, barred) = watch::channel(store.barred());
     let numbers = line_numbers(&mut store, &config).map_err(refused)?;
     let packing = packing::recover(&mut store, &config).map_err(refused)?;
+    let settled = !matches!(*bar.borrow(), Some(Bar::Unsettled));
+    broker::share(&mut store, &config, settled).map_err(refused)?;
     let agent = store.agent_id().to_owned();
     let (handle, thread) = writer::spawn(store).map_err(StartError::Writer)?;
     let broken = handle.broken();
     let (stop, stopped) = watch::channel(false);
-    let settled = !matches!(*bar.borrow(), Some(Bar::Unsettled));
     let layouts = plan::group_layouts(&config);
     let (levels, pooled) = watch::channel(BTreeMap::new());
     let (stock, stocked) = watch::channel(BTreeMap::new());
@@ -192,6 +194,11 @@ pub async fn start(config: Config, manager: Option<Arc<Manager>>) -> Result<Daem
         life_left_min_ms,
     };
     let (bug, bugs) = mpsc::channel(1);
+    let broker = if settled {
+        broker::start(&config, &agent, &handle, bug.clone(), &stopped, &mut windows)
+    } else {
+        None
+    };
     let upstream = if settled {
         start_upstream(&config, books, &layouts, (assigned, bug), &stopped, &mut windows)
     } else {
@@ -216,6 +223,7 @@ pub async fn start(config: Config, manager: Option<Arc<Manager>>) -> Result<Daem
         zone: config.agent.zone,
         assign: config.upstream.as_ref().filter(|_| settled).map(|_| assign),
         upstream,
+        broker,
         records: Arc::new(records),
     };
     let api = open_door(&config, desk, stopped.clone(), &mut windows).await?;

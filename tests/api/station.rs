@@ -113,6 +113,8 @@ pub fn boxed() -> PackFacts {
         short: false,
         told: Told::Nothing,
         follows: None,
+        home: None,
+        elsewhere: None,
     }
 }
 

@@ -104,6 +104,7 @@ impl World {
             }],
             devices: vec![("p1".into(), trace.clone())],
             upstream: seen,
+            broker: None,
             zone: Zone::parse("+05:00").unwrap(),
             assign: Some(assign),
             records: records.clone(),

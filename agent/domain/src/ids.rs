@@ -65,6 +65,27 @@ id!(
     TxnId(u64)
 );
 
+/// An agent, by the id made at its installation: eight hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub struct AgentId(pub u32);
+
+impl AgentId {
+    /// Exactly eight hexadecimal digits in small letters, as the agent shows its own.
+    pub fn parse(text: &str) -> Option<AgentId> {
+        let is_digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        if text.len() != 8 || !text.bytes().all(is_digit) {
+            return None;
+        }
+        u32::from_str_radix(text, 16).ok().map(AgentId)
+    }
+}
+
+impl fmt::Display for AgentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", self.0)
+    }
+}
+
 /// The number that the trigger in front of a reader gives to the item standing there.
 /// `boot` grows when the gate's controller powers up, since its count begins again then.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash, Default)]

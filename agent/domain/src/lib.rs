@@ -15,6 +15,7 @@
 //! - [`record`]: what is written down, and what the store answers
 //! - [`line`]: the line controller, one pure step
 //! - [`pack`]: boxes and pallets, and the stations where they are filled, one pure step
+//! - [`share`]: agents of one plant tell each other of their packs, one pure step
 //! - [`upstream`]: the way to the state system, one pure step
 #![forbid(unsafe_code)]
 
@@ -29,6 +30,7 @@ pub mod line;
 pub mod pack;
 pub mod record;
 pub mod rules;
+pub mod share;
 pub mod sscc;
 pub mod time;
 pub mod upstream;

@@ -1,8 +1,7 @@
 //! What is written down: the records of a commit, and what the store answers.
 //!
-//! A [`Txn`] is applied whole or not at all. Every record is keyed and idempotent: applying it again after a
-//! commit whose outcome was lost changes nothing. A record that the life of a code does not allow
-//! ([`crate::lifecycle::next`]) is a bug of ours: the store answers with an error and the process ends.
+//! A [`Txn`] is applied whole or not at all. Every record is keyed and idempotent: applied again after a lost outcome it
+//! changes nothing. One that is not allowed is a bug of ours: the store answers with an error and the process ends.
 
 use crate::code::{Code, Identity};
 use crate::day::{Day, Zone};
@@ -10,6 +9,7 @@ use crate::gs1::Gtin;
 use crate::ids::{BlockNo, IssueNo, LineNo, OrderNo, PassNo, PrinterNo, ReportNo, RunId, Tag, TxnId};
 use crate::lifecycle::{SpoilReason, State};
 use crate::pack::record::{PackAnswer, PackRecord};
+use crate::share::ShareRecord;
 use crate::time::Wall;
 use crate::verdict::Reason;
 
@@ -227,6 +227,7 @@ pub enum Record {
 
     // ---- packs ----
     Pack(PackRecord),
+    Share(ShareRecord),
 
     // ---- for people ----
     /// An answer of upstream kept for the engineer; at most 64 KiB of the body, secrets removed by the caller.
@@ -307,12 +308,13 @@ pub enum Answer {
 
 /// Alarms of what happened once: nothing that lasts could end, so a person's word that they have seen it ends them. All
 /// others end by themselves, acknowledged or not.
-const ALARMS_OF_EVENTS: [&str; 5] = [
+const ALARMS_OF_EVENTS: [&str; 6] = [
     "alarm.codes_refused",
     "alarm.contradicted",
     "alarm.duplicate",
     "alarm.new_database",
     "alarm.order_twice",
+    "alarm.pack_elsewhere",
 ];
 
 /// Whether an alarm ends when a person has acknowledged it.

@@ -48,6 +48,10 @@ impl Text {
         self.line(&text);
     }
 
+    pub fn words(&self, key: &str, args: &[(&str, &str)]) -> String {
+        self.show.say(key, args)
+    }
+
     pub fn word(&self, key: &str) -> String {
         self.show.say(key, &[])
     }

@@ -31,6 +31,7 @@ pub async fn run(daemon: &Daemon, show: Show) -> Result<(), Failed> {
             text.line("");
         }
         upstream(text, &status.upstream);
+        status.broker.iter().for_each(|one| broker(text, one));
         status.alarms.iter().for_each(|raised| alarm(text, raised));
     });
     Ok(())
@@ -175,6 +176,35 @@ pub fn upstream(text: &mut Text, upstream: &dto::Upstream) {
         ("cli.l_on_order", upstream.on_order.to_string()),
         ("cli.l_open_reports", open),
         ("cli.l_unknown", unknown),
+    ]);
+}
+
+/// The broker, and what goes over it.
+fn broker(text: &mut Text, broker: &dto::Broker) {
+    let state = match (broker.connected, broker.trouble.as_str()) {
+        (true, _) => text.word("cli.connected"),
+        (false, "") => text.word("cli.not_connected"),
+        (false, trouble) => trouble.to_owned(),
+    };
+    let waiting = broker.waiting.map(|count| match &broker.oldest {
+        Some(oldest) => format!("{count} ({})", short(oldest)),
+        None => count.to_string(),
+    });
+    let hearer = |hearer: &dto::Hearer| match hearer.lacks {
+        0 => hearer.agent.clone(),
+        lacks => format!("{} ({})", hearer.agent, text.words("cli.lacks", &[("count", &lacks.to_string())])),
+    };
+    let heard = |heard: &dto::HeardAgent| {
+        let known = text.words("cli.upto", &[("count", &heard.known.to_string())]);
+        format!("{} ({known})", heard.agent)
+    };
+    let hearers: Vec<String> = broker.hearers.iter().map(hearer).collect();
+    let from: Vec<String> = broker.from.iter().map(heard).collect();
+    text.fields(&[
+        ("cli.l_broker", format!("{}: {state}", broker.address)),
+        ("cli.l_letters", waiting.unwrap_or_default()),
+        ("cli.l_hearers", hearers.join(", ")),
+        ("cli.l_heard", from.join(", ")),
     ]);
 }
 

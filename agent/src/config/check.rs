@@ -6,11 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use tamga_domain::pack::{Holds, Mixing};
 use tamga_domain::rules::{Country, ProductGroup, RuleSet, Rules, Sure};
 use tamga_domain::sscc::SsccRange;
 use tamga_drivers::gate::map::GateConfig;
 use tamga_drivers::printer::zpl_format::SymbolSize;
 
+use super::broker::Broker;
 use super::gate::Gate;
 use super::line::{Line, LineKind, gap_max_of};
 use super::packing;
@@ -28,6 +30,7 @@ pub struct Draft<'d> {
     pub agent: &'d Agent,
     pub api: &'d Api,
     pub upstream: Option<&'d Upstream>,
+    pub broker: Option<&'d Broker>,
     pub products: &'d [Product],
     pub lines: &'d [Line],
     pub stations: &'d [Station],
@@ -49,6 +52,7 @@ pub fn check(draft: &Draft<'_>, notes: &Notes) {
     packing::group_packs(draft, notes);
     for station in draft.stations {
         packing::station(draft, station, notes);
+        foreign(draft, station, notes);
     }
     for line in draft.lines {
         devices(draft, line, notes);
@@ -62,6 +66,16 @@ pub fn check(draft: &Draft<'_>, notes: &Notes) {
             label(draft, zpl, &key, notes);
             window(line, zpl, &key, notes);
         }
+    }
+}
+
+/// The runs of two agents are never the same: boxes of others would be turned away one by one.
+fn foreign(draft: &Draft<'_>, station: &Station, notes: &Notes) {
+    let hears = draft.broker.is_some_and(|broker| !broker.from.is_empty());
+    let of_packs = matches!(station.terms.holds, Holds::Packs(_));
+    if hears && of_packs && station.terms.mixing == Mixing::SameRun {
+        let key = format!("stations.{}.mixing", station.name);
+        notes.add(notes.warning(key, "config.foreign_same_run"));
     }
 }
 

@@ -27,6 +27,9 @@ pub fn check(config: &Config, notes: &Notes) {
             unreadable(ca_file, "upstream.xtrace.ca_file", &fault, notes);
         }
     }
+    if let Some((_, password)) = config.broker.as_ref().and_then(|broker| broker.login.as_ref()) {
+        secret(password, "broker.password_file", notes);
+    }
     for line in &config.lines {
         for reader in &line.readers {
             let ReaderDevice::Text(text) = &reader.device;

@@ -6,7 +6,7 @@
 //!
 //! - [`problem`]: what is wrong, as keys and values
 //! - [`raw`]: tables with places, and the notes taken while they are read
-//! - [`agent`], [`upstream`], [`product`], [`line`], [`printer`], [`reader`], [`gate`], [`station`]: one part of the file
+//! - [`agent`], [`upstream`], [`broker`], [`product`], [`line`], [`printer`], [`reader`], [`gate`], [`station`]: one part of the file
 //!   each
 //! - [`symbol`], [`address`], [`near`]: what these parts share
 //! - [`rules`]: dated law data, built in or from a folder
@@ -21,6 +21,7 @@ use toml::de::DeTable;
 
 pub mod address;
 pub mod agent;
+pub mod broker;
 pub mod check;
 pub mod gate;
 pub mod line;
@@ -38,6 +39,7 @@ pub mod symbol;
 pub mod upstream;
 
 use agent::{Agent, Api, Log};
+use broker::Broker;
 use line::Line;
 use problem::{Problem, Problems, Severity};
 use product::Product;
@@ -56,6 +58,8 @@ pub struct Config {
     pub log: Log,
     /// `None`: an agent without a state system, whose codes come from lists.
     pub upstream: Option<Upstream>,
+    /// `None`: an agent that knows its own packs only.
+    pub broker: Option<Broker>,
     /// In the order of the file; no GTIN twice.
     pub products: Vec<Product>,
     /// In the order of the file: `LineNo` is the place here.
@@ -126,6 +130,7 @@ impl Config {
                 agent: &config.agent,
                 api: &config.api,
                 upstream: config.upstream.as_ref(),
+                broker: config.broker.as_ref(),
                 products: &config.products,
                 lines: &config.lines,
                 stations: &config.stations,
@@ -167,6 +172,7 @@ fn read_all(root: &Section<'_>) -> Config {
         api: agent::read_api(&root.section("api"), &agent),
         log: agent::read_log(&root.section("log")),
         upstream: upstream::read(&root.section("upstream"), agent.country),
+        broker: broker::read(&root.section("broker")),
         products: product::read_all(root),
         lines: line::read_all(&root.section("lines")),
         stations: station::read_all(&root.section("stations")),

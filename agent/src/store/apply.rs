@@ -35,6 +35,7 @@ impl Tx<'_> {
             | Record::ReportState { .. }
             | Record::Unresolved { .. } => self.apply_upstream(record),
             Record::Pack(record) => self.apply_pack(record),
+            Record::Share(record) => self.apply_share(record).map(|()| None),
             Record::Incident { .. }
             | Record::AnswerKept { .. }
             | Record::Audit { .. }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
 use tamga_domain::code::Identity;
-use tamga_domain::ids::{BlockNo, LineNo, OrderNo, PackNo, PassNo, ReportNo, RunId, Tag, TxnId};
+use tamga_domain::ids::{AgentId, BlockNo, LineNo, OrderNo, PackNo, PassNo, ReportNo, RunId, Tag, TxnId};
 use tamga_domain::lifecycle::NoSuchStep;
 use tamga_domain::pack::PackName;
 
@@ -125,6 +125,10 @@ pub enum Rule {
         #[source]
         step: NoSuchStep,
     },
+    #[error("letter {got} of agent {agent} where the one after {after} was due")]
+    LetterMissing { agent: AgentId, after: u64, got: u64 },
+    #[error("pack {0} is another agent's")]
+    NotOurs(PackNo),
     #[error("the code {} {} is not known", .0.gtin, String::from_utf8_lossy(.0.serial.as_bytes()))]
     UnknownCode(Identity),
     #[error("the code {} {} does not belong to run {run}", code.gtin, String::from_utf8_lossy(code.serial.as_bytes()))]

@@ -11,6 +11,7 @@ use tamga_domain::ids::{LineNo, RunId};
 use tamga_domain::pack::record::PackRecord;
 use tamga_domain::pack::rework::Rework;
 use tamga_domain::record::{Answer, OrderState, Record, ReportState, RunState, Txn};
+use tamga_domain::share::ShareRecord;
 
 use super::Store;
 use super::error::StoreError;
@@ -30,6 +31,7 @@ macro_rules! untold {
             | Record::Unpack { .. }
             | Record::Return { .. }
             | Record::Pack(PackRecord::In { .. } | PackRecord::Named { .. } | PackRecord::Closed { .. })
+            | Record::Share(ShareRecord::Taken { .. } | ShareRecord::Handed { .. })
             | Record::AnswerKept { .. }
     };
 }
@@ -151,6 +153,9 @@ impl Journal {
             }
             Record::Audit { who, from, command, outcome, .. } => {
                 tracing::info!(who, from, command, outcome, "asked");
+            }
+            Record::Share(ShareRecord::Anew { stream, .. }) => {
+                tracing::warn!(stream, "all packs are told to the other agents anew");
             }
             untold!() => {}
             Record::Pack(record) => pack(record),

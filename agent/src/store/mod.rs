@@ -43,6 +43,7 @@ mod reports;
 mod rework;
 mod rows;
 mod runs;
+mod share;
 mod sscc;
 mod tx;
 

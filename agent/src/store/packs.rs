@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::types::Null;
 use rusqlite::{OptionalExtension as _, Params, Row};
 use tamga_domain::code::Identity;
-use tamga_domain::ids::{PackNo, RunId, StationNo};
+use tamga_domain::ids::{AgentId, PackNo, RunId, StationNo};
 use tamga_domain::lifecycle::{State, Whereabouts};
 use tamga_domain::pack::judge::{Kinship, Mark, NotIn, Thing, judge, judge_name};
 use tamga_domain::pack::record::{CHILDREN_MAX, NewName, PackAnswer, PackRecord};
@@ -375,11 +375,17 @@ impl Tx<'_> {
     /// What was in it is free, in one transaction: the largest pack has 1,500 children, some milliseconds.
     fn pack_voided(&self, pack: PackNo, by: By<'_>) -> Result<Option<PackAnswer>, Fault> {
         let facts = self.pack_facts(pack)?;
+        if facts.home.is_some() {
+            return Err(Rule::NotOurs(pack).into());
+        }
         if facts.state == PackState::Voided {
             return Ok(None);
         }
         if let Some(parent) = facts.parent {
             return Ok(Some(PackAnswer::Within(parent)));
+        }
+        if let Some(agent) = facts.elsewhere {
+            return Ok(Some(PackAnswer::Elsewhere(agent)));
         }
         if let Some(why) = not_now(&facts) {
             return Ok(Some(PackAnswer::NotDone(Box::new(why))));
@@ -429,8 +435,9 @@ impl Tx<'_> {
 
     fn pack_where(&self, condition: &str, key: impl Params) -> Result<Option<PackFacts>, Fault> {
         let sql = format!(
-            "SELECT pack_no, level, holds, capacity, mixing, state, content, parent, run, labels, \
-             short_by IS NOT NULL, told, (SELECT gtin FROM gtins g WHERE g.gtin_id = packs.gtin_id), {NAME}, follows \
+            "SELECT pack_no, level, holds, capacity, mixing, iif(gone, 2, state), content, parent, run, labels, \
+             short_by IS NOT NULL, told, (SELECT gtin FROM gtins g WHERE g.gtin_id = packs.gtin_id), {NAME}, follows, \
+             agent, (SELECT min(agent) FROM claims c WHERE c.sscc = packs.sscc AND c.lies = 1) \
              FROM packs WHERE {condition}"
         );
         let mut statement = self.conn.prepare_cached(&sql)?;
@@ -475,6 +482,8 @@ fn facts_of(row: &Row<'_>) -> Result<PackFacts, Fault> {
         short: row.get(10)?,
         told: told_of(row.get(11)?)?,
         follows: row.get::<_, Option<u32>>(16)?.map(PackNo),
+        home: row.get::<_, Option<u32>>(17)?.map(AgentId),
+        elsewhere: row.get::<_, Option<u32>>(18)?.map(AgentId),
     })
 }
 
@@ -493,6 +502,8 @@ fn nothing_yet(terms: Terms) -> PackFacts {
         short: false,
         told: Told::Nothing,
         follows: None,
+        home: None,
+        elsewhere: None,
     }
 }
 
@@ -518,7 +529,7 @@ pub(super) fn sscc_number(name: Sscc) -> i64 {
     name.as_bytes().iter().fold(0, |n, digit| n * 10 + i64::from(digit - b'0'))
 }
 
-fn sscc_of(number: i64) -> Result<Sscc, Fault> {
+pub(super) fn sscc_of(number: i64) -> Result<Sscc, Fault> {
     Sscc::parse(format!("{number:018}").as_bytes())
         .map_err(|e| Fault::Damaged(format!("the SSCC {number}: {e}")))
 }
@@ -540,14 +551,14 @@ pub(super) fn level_of(number: i64) -> Result<Level, Fault> {
     }
 }
 
-fn holds_number(holds: Holds) -> i64 {
+pub(super) fn holds_number(holds: Holds) -> i64 {
     match holds {
         Holds::Items => 0,
         Holds::Packs(level) => 1 + level_number(level),
     }
 }
 
-fn holds_of(number: i64) -> Result<Holds, Fault> {
+pub(super) fn holds_of(number: i64) -> Result<Holds, Fault> {
     match number {
         0 => Ok(Holds::Items),
         level => Ok(Holds::Packs(level_of(level - 1)?)),
@@ -571,7 +582,11 @@ fn mixing_of(number: i64) -> Result<Mixing, Fault> {
     }
 }
 
-fn told_of(number: i64) -> Result<Told, Fault> {
+pub(super) fn told_number(told: Told) -> i64 {
+    Told::ALL.iter().position(|one| *one == told).and_then(|place| i64::try_from(place).ok()).unwrap_or(0)
+}
+
+pub(super) fn told_of(number: i64) -> Result<Told, Fault> {
     let told = usize::try_from(number).ok().and_then(|place| Told::ALL.get(place));
     told.copied().ok_or_else(|| Fault::Damaged(format!("a pack of which upstream was told {number}")))
 }

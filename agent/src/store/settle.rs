@@ -109,6 +109,8 @@ impl Store {
         let issued = self.issued_total();
         self.begin_epoch(shelf, here, Some(issued), |tx| {
             MARKS.iter().try_for_each(|mark| tx.forget_meta(mark))?;
+            // What was told of packs may be more than this database knows: the next start begins a new stream.
+            tx.stop_sharing()?;
             tx.audit(asking.who, asking.from, "db settle", &settled.words(), asking.at)
         })?
         .map_err(SettleError::Witness)?;

@@ -178,7 +178,8 @@ const CHECKS: &[(&str, &str)] = &[
     ),
     (
         "packs: content is what lies in them",
-        "WITH i AS (SELECT pack_no, count(*) n FROM codes WHERE pack_no IS NOT NULL GROUP BY pack_no), \
+        "WITH i AS (SELECT pack_no, count(*) n FROM codes WHERE pack_no IS NOT NULL GROUP BY pack_no \
+         UNION ALL SELECT pack_no, count(*) FROM foreign_content GROUP BY pack_no), \
          c AS (SELECT parent, count(*) n FROM packs WHERE parent IS NOT NULL GROUP BY parent) \
          SELECT p.pack_no, content, ifnull(i.n, 0) + ifnull(c.n, 0) FROM packs p \
          LEFT JOIN i USING(pack_no) LEFT JOIN c ON c.parent = p.pack_no \

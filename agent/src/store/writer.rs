@@ -20,6 +20,7 @@ use tamga_domain::code::Identity;
 use tamga_domain::ids::{LineNo, TxnId};
 use tamga_domain::pack::record::PackRecord;
 use tamga_domain::record::{Answer, Known, Record, Recovered, Txn};
+use tamga_domain::share::{Letter, ShareRecord};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Store;
@@ -333,6 +334,9 @@ fn weight(request: &Request) -> usize {
         // Frees all that was in it: the last of its group.
         Record::Pack(PackRecord::Voided { .. } | PackRecord::Rework { .. }) => GROUP_WEIGHT_MAX,
         Record::Pack(_) => 1,
+        Record::Share(ShareRecord::Taken { letters, .. }) => letters.iter().map(Letter::weight).sum(),
+        Record::Share(ShareRecord::Anew { .. }) => GROUP_WEIGHT_MAX,
+        Record::Share(ShareRecord::Handed { .. }) => 1,
         Record::RunOpened { .. }
         | Record::RunState { .. }
         | Record::SignedOff { .. }

@@ -9,7 +9,7 @@ use super::error::ApiError;
 use super::{App, dto, shape};
 use crate::clock;
 use crate::config::Config;
-use crate::desk::{Finding, Level, LineDesk, StationDesk, UpstreamStatus};
+use crate::desk::{BrokerStatus, Finding, Level, LineDesk, StationDesk, UpstreamStatus};
 use crate::words::{self, Language};
 
 /// Certificates and times of reports begin to be refused not far beyond.
@@ -41,9 +41,14 @@ pub async fn doctor(
         }
     }
     look_upstream(&app, &mut findings);
+    if let Some(broker) = &app.desk.broker {
+        look_at_broker(&broker.borrow(), &mut findings);
+    }
     for alarm in &upstream_alarms {
         // Clock and connection have findings of their own.
-        if !["alarm.clock", "alarm.upstream_away", "alarm.upstream_key"].contains(&alarm.key.as_str()) {
+        if !["alarm.broker_away", "alarm.clock", "alarm.upstream_away", "alarm.upstream_key"]
+            .contains(&alarm.key.as_str())
+        {
             findings.push(of_alarm(
                 &words::say(language, shape::of_no_line(&alarm.key), &[]),
                 alarm,
@@ -172,6 +177,23 @@ fn look_upstream(app: &App, findings: &mut Vec<Finding>) {
     }
     findings.extend(reports_wait(&upstream, clock::wall().0));
     findings.extend(upstream.clock_ahead_ms.map(of_clock));
+}
+
+fn look_at_broker(broker: &BrokerStatus, findings: &mut Vec<Finding>) {
+    let waiting = broker.share.waiting.unwrap_or(0).to_string();
+    let args = [("address", broker.address.as_str()), ("waiting", &waiting), ("trouble", &broker.trouble)];
+    findings.push(match broker.share.connected {
+        true => found(Level::Good, "http.doctor_broker_well", &args),
+        false => found(Level::Watch, "http.doctor_broker_away", &args),
+    });
+    for heard in &broker.share.from {
+        let agent = heard.agent.to_string();
+        if broker.unreadable.contains(&heard.agent) {
+            findings.push(found(Level::Bad, "http.doctor_broker_unreadable", &[("agent", &agent)]));
+        } else if heard.mark.seq == 0 && broker.share.connected {
+            findings.push(found(Level::Watch, "http.doctor_broker_silent", &[("agent", &agent)]));
+        }
+    }
 }
 
 fn reports_wait(upstream: &UpstreamStatus, now_ms: i64) -> Option<Finding> {

@@ -46,6 +46,8 @@ pub struct Status {
     /// Packing stations.
     pub stations: Vec<pack::Station>,
     pub upstream: Upstream,
+    /// None: no broker is configured.
+    pub broker: Option<Broker>,
     /// Raised alarms of the way upstream; those of a line are with it.
     pub alarms: Vec<Alarm>,
 }
@@ -151,6 +153,44 @@ pub struct Upstream {
     pub oldest_open: Option<String>,
     pub unknown: u32,
     pub clock_ahead_ms: Option<i64>,
+}
+
+/// The broker over which agents tell each other of their packs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Broker {
+    pub address: String,
+    pub connected: bool,
+    /// Why it is not, in words.
+    pub trouble: String,
+    /// Changes of our packs that the broker has not acknowledged; none: they are not told.
+    pub waiting: Option<u64>,
+    /// When the pack of the oldest of them was changed.
+    pub oldest: Option<String>,
+    /// Agents that hear us.
+    pub hearers: Vec<Hearer>,
+    /// Agents whose packs are known here.
+    pub from: Vec<HeardAgent>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hearer {
+    pub agent: String,
+    /// Changes that it does not have yet.
+    pub lacks: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HeardAgent {
+    pub agent: String,
+    /// Changes of its packs that are known here.
+    pub known: u64,
+    /// Since the start: those that came twice, and those that came before their turn and were asked for again.
+    pub doubles: u64,
+    pub gaps: u64,
+    /// Seconds since the last one came; none: none since the start.
+    pub silent_s: Option<u64>,
+    /// What comes of it can be read here.
+    pub readable: bool,
 }
 
 /// `GET /api/v1/upstream`

@@ -1,9 +1,11 @@
 //! From what the daemon knows to the shapes of the API. Pure.
 
 use tamga_domain::code::Identity;
+use tamga_domain::ids::AgentId;
 use tamga_domain::line::ask;
 use tamga_domain::pack::ask::{OpenPack, Said};
 use tamga_domain::record::{JobOutcome, RunPlan, RunState};
+use tamga_domain::share::step::Heard;
 use tamga_domain::time::Wall;
 use tamga_drivers::trace::{self, Record, Trace};
 
@@ -44,6 +46,7 @@ pub fn status(desk: &Desk, alarms: &[ask::Alarm], now: Wall, language: Language)
         lines: desk.lines.iter().map(|l| line(l, language)).collect(),
         stations: desk.stations.iter().map(|s| station(s, language)).collect(),
         upstream: upstream(&desk.upstream.borrow()),
+        broker: desk.broker.as_ref().map(|seen| broker(&seen.borrow())),
         alarms: alarms.iter().map(|a| alarm(None, a, language)).collect(),
     }
 }
@@ -110,7 +113,7 @@ fn device(device: &ask::DeviceStatus, language: Language) -> dto::Device {
 /// The word for whom an alarm of no line is of: the agent itself, or the way upstream.
 pub fn of_no_line(key: &str) -> &'static str {
     match key {
-        "alarm.disk_low" | "alarm.new_database" => "cli.agent",
+        "alarm.broker_away" | "alarm.disk_low" | "alarm.new_database" | "alarm.pack_elsewhere" => "cli.agent",
         _ => "cli.upstream",
     }
 }
@@ -194,6 +197,28 @@ pub fn upstream(status: &desk::UpstreamStatus) -> dto::Upstream {
         oldest_open: status.oldest_open_ms.map(|ms| stamp(Wall(ms))),
         unknown: status.unknown,
         clock_ahead_ms: status.clock_ahead_ms,
+    }
+}
+
+pub fn broker(status: &desk::BrokerStatus) -> dto::Broker {
+    let share = &status.share;
+    let hearer = |(agent, lacks): &(AgentId, u64)| dto::Hearer { agent: agent.to_string(), lacks: *lacks };
+    let heard = |heard: &Heard| dto::HeardAgent {
+        agent: heard.agent.to_string(),
+        known: heard.mark.seq,
+        doubles: heard.doubles,
+        gaps: heard.gaps,
+        silent_s: heard.silent.map(|silent| silent.as_secs()),
+        readable: !status.unreadable.contains(&heard.agent),
+    };
+    dto::Broker {
+        address: status.address.clone(),
+        connected: share.connected,
+        trouble: status.trouble.clone(),
+        waiting: share.waiting,
+        oldest: status.oldest_ms.map(|ms| stamp(Wall(ms))),
+        hearers: share.hearers.iter().map(hearer).collect(),
+        from: share.from.iter().map(heard).collect(),
     }
 }
 

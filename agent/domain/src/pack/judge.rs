@@ -2,7 +2,7 @@
 
 use super::{Holds, Level, Mixing, PackFacts, PackName, PackState, Terms};
 use crate::gs1::Gtin;
-use crate::ids::{PackNo, RunId};
+use crate::ids::{AgentId, PackNo, RunId};
 use crate::lifecycle::{State, Whereabouts};
 use crate::record::Known;
 use crate::verdict::Death;
@@ -61,6 +61,8 @@ pub enum NotIn {
     Voided,
     /// An item where packs go in, a pack where items do, or a pack of another level.
     WrongLevel,
+    /// Another agent says that it lies in a pack of theirs.
+    Elsewhere(AgentId),
     /// It was read twice among those that were to go in together.
     Twice,
     /// The code of a group pack of which nobody knows what is in it.
@@ -69,7 +71,7 @@ pub enum NotIn {
 
 impl NotIn {
     /// All keys, for catalogues.
-    pub const KEYS: [&str; 19] = [
+    pub const KEYS: [&str; 20] = [
         "again",
         "packed",
         "unknown",
@@ -87,6 +89,7 @@ impl NotIn {
         "not_closed",
         "voided",
         "wrong_level",
+        "elsewhere",
         "twice",
         "unpacked",
     ];
@@ -111,6 +114,7 @@ impl NotIn {
             NotIn::NotClosed => "not_closed",
             NotIn::Voided => "voided",
             NotIn::WrongLevel => "wrong_level",
+            NotIn::Elsewhere(_) => "elsewhere",
             NotIn::Twice => "twice",
             NotIn::Unpacked => "unpacked",
         }
@@ -144,10 +148,10 @@ pub fn judge(
     terms: Terms,
     open: Option<&PackFacts>,
 ) -> Result<Kinship, NotIn> {
-    let (parent, kin) = match (thing, terms.holds) {
+    let (parent, elsewhere, kin) = match (thing, terms.holds) {
         (Thing::Item { gtin, mark, pack }, Holds::Items) => {
             let run = passed(mark, tail)?;
-            (*pack, Kinship { run: Some(run), gtin: Some(*gtin) })
+            (*pack, None, Kinship { run: Some(run), gtin: Some(*gtin) })
         }
         (Thing::Pack { facts, mark }, Holds::Packs(level)) => {
             let facts = closed_pack(facts.as_ref(), mark.as_ref(), tail, level)?;
@@ -155,7 +159,11 @@ pub fn judge(
                 Some(PackName::Code(code)) => Some(code.gtin),
                 Some(PackName::Sscc(_)) | None => facts.gtin,
             };
-            (facts.parent, Kinship { run: facts.run, gtin: own })
+            // The runs of two agents are never the same, and those of one other are not told apart here.
+            if facts.home.is_some() && terms.mixing == Mixing::SameRun {
+                return Err(NotIn::OtherRun);
+            }
+            (facts.parent, facts.elsewhere, Kinship { run: facts.run, gtin: own })
         }
         (Thing::Pack { facts: None, mark: None }, Holds::Items) => return Err(NotIn::Unknown),
         (Thing::Item { .. }, Holds::Packs(_)) | (Thing::Pack { .. }, Holds::Items) => {
@@ -166,6 +174,9 @@ pub fn judge(
         (Some(parent), Some(open)) if parent == open.pack => return Err(NotIn::Again),
         (Some(parent), _) => return Err(NotIn::Packed(parent)),
         (None, _) => {}
+    }
+    if let Some(agent) = elsewhere {
+        return Err(NotIn::Elsewhere(agent));
     }
     let Some(open) = open else { return Ok(kin) };
     if open.name.is_some() {
@@ -304,6 +315,8 @@ mod tests {
             short: false,
             told: Told::Nothing,
             follows: None,
+            home: None,
+            elsewhere: None,
         }
     }
 

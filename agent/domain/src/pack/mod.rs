@@ -20,7 +20,7 @@ use std::fmt;
 
 use crate::code::Identity;
 use crate::gs1::Gtin;
-use crate::ids::{PackNo, RunId};
+use crate::ids::{AgentId, PackNo, RunId};
 use crate::sscc::Sscc;
 
 /// What a pack is, from the inside out. A pack holds items or packs of a lower level.
@@ -191,6 +191,10 @@ pub struct PackFacts {
     pub told: Told,
     /// It is what stayed in this pack, whose name became void: until it is closed it is open at no station.
     pub follows: Option<PackNo>,
+    /// The agent that it is a pack of; `None`: this one.
+    pub home: Option<AgentId>,
+    /// An agent that says that it lies in a pack of theirs.
+    pub elsewhere: Option<AgentId>,
 }
 
 /// What upstream knows of a pack. Only what reports it changes it.

@@ -5,7 +5,7 @@ use super::rework::{NotDone, PlanId, Rework};
 use super::{Child, PackName, Terms};
 use crate::code::Identity;
 use crate::gs1::Gtin;
-use crate::ids::{PackNo, StationNo};
+use crate::ids::{AgentId, PackNo, StationNo};
 use crate::sscc::Sscc;
 use crate::time::Wall;
 
@@ -34,8 +34,9 @@ pub enum PackRecord {
     Closed { pack: PackNo, who: String, at: Wall },
     /// Takes a child out of an open pack. Answered with [`PackAnswer::Out`].
     Out { pack: PackNo, child: Child, reason: String, who: String, at: Wall },
-    /// The pack is none any more: its name is used up, what was in it is free. Answered with [`PackAnswer::Within`], and
-    /// nothing changed, while it lies in another pack; with [`PackAnswer::NotDone`] while a report names it.
+    /// The pack is none any more: its name is used up, what was in it is free. Answered with [`PackAnswer::Within`] or
+    /// [`PackAnswer::Elsewhere`], and nothing changed, while it lies in another pack, here or at another agent's; with
+    /// [`PackAnswer::NotDone`] while a report names it.
     Voided { pack: PackNo, reason: String, who: String, at: Wall },
     /// Reworks packs, all of it or nothing, by the plan that [`super::rework::plan`] makes of it in this transaction; if it
     /// is to be another than the one that was `shown`, nothing is done. Answered with [`PackAnswer::Reworked`],
@@ -95,4 +96,6 @@ pub enum PackAnswer {
     OtherPlan(PlanId),
     /// Nothing was changed: the key is that of another rework.
     KeyTaken,
+    /// Nothing was changed: this agent says that it lies in a pack of theirs, and has to take it out of it first.
+    Elsewhere(AgentId),
 }

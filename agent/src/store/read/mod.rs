@@ -9,6 +9,7 @@
 //! - [`pools`]: codes by product and by block
 //! - [`blocks`]: blocks by order
 //! - [`packs`]: a pack, what lies in it, what became of it
+//! - [`share`]: our stream of letters, and how far those of others have come
 //! - [`ends`]: what of an order is left, and what was ordered too late
 //! - [`outbox`]: what upstream has still to do
 //! - [`packing`]: the packs of a run, and its codes one by one
@@ -23,6 +24,7 @@ pub mod people;
 pub mod pools;
 pub mod recover;
 pub mod rework;
+pub mod share;
 pub mod sheet;
 pub mod story;
 

@@ -8,7 +8,7 @@ use tamga_domain::time::Wall;
 use super::{View, gtin_at};
 use crate::store::error::{Fault, StoreError};
 use crate::store::limits::ROWS_MAX;
-use crate::store::packs::{NAME, name_at, state_of};
+use crate::store::packs::{NAME, name_at, sscc_of, state_of};
 use crate::store::rows::{Key, serial_of};
 
 /// What lies in a pack, or lay in it.
@@ -70,13 +70,21 @@ impl View<'_> {
         self.tx().pack_by_no(pack).map_err(Fault::reading)
     }
 
-    /// The pack that the item of a code lies in.
+    /// The pack that the item of a code lies in, here or by another agent's word.
     pub fn pack_of(&self, code: &Identity) -> Result<Option<PackFacts>, StoreError> {
         let found = || {
             let tx = self.tx();
             let Some(gtin) = tx.gtin_id(&code.gtin)? else { return Ok(None) };
             let row = tx.code(&Key { gtin, identity: code })?;
-            row.and_then(|row| row.pack).map_or(Ok(None), |pack| tx.pack_by_no(pack))
+            let there = || {
+                let sql = "SELECT pack_no FROM foreign_content WHERE gtin_id = ?1 AND serial = ?2";
+                tx.one(sql, (gtin, code.serial.as_bytes()), |r| Ok(PackNo(r.get(0)?)))
+            };
+            let pack = match row.and_then(|row| row.pack) {
+                Some(pack) => Some(pack),
+                None => there()?,
+            };
+            pack.map_or(Ok(None), |pack| tx.pack_by_no(pack))
         };
         found().map_err(Fault::reading)
     }
@@ -91,6 +99,13 @@ impl View<'_> {
         })?;
         let sql = format!("SELECT {NAME} FROM packs WHERE parent = ?1 ORDER BY pack_no");
         all.extend(self.all(&sql, [pack.0], |r| Ok(Content::Pack(named(r, 0)?)))?);
+        // That of another agent's pack is known by its word.
+        let sql = "SELECT gtin, serial, child FROM foreign_content LEFT JOIN gtins USING(gtin_id) WHERE pack_no = ?1 \
+                   ORDER BY gtin, serial, child";
+        all.extend(self.all(sql, [pack.0], |r| match r.get::<_, Option<Vec<u8>>>(1)? {
+            Some(serial) => Ok(Content::Item(Identity { gtin: gtin_at(r, 0)?, serial: serial_of(&serial)? })),
+            None => Ok(Content::Pack(sscc_of(r.get(2)?)?.into())),
+        })?);
         Ok(all)
     }
 

@@ -3,6 +3,7 @@
 #[rustfmt::skip]
 pub const WORDS: super::super::Table = &[
     ("alarm.block_refused", "The state system does not give a block of codes: {detail}. The agent asks again; if it lasts, look at the order in the cabinet."),
+    ("alarm.broker_away", "The broker {detail} cannot be reached: other agents do not learn of packs that are closed here, nor this one of theirs. The lines go on, and everything is told when it is back. Check the broker and the network."),
     ("alarm.clock", "This computer's clock differs from the state system's by {detail}. Reports wait or would bear wrong times. Set the clock (timedatectl, NTP)."),
     ("alarm.codes_missing", "Codes of an order are taken that this agent does not have: {detail}. Nothing more is taken from it, since they may be on goods. Find out who took them; then close the order in the cabinet."),
     ("alarm.codes_refused", "The state system refused codes on goods that passed: {detail}. They are held and go into no report; the others are reported. tamga run sheet names them. Take their items off and find out in the cabinet why; they must not be sold as applied. Acknowledge this when that is done."),
@@ -20,6 +21,7 @@ pub const WORDS: super::super::Table = &[
     ("alarm.order_status", "The state system gives an order a status that the agent does not know: {detail}. No codes come of this order until its status changes; the agent goes on asking. Look at it in the cabinet, or ask the state system's support."),
     ("alarm.order_twice", "The state system has several orders under one number: {detail}. One is used. Close the others in the cabinet, then acknowledge this."),
     ("alarm.order_unknown", "It is not known whether an order of codes was taken: {detail}. The agent is looking for it; do not order the same by hand."),
+    ("alarm.pack_elsewhere", "Two agents say different things of the pack {detail}: each says that it lies in a pack of its own, or that it is void, or holds something else. Find the pack and look. Correct what is wrong there; then acknowledge this."),
     ("alarm.pass_unknown", "It is not known whether items with good codes passed: {detail}. Find each behind the gate or in the bin, and say what you see: tamga codes declare CODE passed|rejected."),
     ("alarm.pool_empty", "There are no codes left for {detail}: nothing is printed. Order codes or import a list."),
     ("alarm.pool_low", "Codes are running out: {detail} left. Check that the order is on its way."),

@@ -31,6 +31,7 @@ pub const WORDS: super::super::Table = &[
     ("pack.not_full", "The pack is not full yet. Go on, or close it short: tamga pack short"),
     ("pack.not_in.again", "This one is in the pack already. If it is still in your hand, put it in; then scan the next."),
     ("pack.not_in.dead", "This code is dead: it must not be on goods. Put the item into the bin for scrap."),
+    ("pack.not_in.elsewhere", "Agent {agent} says that this lies in a pack of theirs. Look there: if it is not there, take it out there first."),
     ("pack.not_in.full", "The pack is full. Close it before you scan the next item."),
     ("pack.not_in.mismatch", "The code's verification part is not ours: misread or forged. Scan again; if it comes again, put the item aside."),
     ("pack.not_in.named", "The pack waits for its label {name}. Stick it on and scan it, then go on with the next pack."),

@@ -4,6 +4,8 @@
 pub const WORDS: super::super::Table = &[
     ("why.agent.ballast", "MiB that are let go when the disk is full; 0 means none."),
     ("why.agent.zone", "A declared day of production is a day of the plant; this country has several zones. Write the offset, such as \"+03:00\"."),
+    ("why.broker.address", "Write where the MQTT broker of the plant is: \"host:1883\"."),
+    ("why.broker.login", "The broker wants both or neither: the user, and the password alone in a file that only the agent may read."),
     ("why.gate.address", "It is the address of the gate's PLC, such as 10.0.0.7:502."),
     ("why.gate.kind", "The agent must know how to speak to the gate."),
     ("why.gate.poll_ms", "The gate is asked so often; slower than 250 ms the heartbeat becomes unsure and verdicts come late."),

@@ -18,7 +18,7 @@ use std::fmt;
 
 use super::judge::{Kinship, NotIn, Thing};
 use super::{Child, PackFacts, PackState, Told};
-use crate::ids::PackNo;
+use crate::ids::{AgentId, PackNo};
 use crate::lifecycle::{State, Whereabouts};
 
 /// The most children that one rework names: what a person scans in one go. A whole pack is named by itself.
@@ -103,6 +103,12 @@ pub enum Way {
 impl Way {
     /// The table: what any change of a pack means, or why it must not be changed now.
     pub fn of(pack: &PackFacts) -> Result<Way, NotDone> {
+        if let Some(agent) = pack.home {
+            return Err(NotDone::NotOurs(pack.pack, agent));
+        }
+        if let (Some(agent), PackState::Closed) = (pack.elsewhere, pack.state) {
+            return Err(NotDone::Elsewhere(pack.pack, agent));
+        }
         match (pack.state, pack.told) {
             (PackState::Voided, _) => Err(NotDone::Voided(pack.pack)),
             (_, Told::Aggregating | Told::Disaggregating) => Err(NotDone::Wait(pack.pack)),
@@ -178,6 +184,10 @@ pub enum NotDone {
     AtStation(PackNo),
     Voided(PackNo),
     NoSuchPack(PackNo),
+    /// It is another agent's, and changed there.
+    NotOurs(PackNo, AgentId),
+    /// Another agent says that it lies in a pack of theirs: it has to be taken out of it first.
+    Elsewhere(PackNo, AgentId),
     /// No code, or no pack, of this agent.
     Unknown(Child),
     /// It lies in no pack.
@@ -205,12 +215,14 @@ pub enum NotDone {
 
 impl NotDone {
     /// All keys, for catalogues.
-    pub const KEYS: [&str; 13] = [
+    pub const KEYS: [&str; 15] = [
         "wait",
         "wait_item",
         "at_station",
         "voided",
         "no_such_pack",
+        "not_ours",
+        "elsewhere",
         "unknown",
         "not_packed",
         "not_in",
@@ -229,6 +241,8 @@ impl NotDone {
             NotDone::AtStation(_) => "at_station",
             NotDone::Voided(_) => "voided",
             NotDone::NoSuchPack(_) => "no_such_pack",
+            NotDone::NotOurs(..) => "not_ours",
+            NotDone::Elsewhere(..) => "elsewhere",
             NotDone::Unknown(_) => "unknown",
             NotDone::NotPacked(_) => "not_packed",
             NotDone::NotIn { .. } => "not_in",

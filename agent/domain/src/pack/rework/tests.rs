@@ -19,6 +19,8 @@ fn pack(state: PackState, told: Told, follows: Option<PackNo>) -> PackFacts {
         short: false,
         told,
         follows,
+        home: None,
+        elsewhere: None,
     }
 }
 
@@ -48,6 +50,15 @@ fn a_pack_keeps_its_name_only_while_upstream_knows_nothing_of_it() {
         seen.push('\n');
     }
     assert_eq!(seen, "swswss\nuwnwnn\nuwnwnn\nuwnwnn\n------\n");
+}
+
+#[test]
+fn what_is_another_agents_or_lies_with_one_is_not_changed_here() {
+    let (closed, there) = (pack(PackState::Closed, Told::Nothing, None), AgentId(7));
+    let foreign = PackFacts { home: Some(there), ..closed.clone() };
+    assert_eq!(Way::of(&foreign), Err(NotDone::NotOurs(PackNo(5), there)));
+    let taken = PackFacts { elsewhere: Some(there), ..closed };
+    assert_eq!(Way::of(&taken), Err(NotDone::Elsewhere(PackNo(5), there)));
 }
 
 #[test]

@@ -96,6 +96,7 @@ impl Station {
         let name = self.open.as_ref().and_then(|open| open.name);
         let arg = match why {
             NotIn::Packed(pack) => Some(("pack", pack.to_string())),
+            NotIn::Elsewhere(agent) => Some(("agent", agent.to_string())),
             NotIn::Named => name.map(|name| ("name", name.to_string())),
             NotIn::Full if self.nameless => return self.refuse("pack.no_names", vec![], wall, out),
             _ => None,

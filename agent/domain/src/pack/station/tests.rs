@@ -45,6 +45,8 @@ fn one_in() -> PackFacts {
         short: false,
         told: Told::Nothing,
         follows: None,
+        home: None,
+        elsewhere: None,
     }
 }
 
