@@ -1,6 +1,7 @@
 //! The wiring: channels, tasks, supervision, the order of going down. The only place that spawns.
 
 mod broker;
+mod levels;
 mod packing;
 
 use std::any::Any;
@@ -35,7 +36,7 @@ use crate::records::StoreRecords;
 use crate::room::Room;
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::read::{Reader, View};
+use crate::store::read::View;
 use crate::store::standing::{Here, Standing};
 use crate::store::writer::{self, Handle, WriterError};
 use crate::upstream::books::BooksError;
@@ -176,10 +177,10 @@ pub async fn start(config: Config, manager: Option<Arc<Manager>>) -> Result<Daem
     let mut windows = JoinSet::new();
     let life_left_min_ms = i64::try_from(plan::life_left_min(&config).as_millis()).unwrap_or(i64::MAX);
     let issuable = move |view: &View<'_>| view.issuable(clock::wall(), life_left_min_ms);
-    windows.spawn(watch_levels(data.clone(), LEVELS_EVERY, issuable, levels, stopped.clone()));
+    windows.spawn(levels::watch(data.clone(), LEVELS_EVERY, issuable, levels, stopped.clone()));
     if config.lines.iter().any(|line| !line.kind.prints()) {
         let stock_of = |view: &View<'_>| view.stock();
-        windows.spawn(watch_levels(data.clone(), STOCK_EVERY, stock_of, stock, stopped.clone()));
+        windows.spawn(levels::watch(data.clone(), STOCK_EVERY, stock_of, stock, stopped.clone()));
     }
     let room =
         Room { data: data.clone(), ballast_mib: config.agent.ballast_mib, writer: handle.clone(), bar };
@@ -479,36 +480,6 @@ async fn until_stopped(work: impl Future<Output = ()>, mut stopped: watch::Recei
         biased;
         _ = stopped.wait_for(|s| *s) => {}
         () = work => {}
-    }
-}
-
-/// Reads the levels of the pools, or of the stock, for the lines; a look that fails is told and tried again.
-async fn watch_levels(
-    data: PathBuf,
-    how_often: Duration,
-    look_at: impl Fn(&View<'_>) -> Result<Vec<(Gtin, u64)>, StoreError> + Clone + Send + 'static,
-    levels: watch::Sender<BTreeMap<Gtin, u64>>,
-    mut stopped: watch::Receiver<bool>,
-) {
-    let mut every = tokio::time::interval(how_often);
-    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            biased;
-            _ = stopped.wait_for(|s| *s) => return,
-            _ = every.tick() => {}
-        }
-        let (data, look_at) = (data.clone(), look_at.clone());
-        let look = tokio::task::spawn_blocking(move || {
-            let reader = Reader::open(&data)?;
-            let found = look_at(&reader.view()?)?;
-            Ok::<_, StoreError>(found.into_iter().collect())
-        });
-        match look.await {
-            Ok(Ok(found)) => drop(levels.send_replace(found)),
-            Ok(Err(e)) => tracing::warn!(error = chain(&e), "the levels of the pools cannot be read"),
-            Err(e) => tracing::warn!(error = %e, "the levels of the pools cannot be read"),
-        }
     }
 }
 

@@ -37,6 +37,7 @@ mod find;
 mod items;
 mod journal;
 mod orders;
+mod pack_rows;
 mod packs;
 mod people;
 mod reports;

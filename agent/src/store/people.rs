@@ -86,7 +86,9 @@ impl Tx<'_> {
             Change::Report(report, state) => {
                 (3, report.0, super::reports::report_state_number(state), nothing())
             }
-            Change::Pack(pack, state, mark) => (4, pack.0, super::packs::state_number(state), mark.written()),
+            Change::Pack(pack, state, mark) => {
+                (4, pack.0, super::pack_rows::state_number(state), mark.written())
+            }
             Change::Signed(run, head) => {
                 (1, run.0, run_state_number(RunState::Closed), ("signed", head.to_string()))
             }

@@ -13,7 +13,8 @@ use tamga_domain::record::RunState;
 use tamga_domain::time::Wall;
 
 use super::error::{Fault, Rule};
-use super::packs::{NAME, name_at, state_number};
+use super::pack_rows::state_number;
+use super::packs::{NAME, name_at};
 use super::people::{Change, Incident, PackMark, cut};
 use super::rows::{Key, code_of};
 use super::tx::Tx;

@@ -9,7 +9,7 @@ use tamga_domain::sscc::Sscc;
 use tamga_domain::time::Wall;
 
 use super::error::{Fault, Rule, StoreError};
-use super::packs::{holds_number, level_number, sscc_number, told_number};
+use super::pack_rows::{holds_number, level_number, sscc_number, told_number};
 use super::people::Incident;
 use super::rows::number;
 use super::tx::Tx;

@@ -18,7 +18,7 @@ use super::packs::Content;
 use super::sheet::identity_at;
 use crate::store::error::StoreError;
 use crate::store::limits::ROWS_MAX;
-use crate::store::packs::level_of;
+use crate::store::pack_rows::level_of;
 use crate::store::rows::{serial_of, state_of};
 
 /// Pass numbers in one bucket of `packed`.

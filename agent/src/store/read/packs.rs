@@ -8,7 +8,8 @@ use tamga_domain::time::Wall;
 use super::{View, gtin_at};
 use crate::store::error::{Fault, StoreError};
 use crate::store::limits::ROWS_MAX;
-use crate::store::packs::{NAME, name_at, sscc_of, state_of};
+use crate::store::pack_rows::{sscc_of, state_of};
+use crate::store::packs::{NAME, name_at};
 use crate::store::rows::{Key, serial_of};
 
 /// What lies in a pack, or lay in it.

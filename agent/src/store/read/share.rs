@@ -8,7 +8,8 @@ use tamga_domain::time::Wall;
 
 use super::{View, count_at, gtin_at};
 use crate::store::error::{Fault, StoreError};
-use crate::store::packs::{NAME, holds_of, level_of, name_at, sscc_of, told_of};
+use crate::store::pack_rows::{holds_of, level_of, sscc_of, told_of};
+use crate::store::packs::{NAME, name_at};
 use crate::store::rows::{gtin_of, number, serial_of};
 
 /// Our stream.
