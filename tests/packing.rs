@@ -13,5 +13,7 @@ mod world;
 mod desk;
 #[path = "packing/hand.rs"]
 mod hand;
+#[path = "packing/layers.rs"]
+mod layers;
 #[path = "packing/steps.rs"]
 mod steps;

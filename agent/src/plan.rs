@@ -71,6 +71,7 @@ pub fn station(config: &Config, no: StationNo, one: &config::station::Station) -
         substitutes: text.gs_substitutes.clone(),
         products: products(config),
         group_packs: group_packs(config),
+        layer: one.layer.as_ref().map(|layer| layer.pattern),
     }
 }
 

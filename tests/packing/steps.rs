@@ -62,6 +62,7 @@ fn station(store: &Store, naming: Naming) -> Station {
         substitutes: Substitutes::default(),
         products: BTreeMap::from([(gtin(), product)]),
         group_packs: BTreeMap::new(),
+        layer: None,
     };
     Station::new(config, store.open_pack(STATION).unwrap())
 }

@@ -133,7 +133,7 @@ fn name(child: &Child) -> String {
 }
 
 /// The name of a pack with its application identifiers: the code of a group pack has them.
-fn called(name: &str) -> String {
+pub(super) fn called(name: &str) -> String {
     if name.starts_with('(') { name.to_owned() } else { format!("(00){name}") }
 }
 

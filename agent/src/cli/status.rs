@@ -6,6 +6,7 @@ use super::Failed;
 use super::alarms::name;
 use super::daemon::Daemon;
 use super::out::{Show, Text, short};
+use super::pack::called;
 use crate::web::dto;
 use crate::words;
 
@@ -73,7 +74,7 @@ fn station_of(text: &mut Text, station: &dto::pack::Station) {
     let open = match &station.open {
         None => text.word("cli.no_open_pack"),
         Some(open) => {
-            let name = open.name.as_ref().map(|name| format!(", (00){name}")).unwrap_or_default();
+            let name = open.name.as_ref().map(|name| format!(", {}", called(name))).unwrap_or_default();
             let label = open.label.as_ref().map(|label| format!(", {}", label.text)).unwrap_or_default();
             format!("#{}: {} / {}{name}{label}", open.pack, open.content, open.capacity)
         }
@@ -92,8 +93,15 @@ fn station_of(text: &mut Text, station: &dto::pack::Station) {
     ]);
     let devices = [
         ("cli.scanner", station.reader_connected),
+        ("cli.hand", station.hand_connected != Some(false)),
         ("cli.printer", station.printer_connected != Some(false)),
     ];
+    for cell in station.layer.iter().flat_map(|layer| &layer.cells) {
+        let Some(why) = &cell.why else { continue };
+        let number = |n: Option<u32>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
+        let (row, place) = (number(cell.row), number(cell.place));
+        text.say("cli.layer_cell", &[("row", &row), ("place", &place), ("why", &why.text)]);
+    }
     for (device, _) in devices.into_iter().filter(|(_, connected)| !connected) {
         let (device, what) = (text.word(device), text.word("cli.device_away"));
         text.say("cli.device", &[("device", &device), ("what", &what)]);

@@ -195,6 +195,11 @@ fn addresses(draft: &Draft<'_>, notes: &Notes) {
         let ReaderDevice::Text(text) = &station.reader;
         let (address, at) = reached(text, &format!("{key}.reader.text"));
         met(address, at);
+        if let Some(layer) = &station.layer {
+            let ReaderDevice::Text(text) = &layer.hand;
+            let (address, at) = reached(text, &format!("{key}.hand.text"));
+            met(address, at);
+        }
         if let Some(PrinterDevice::Zpl(zpl)) = &station.printer {
             met(zpl.address.to_string(), format!("{key}.printer.zpl.address"));
         }

@@ -1,6 +1,7 @@
 //! What must hold of packing stations: what may lie in what, and where the names of packs come from.
 
 use tamga_domain::pack::station::Naming;
+use tamga_domain::pack::station::layer::{CELLS_MAX, CELLS_MIN};
 use tamga_domain::pack::{Holds, Level, Mixing};
 use tamga_domain::rules::PackageKind;
 use tamga_drivers::printer::zpl_format::{Bar, ZplConfig};
@@ -9,6 +10,7 @@ use super::check::{Draft, latest, texts};
 use super::printer::PrinterDevice;
 use super::product::Product;
 use super::raw::Notes;
+use super::reader::ReaderDevice;
 use super::station::Station;
 
 /// What bears the codes of a product.
@@ -44,11 +46,37 @@ pub(super) fn station(draft: &Draft<'_>, station: &Station, notes: &Notes) {
         notes.add(problem.with("level", terms.level.key()).with("holds", terms.holds.key()));
     }
     names(draft, station, &key, notes);
+    layer(station, &key, notes);
     groups(draft, station, &key, notes);
     if let Some(PrinterDevice::Zpl(zpl)) = &station.printer {
         let key = format!("{key}.printer.zpl");
         texts(zpl, &key, notes);
         bar(&zpl.config, &key, notes);
+    }
+}
+
+/// A layer is packed whole, so layers must fill the pack; and its reader must be able to say them in one result.
+fn layer(station: &Station, key: &str, notes: &Notes) {
+    let Some(layer) = &station.layer else { return };
+    // The usual code of 41 characters with its symbology identifier, and room for a delimiter and coordinates.
+    const PART_LEN: usize = 56;
+    let (cells, capacity) = (layer.pattern.columns * layer.pattern.rows, station.terms.capacity);
+    let at = format!("{key}.layer");
+    if !(CELLS_MIN..=CELLS_MAX).contains(&cells) {
+        let problem = notes.error(&at, "config.layer_cells").with("cells", cells);
+        notes.add(problem.with("min", CELLS_MIN).with("max", CELLS_MAX));
+    } else if capacity % cells != 0 {
+        notes.add(notes.error(&at, "config.layer_capacity").with("cells", cells).with("capacity", capacity));
+    }
+    let ReaderDevice::Text(text) = &station.reader;
+    let reader = format!("{key}.reader.text");
+    if text.config.several_delimiter.is_none() {
+        notes.add(notes.error(format!("{reader}.several_delimiter"), "config.layer_delimiter"));
+    }
+    let least = cells as usize * PART_LEN;
+    if text.config.max_len < least {
+        let problem = notes.error(format!("{reader}.max_len"), "config.layer_max_len");
+        notes.add(problem.with("value", text.config.max_len).with("least", least));
     }
 }
 

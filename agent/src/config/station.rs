@@ -1,6 +1,7 @@
 //! `[stations.<name>]`: places where packs are filled; `[sscc]`: the names that packs get.
 
 use tamga_domain::pack::station::Naming;
+use tamga_domain::pack::station::layer::{CELLS_MAX, Frame, Order, Pattern};
 use tamga_domain::pack::{Holds, Level, Mixing, Terms};
 use tamga_domain::sscc::{SsccRange, SsccRangeError};
 
@@ -15,9 +16,20 @@ pub struct Station {
     pub terms: Terms,
     pub naming: Naming,
     pub reader: ReaderDevice,
+    /// The reader sees whole layers.
+    pub layer: Option<LayerReader>,
     /// Prints the labels of packs; none where they were printed before.
     pub printer: Option<PrinterDevice>,
     pub sounds: Sounds,
+}
+
+/// A reader that sees whole layers, and the scanner in the hand beside it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerReader {
+    pub pattern: Pattern,
+    /// What stands between a mark and its coordinates, `x,y`, where the reader gives them.
+    pub coordinates: Option<Vec<u8>>,
+    pub hand: ReaderDevice,
 }
 
 /// What is sent to the scanner, so that the person hears what came of a scan; nothing where it is empty.
@@ -63,6 +75,7 @@ fn read(name: &str, section: &Section<'_>) -> Option<Station> {
     let sounds = section.section("sounds");
     let sound = |name| sounds.text(name).unwrap_or_default().into_bytes();
     let device = reader::read_scanner(&reader);
+    let layer = layer(section);
     let printer = if printer.is_there() { printer::read_pack_printer(&printer) } else { None };
     Some(Station {
         name: name.to_owned(),
@@ -75,9 +88,49 @@ fn read(name: &str, section: &Section<'_>) -> Option<Station> {
         },
         naming,
         reader: device?,
+        layer,
         printer,
         sounds: Sounds { taken: sound("taken"), closed: sound("closed"), refused: sound("refused") },
     })
+}
+
+/// `[stations.<name>.layer]` and `[stations.<name>.hand]`.
+fn layer(section: &Section<'_>) -> Option<LayerReader> {
+    let (layer, hand) = (section.section("layer"), section.section("hand"));
+    if !layer.is_there() {
+        return None;
+    }
+    let needed = |section: &Section<'_>, name: &str, range, why| {
+        let number = section.number(name, range, why);
+        if number.is_none() {
+            section.missing(name, why);
+        }
+        number.and_then(|n| u32::try_from(n).ok())
+    };
+    let side = |name| needed(&layer, name, 1..=u64::from(CELLS_MAX), "why.layer.cells");
+    let (columns, rows) = (side("columns"), side("rows"));
+    let ordered = layer.flag("in_order").unwrap_or(false);
+    let coordinates = layer.text("coordinates").map(String::into_bytes);
+    let order = match &coordinates {
+        Some(_) => {
+            let frame = layer.section("frame");
+            let corner =
+                |name| i32::try_from(frame.number(name, 0..=100_000, "why.layer.frame").unwrap_or(0));
+            let size = |name| needed(&frame, name, 1..=100_000, "why.layer.frame");
+            let (x, y) = (corner("x").unwrap_or(0), corner("y").unwrap_or(0));
+            let (width, height) = (size("width"), size("height"));
+            Order::Centres(Frame { x, y, width: width?, height: height? })
+        }
+        None if ordered => Order::Cells,
+        None => Order::Any,
+    };
+    if !hand.is_there() {
+        layer.notes.add(section.notes.error(section.key("hand"), "config.layer_hand"));
+        return None;
+    }
+    let hand = reader::read_scanner(&hand);
+    let pattern = Pattern { columns: columns?, rows: rows?, order };
+    Some(LayerReader { pattern, coordinates, hand: hand? })
 }
 
 /// `None`: there is no such table, or it is wrong and was noted.

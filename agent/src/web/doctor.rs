@@ -117,6 +117,9 @@ fn look_at_station(station: &StationDesk, language: Language, findings: &mut Vec
     if !status.reader_connected {
         findings.push(found(Level::Bad, "http.doctor_scanner_away", &[of]));
     }
+    if status.hand_connected == Some(false) {
+        findings.push(found(Level::Bad, "http.doctor_scanner_away", &[of]));
+    }
     if status.printer_connected == Some(false) {
         findings.push(found(Level::Bad, "http.doctor_pack_printer_away", &[of]));
     }

@@ -3,7 +3,7 @@
 use tamga_domain::code::Identity;
 use tamga_domain::ids::AgentId;
 use tamga_domain::line::ask;
-use tamga_domain::pack::ask::{OpenPack, Said};
+use tamga_domain::pack::ask::{CellStatus, LayerStatus, OpenPack, Said};
 use tamga_domain::record::{JobOutcome, RunPlan, RunState};
 use tamga_domain::share::step::Heard;
 use tamga_domain::time::Wall;
@@ -91,13 +91,31 @@ fn station(station: &desk::StationDesk, language: Language) -> dto::pack::Statio
         holds: packs::word(language, "holds", station.terms.holds.key()),
         capacity: station.terms.capacity,
         open: status.open.as_ref().map(open),
+        layer: status.layer.as_ref().map(|layer| self::layer(layer, language)),
         last: status.last.as_ref().map(last),
         waiting: status.waiting,
         lost: status.lost,
         reader_connected: status.reader_connected,
+        hand_connected: status.hand_connected,
         printer_connected: status.printer_connected,
         faults: status.faults.iter().map(|key| said(language, "fault", key)).collect(),
         closed: status.closed,
+    }
+}
+
+fn layer(layer: &LayerStatus, language: Language) -> dto::pack::Layer {
+    let cell = |cell: &CellStatus| dto::pack::Cell {
+        row: cell.place.map(|(row, _)| row),
+        place: cell.place.map(|(_, place)| place),
+        why: cell
+            .why
+            .as_ref()
+            .map(|key| dto::Word { key: key.clone(), text: words::say(language, key, &[]) }),
+    };
+    dto::pack::Layer {
+        columns: layer.columns,
+        rows: layer.rows,
+        cells: layer.cells.iter().map(cell).collect(),
     }
 }
 

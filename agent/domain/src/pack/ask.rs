@@ -33,18 +33,40 @@ pub enum StationReply {
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct StationStatus {
     pub open: Option<OpenPack>,
+    /// A layer that was seen and is not packed, since some of its cells failed.
+    pub layer: Option<LayerStatus>,
     /// What came of the last scan, or of what the station did last.
     pub last: Option<Said>,
     /// Scans that wait for their turn, and those that were lost since the start because too many did.
     pub waiting: u32,
     pub lost: u64,
     pub reader_connected: bool,
+    /// `None`: the station has no second scanner.
+    pub hand_connected: Option<bool>,
     /// `None`: the station has no printer.
     pub printer_connected: Option<bool>,
     /// Faults of its devices, by key.
     pub faults: Vec<String>,
     /// Packs that were closed here since the start.
     pub closed: u64,
+}
+
+/// A layer that waits for what is missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerStatus {
+    pub columns: u32,
+    pub rows: u32,
+    /// Row by row, where the cells are known.
+    pub cells: Vec<CellStatus>,
+}
+
+/// One cell of a layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CellStatus {
+    /// Row and place in it, from one; `None` where nobody knows which cell it is.
+    pub place: Option<(u32, u32)>,
+    /// Why it failed, as a message key; `None`: it is good.
+    pub why: Option<String>,
 }
 
 /// The pack that is being filled.

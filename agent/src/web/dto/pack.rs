@@ -17,6 +17,8 @@ pub struct Station {
     pub capacity: u32,
     /// The pack that is being filled.
     pub open: Option<OpenPack>,
+    /// A layer that was seen and is not packed, since some of its cells failed.
+    pub layer: Option<Layer>,
     /// What came of the last scan, or of what the station did last.
     pub last: Option<Said>,
     /// Scans that wait for their turn.
@@ -24,12 +26,31 @@ pub struct Station {
     /// Scans that were lost since the start because too many waited.
     pub lost: u64,
     pub reader_connected: bool,
+    /// None: the station has no second scanner.
+    pub hand_connected: Option<bool>,
     /// None: the station has no printer.
     pub printer_connected: Option<bool>,
     /// Faults of its devices.
     pub faults: Vec<Word>,
     /// Packs that were closed here since the start.
     pub closed: u64,
+}
+
+/// A layer, row by row where its cells are known.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Layer {
+    pub columns: u32,
+    pub rows: u32,
+    pub cells: Vec<Cell>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// Counted from one; none where nobody knows which cell it is.
+    pub row: Option<u32>,
+    pub place: Option<u32>,
+    /// Why it failed; none: it is good.
+    pub why: Option<Word>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

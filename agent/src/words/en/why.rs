@@ -14,6 +14,8 @@ pub const WORDS: super::super::Table = &[
     ("why.gate.scan_ms_max", "It is the longest scan of the gate's PLC: its registers may be so old. Ask who programmed it; usual are 1 to 20 ms."),
     ("why.gate.timeout_ms", "The gate takes the agent for lost after 2 s of silence: an answer must be given up well before."),
     ("why.gate.unit", "Modbus unit numbers go from 0 to 255; most PLCs answer to 1."),
+    ("why.layer.cells", "It is how the marks lie under the reader: columns in a row, and rows."),
+    ("why.layer.frame", "It is the rectangle that a layer fills, in the reader's own coordinates: x, y, width, height."),
     ("why.limits.bad_rate", "The rate is taken over the last 10 to 10000 items, in percent; 100 means never."),
     ("why.limits.consecutive_bad_max", "So many bad items in a row stop the line; without a limit a broken reader fills the bin unnoticed."),
     ("why.limits.gap_max", "So many codes may be missing between two items before the line stops: items are taken off by hand, but a jump means that labels were mixed."),

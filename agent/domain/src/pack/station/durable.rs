@@ -31,14 +31,17 @@ impl Station {
         let Some((_, doing)) = self.doing.take_if(|(id, _)| *id == txn) else { return };
         let answer = answers.into_iter().next();
         match (doing, answer) {
-            (Doing::In, Some(Answer::Pack(PackAnswer::In { pack, content }))) => {
+            (Doing::In | Doing::Layer, Some(Answer::Pack(PackAnswer::In { pack, content }))) => {
+                self.layer = None;
                 self.taken(pack, content, wall, out);
             }
-            (Doing::In, Some(Answer::Pack(PackAnswer::InSeen { pack, content, seen }))) => {
+            (Doing::In | Doing::Layer, Some(Answer::Pack(PackAnswer::InSeen { pack, content, seen }))) => {
+                self.layer = None;
                 self.taken(pack, content, wall, out);
                 out.extend(seen.into_iter().map(StationEffect::Seen));
             }
             (Doing::In, Some(Answer::Pack(PackAnswer::NotIn(why)))) => self.not_in(&why, wall, out),
+            (Doing::Layer, Some(Answer::Pack(PackAnswer::NotIn(why)))) => self.layer_not_in(&why, wall, out),
             (Doing::Short(id), _) => self.short(id, out),
             (Doing::Name, answer) => self.named(answer, wall, out),
             (Doing::Label, Some(Answer::Pack(PackAnswer::Label(no)))) => self.label_wanted(no),
@@ -59,7 +62,7 @@ impl Station {
                 self.say(true, "pack.voided", vec![], wall);
                 out.push(StationEffect::Reply(id, Ok(StationReply::Done)));
             }
-            (Doing::In | Doing::Label | Doing::Reprint(_) | Doing::Out(_), _) => {}
+            (Doing::In | Doing::Layer | Doing::Label | Doing::Reprint(_) | Doing::Out(_), _) => {}
         }
     }
 
@@ -80,7 +83,7 @@ impl Station {
         self.signal(Signal::Taken, out);
     }
 
-    fn not_in(&mut self, why: &[(usize, NotIn)], wall: Wall, out: &mut Vec<StationEffect>) {
+    pub(super) fn not_in(&mut self, why: &[(usize, NotIn)], wall: Wall, out: &mut Vec<StationEffect>) {
         let Some((_, why)) = why.first() else { return };
         // Scanned again since nobody heard that it is in: it is in the hand still, and belongs into the pack.
         if *why == NotIn::Again

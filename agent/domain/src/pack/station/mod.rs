@@ -6,6 +6,7 @@
 //! with its name is not closed. A name that was printed before is read instead.
 
 mod durable;
+pub mod layer;
 mod people;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use crate::line::{AskId, PrinterEvent, Product, ReaderEvent};
 use crate::record::{Answer, Bar, Record, Txn};
 use crate::sscc::Sscc;
 use crate::time::Wall;
+use layer::{Layer, Part, Pattern};
 
 /// Scans that wait while something is being made durable: some seconds of the fastest hand.
 const SCANS_MAX: usize = 64;
@@ -42,6 +44,8 @@ pub struct StationConfig {
     pub products: BTreeMap<Gtin, Product>,
     /// Those of them that are group packs, and of what.
     pub group_packs: BTreeMap<Gtin, GroupOf>,
+    /// Whole layers are packed, seen by a reader of many codes; `None`: one by one.
+    pub layer: Option<Pattern>,
 }
 
 /// How packs of a station get their names.
@@ -73,6 +77,10 @@ pub struct LabelJob {
 #[derive(Clone, Debug)]
 pub enum StationInput {
     Reader(ReaderEvent),
+    /// All that one result of the reader over a layer says.
+    Layer(Vec<Part>),
+    /// The scanner in the hand at a station whose reader sees layers.
+    Hand(ReaderEvent),
     Printer(PrinterEvent<LabelId>),
     Committed(TxnId, Vec<Answer>),
     CommitFailed(TxnId, String),
@@ -152,6 +160,7 @@ impl Open {
 #[derive(Clone, Debug)]
 enum Doing {
     In,
+    Layer,
     Short(AskId),
     Name,
     Label,
@@ -169,16 +178,20 @@ enum Scan {
     /// The name of a pack, with the tail where it is a code.
     Name(PackName, Option<Vec<u8>>),
     Bad(&'static str),
+    Layer(Vec<Part>),
 }
 
 pub struct Station {
     config: StationConfig,
     open: Option<Open>,
+    /// Seen, and not packed yet.
+    layer: Option<Layer>,
     scans: VecDeque<Scan>,
     asks: VecDeque<(AskId, StationAsk, String)>,
     doing: Option<(TxnId, Doing)>,
     next_txn: u64,
     reader_connected: bool,
+    hand_connected: bool,
     printer_ready: bool,
     printer_connected: bool,
     faults: Vec<String>,
@@ -218,11 +231,13 @@ impl Station {
         Station {
             config,
             open,
+            layer: None,
             scans: VecDeque::new(),
             asks: VecDeque::new(),
             doing: None,
             next_txn: 0,
             reader_connected: false,
+            hand_connected: false,
             printer_ready: false,
             printer_connected: false,
             faults: Vec::new(),
@@ -241,6 +256,10 @@ impl Station {
     pub fn step(&mut self, wall: Wall, input: StationInput, out: &mut Vec<StationEffect>) {
         match input {
             StationInput::Reader(event) => self.on_reader(event, wall, out),
+            StationInput::Layer(parts) => self.queue(Scan::Layer(parts), wall, out),
+            StationInput::Hand(ReaderEvent::Connected) => self.hand_connected = true,
+            StationInput::Hand(ReaderEvent::Disconnected) => self.hand_connected = false,
+            StationInput::Hand(event) => self.on_reader(event, wall, out),
             StationInput::Printer(event) => self.on_printer(event),
             StationInput::Committed(txn, answers) => self.on_committed(txn, answers, wall, out),
             StationInput::CommitFailed(..) => self.on_commit_failed(wall, out),
@@ -255,6 +274,7 @@ impl Station {
             ReaderEvent::Read { bytes, .. } => self.understand(&bytes),
             ReaderEvent::Several { .. } => Scan::Bad("pack.several"),
             ReaderEvent::Oversize { .. } => Scan::Bad("pack.malformed"),
+            ReaderEvent::NoRead { .. } if self.config.layer.is_some() => Scan::Bad("pack.layer_none"),
             ReaderEvent::NoRead { .. } => return,
             ReaderEvent::Connected => return self.reader_connected = true,
             ReaderEvent::Disconnected => {
@@ -264,6 +284,10 @@ impl Station {
             ReaderEvent::Fault(fault) => return self.fault(fault),
             ReaderEvent::Cleared(fault) => return self.faults.retain(|known| *known != fault),
         };
+        self.queue(scan, wall, out);
+    }
+
+    fn queue(&mut self, scan: Scan, wall: Wall, out: &mut Vec<StationEffect>) {
         if self.scans.len() < SCANS_MAX {
             self.scans.push_back(scan);
         } else {
@@ -410,6 +434,7 @@ impl Station {
         match scan {
             _ if self.no_room => self.refuse("pack.no_room", vec![], wall, out),
             Scan::Bad(key) => self.refuse(key, vec![], wall, out),
+            Scan::Layer(parts) => self.layer_seen(parts, wall, out),
             Scan::Child(child) => self.put_in(child, wall, out),
             Scan::Name(name, tail) if self.is_name_of_open(name) => self.close_by(name, tail, wall, out),
             Scan::Name(name, tail) if matches!(self.terms().holds, Holds::Packs(_)) => {
@@ -458,6 +483,9 @@ impl Station {
     }
 
     fn put_in(&mut self, child: Child, wall: Wall, out: &mut Vec<StationEffect>) {
+        if self.config.layer.is_some() {
+            return self.fill_cell(child, wall, out);
+        }
         let record = PackRecord::In {
             station: self.config.station,
             pack: self.open.as_ref().map(|open| open.pack),
@@ -513,7 +541,9 @@ impl Station {
             last: self.last.clone(),
             waiting: u32::try_from(self.scans.len()).unwrap_or(u32::MAX),
             lost: self.lost,
+            layer: self.layer.as_ref().map(Layer::status),
             reader_connected: self.reader_connected,
+            hand_connected: self.config.layer.map(|_| self.hand_connected),
             printer_connected: (self.config.naming == Naming::Printed).then_some(self.printer_connected),
             faults: self.faults.clone(),
             closed: self.closed,

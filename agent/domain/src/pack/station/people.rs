@@ -65,7 +65,7 @@ impl Station {
         match self.understand(scan) {
             Scan::Child(child) => Some(child),
             Scan::Name(name, tail) => Some(Child::Pack { name, tail }),
-            Scan::Bad(_) => {
+            Scan::Bad(_) | Scan::Layer(_) => {
                 let of_product = |(gtin, product): (&Gtin, &Product)| {
                     let identity = product.layout.parse_identity_with(scan, &self.config.substitutes).ok()?;
                     let child = match self.config.group_packs.contains_key(gtin) {
