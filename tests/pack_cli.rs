@@ -14,5 +14,7 @@ mod world;
 #[path = "packing/desk.rs"]
 #[allow(dead_code)] // what the other tests of packing take besides
 mod desk;
+#[path = "packing/signing.rs"]
+mod signing;
 #[path = "packing/windows.rs"]
 mod windows;

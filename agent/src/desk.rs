@@ -14,13 +14,15 @@ use tamga_domain::ids::{AgentId, LineNo, OrderNo, PackNo, RunId};
 use tamga_domain::line::ask::{Alarm, Ask, Refusal, Reply, Status};
 use tamga_domain::pack::ask::{StationAsk, StationReply, StationStatus};
 use tamga_domain::pack::{PackFacts, Terms};
-use tamga_domain::record::{OrderPlan, PackageKind};
+use tamga_domain::record::{OrderPlan, PackageKind, Record};
 use tamga_domain::share::step::ShareStatus;
 use tamga_domain::time::Wall;
 use tamga_drivers::trace::Trace;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::dossier::Hash;
 use crate::health::Health;
+use crate::store::read::happened::{Entry, Part};
 use crate::store::read::outbox::{OrderRow, ReportRow};
 use crate::store::read::packing::{Listing, Place};
 use crate::store::read::packs::{Content, PackChange, TakenOut};
@@ -51,6 +53,8 @@ pub struct Desk {
     pub upstream: watch::Receiver<UpstreamStatus>,
     /// `None`: no broker is configured.
     pub broker: Option<watch::Receiver<BrokerStatus>>,
+    /// The folder in which dossiers of signed sheets are kept.
+    pub dossiers: PathBuf,
     pub records: Arc<dyn Records>,
 }
 
@@ -199,6 +203,21 @@ pub trait Records: Send + Sync {
     fn packs_of(&self, run: RunId) -> Result<Vec<PackNo>, RecordsError>;
     /// These packs, each with those around it and what became of it.
     fn pack_rows(&self, packs: &[PackNo]) -> Result<Vec<PackRow>, RecordsError>;
+    /// The last rows of the trails (audit, changes) and their hashes.
+    fn trails(&self) -> Result<[(i64, Hash); 2], RecordsError>;
+    /// What happened in a run, one part of it: at most `limit` entries after the one with the number `after`, of things up
+    /// to `until`.
+    fn happened(
+        &self,
+        run: RunId,
+        part: Part,
+        from: (i64, Wall),
+        limit: u32,
+    ) -> Result<Vec<Entry>, RecordsError>;
+    /// What became of these packs.
+    fn happened_to(&self, packs: &[PackNo]) -> Result<Vec<Entry>, RecordsError>;
+    /// Writes down a signature, a [`Record::SignedOff`].
+    fn signed_off(&self, record: Record) -> Result<(), RecordsError>;
     fn pool(&self) -> Result<Vec<PoolLevel>, RecordsError>;
     /// Orders, newest first, at most `limit`; `before` goes on where an earlier answer ended.
     fn orders(&self, before: Option<OrderNo>, limit: u32) -> Result<Vec<OrderRow>, RecordsError>;

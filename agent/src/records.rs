@@ -28,14 +28,17 @@ use crate::desk::{
     RefusedCode, Story,
 };
 use crate::disk;
+use crate::dossier::Hash;
 use crate::store::error::StoreError;
 use crate::store::read::ends::BeforeOrder;
+use crate::store::read::happened::{Entry, Part};
 use crate::store::read::outbox::{OrderRow, ReportRow};
 use crate::store::read::packing::{Listing, Place};
 use crate::store::read::people::AuditRow;
 use crate::store::read::pools::PoolLevel;
 use crate::store::read::sheet::{RunLine, RunSheet};
 use crate::store::read::{Reader, View};
+use crate::store::trail::Trail;
 use crate::store::writer::{Handle, WriterError};
 use crate::witness::Doubt;
 
@@ -225,6 +228,34 @@ impl Records for StoreRecords {
             Ok(PackRow { chain: view.pack_and_around(pack)?, changes: view.pack_changes(pack)? })
         };
         self.look(|view| packs.iter().map(|pack| row(view, *pack)).collect())
+    }
+
+    fn trails(&self) -> Result<[(i64, Hash); 2], RecordsError> {
+        self.look(|view| Ok([view.trail_head(Trail::Audit)?, view.trail_head(Trail::Changes)?]))
+    }
+
+    fn happened(
+        &self,
+        run: RunId,
+        part: Part,
+        from: (i64, Wall),
+        limit: u32,
+    ) -> Result<Vec<Entry>, RecordsError> {
+        self.look(|view| view.happened(run, part, from, limit))
+    }
+
+    fn happened_to(&self, packs: &[PackNo]) -> Result<Vec<Entry>, RecordsError> {
+        self.look(|view| {
+            let mut all = Vec::new();
+            for pack in packs {
+                all.extend(view.happened_to(*pack)?);
+            }
+            Ok(all)
+        })
+    }
+
+    fn signed_off(&self, record: Record) -> Result<(), RecordsError> {
+        self.commit(record).map(drop)
     }
 
     fn pool(&self) -> Result<Vec<PoolLevel>, RecordsError> {

@@ -225,6 +225,7 @@ pub async fn start(config: Config, manager: Option<Arc<Manager>>) -> Result<Daem
         assign: config.upstream.as_ref().filter(|_| settled).map(|_| assign),
         upstream,
         broker,
+        dossiers: config.agent.data.join("dossiers"),
         records: Arc::new(records),
     };
     let api = open_door(&config, desk, stopped.clone(), &mut windows).await?;

@@ -91,6 +91,25 @@ fn files_are_written_whole_by_the_command_line_and_the_list_is_counted() {
     assert_eq!(done.status.code(), Some(6));
 }
 
+/// Made while it is read, in several looks at each part; what bars a signature bars it here too.
+#[test]
+fn a_dossier_is_made_as_it_is_read_and_nothing_is_signed_over_what_bars_it() {
+    let world = World::new();
+    let text = get(&world, "dossier", "en");
+    let found = tamga::dossier::verify::verify(text.as_bytes()).unwrap();
+    assert!(matches!(found, tamga::dossier::verify::Found::Whole { .. }), "{found:?}");
+    assert_eq!(text.matches("\"kind\":\"audit\"").count(), 1_007, "three looks");
+    assert_eq!(text.matches("\"kind\":\"pack\"").count(), 2);
+    assert!(text.contains("=1+1,\\\"<&") && !text.contains("CANARY"), "serials are there, no tail is");
+    let unsigned = world.request(Method::GET, "/api/v1/runs/1/dossier?signed=1");
+    assert_eq!(world.send(unsigned).0, 404);
+    let (status, why) = world.post("/api/v1/runs/1/sign", serde_json::json!({"unsettled": "x"}));
+    assert_eq!((status, &why["error"]), (409, &"http.sign_bars".into()), "{why}");
+    *world.records.unpacked.lock().unwrap() = 1;
+    assert!(world.records.signed.lock().unwrap().is_empty());
+    assert!(!world.folder.join("dossiers").exists(), "nothing is left of what was not signed");
+}
+
 #[test]
 fn the_sheet_on_the_screen_shows_packs_and_each_way_out() {
     let world = World::new();

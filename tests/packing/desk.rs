@@ -8,6 +8,7 @@ use tamga::run::Daemon;
 use tamga::store::read::Reader;
 use tamga_domain::ids::StationNo;
 use tamga_domain::pack::PackFacts;
+use tamga_domain::record::RunState;
 use tamga_domain::sscc::Sscc;
 use tamga_simulators::fault::FaultPlan;
 use tamga_simulators::model::plant::PlantConfig;
@@ -75,6 +76,11 @@ impl Scanner {
 impl Desk {
     /// A desk with so many items that passed, packed by `capacity`.
     pub async fn new(passed: u32, capacity: u32) -> Desk {
+        Desk::of_run(passed, capacity, false).await
+    }
+
+    /// [`Desk::new`], whose run is closed or not.
+    pub async fn of_run(passed: u32, capacity: u32, closed: bool) -> Desk {
         let mut books = kit::World::new();
         books.pool(passed + 10);
         let run = books.run("r1");
@@ -83,6 +89,10 @@ impl Desk {
         }
         for n in 1..=passed {
             books.pass_item(run, n, n);
+        }
+        if closed {
+            books.run_state(run, RunState::Closing).unwrap();
+            books.run_state(run, RunState::Closed).unwrap();
         }
         let kit::World { store, folder, .. } = books;
         drop(store);

@@ -11,7 +11,7 @@ use crate::kit::mark;
 
 impl Desk {
     /// The real binary against this agent, by its configuration.
-    async fn tamga(&self, args: &[&str]) -> Output {
+    pub async fn tamga(&self, args: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tamga"));
         command
             .arg("--config")
@@ -22,7 +22,7 @@ impl Desk {
     }
 
     /// Its answer as JSON, when it ends with this code.
-    async fn json(&self, code: i32, args: &[&str]) -> Value {
+    pub async fn json(&self, code: i32, args: &[&str]) -> Value {
         let output = self.tamga(&[&["--json"], args].concat()).await;
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert_eq!(output.status.code(), Some(code), "{args:?}: {out}{err}");

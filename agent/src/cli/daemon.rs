@@ -89,6 +89,16 @@ impl Daemon {
         self.answer(self.send(request).await?).await
     }
 
+    /// [`Daemon::post`] for what has no end known in advance.
+    pub async fn post_slowly<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failed> {
+        let request = self.client.post(self.url(path)).json(body);
+        self.answer(self.send(request).await?).await
+    }
+
     /// Sends a list and gives back the answer while it is still being written.
     pub async fn post_list(
         &self,

@@ -8,15 +8,17 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::daemon::Daemon;
 use super::exit::Exit;
 use super::out::Show;
 use super::{Failed, Globals};
 use crate::dossier::Hash;
 use crate::dossier::verify::{self, Found};
 
-/// Verify the dossier of a run
+/// Write the dossier of a run into a file; verify one
 #[derive(Args)]
 #[command(after_help = "Example:
+  tamga dossier write 17 run-17.dossier --signed
   tamga dossier verify run-17.dossier --head 5e1c0a…")]
 pub struct Dossier {
     #[command(subcommand)]
@@ -25,7 +27,37 @@ pub struct Dossier {
 
 #[derive(Subcommand)]
 pub enum Command {
+    Write(Write),
     Verify(Verify),
+}
+
+/// Write what happened in a run into a file: who did what, when and from where, each code and the sheet
+#[derive(Args)]
+#[command(after_help = "Example:
+  tamga dossier write 17 run-17.dossier            # as it is now
+  tamga dossier write 17 run-17.dossier --signed   # the one that was kept when the sheet was signed last
+
+Each line bears the SHA-256 of the line before it: whoever changes, removes or adds one is found by
+tamga dossier verify. Only the head of the signed one is on the sheet.")]
+pub struct Write {
+    /// The run's number: see tamga run list
+    run: u32,
+    file: PathBuf,
+    /// The one that was kept at the last signature
+    #[arg(long)]
+    signed: bool,
+}
+
+pub async fn run(daemon: &Daemon, show: Show, command: Dossier) -> Result<(), Failed> {
+    // To verify one no daemon is asked: it was done before.
+    let Command::Write(Write { run, file, signed }) = command.command else { return Ok(()) };
+    let which = if signed { "?signed=1" } else { "" };
+    let lines = daemon.download(&format!("/api/v1/runs/{run}/dossier{which}"), &file).await?;
+    let path = file.display().to_string();
+    show.print(&serde_json::json!({ "path": path, "lines": lines }), |text| {
+        text.say("cli.file_written", &[("path", &path)]);
+    });
+    Ok(())
 }
 
 /// Say whether a dossier is whole; if not, the first line that was changed, removed or added

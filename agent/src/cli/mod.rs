@@ -235,11 +235,8 @@ fn done(command: Command, globals: &Globals) -> Result<(), Failed> {
             Command::Doctor(_) => doctor::run(&daemon, show).await,
             Command::Alarms(command) => alarms::run(&daemon, show, command).await,
             Command::Trace(command) => trace::run(&daemon, show, command).await,
-            Command::Serve(_)
-            | Command::Check(_)
-            | Command::Completions(_)
-            | Command::Db(_)
-            | Command::Dossier(_) => Ok(()),
+            Command::Dossier(command) => dossier::run(&daemon, show, command).await,
+            Command::Serve(_) | Command::Check(_) | Command::Completions(_) | Command::Db(_) => Ok(()),
         }
     })
 }

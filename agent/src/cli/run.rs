@@ -12,7 +12,7 @@ use super::{Failed, look, sheet, start};
 use crate::web::{asks, dto};
 use crate::words;
 
-/// Start, stop, resume and close runs; list them and print their sheets
+/// Start, stop, resume and close runs; list them, print their sheets and sign them
 #[derive(Args)]
 #[command(after_help = "Example:
   tamga run start line1 --gtin 04600000000015 --batch A-17 --quantity 5000
@@ -37,6 +37,7 @@ After a restart, look at what is in doubt first: tamga run look line1")]
     Close(Close),
     List(List),
     Sheet(sheet::Sheet),
+    Sign(sheet::Sign),
 }
 
 #[derive(Args)]
@@ -91,6 +92,7 @@ pub async fn run(daemon: &Daemon, show: Show, command: Run) -> Result<(), Failed
         Command::Close(command) => close(daemon, show, &command).await,
         Command::List(command) => list(daemon, show, &command).await,
         Command::Sheet(command) => sheet::run(daemon, show, &command).await,
+        Command::Sign(command) => sheet::sign(daemon, show, command).await,
     }
 }
 
@@ -115,9 +117,17 @@ async fn close(daemon: &Daemon, show: Show, command: &Close) -> Result<(), Faile
         wait_until_closed(daemon, show, line, run).await?;
         done = dto::Done::Done;
     }
+    // What is left to do of a run is told at its end; the sheet says it again.
+    let sheet = match (run, &done) {
+        (Some(run), dto::Done::Done) => daemon.get(&format!("/api/v1/runs/{run}/sheet")).await.ok(),
+        _ => None,
+    };
     show.print(&done, |text| match &done {
         dto::Done::Done | dto::Done::Opened { .. } => {
             text.say("cli.closed", &[("line", line), ("run", &or_dash(run))]);
+            if let Some(sheet) = &sheet {
+                sheet::tell_unsettled(text, sheet);
+            }
         }
         dto::Done::Closing { unseen, pass_unknown, open_tags } => {
             text.say("cli.closing", &[("line", line)]);

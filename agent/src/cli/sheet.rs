@@ -1,4 +1,4 @@
-//! `tamga run sheet`: the closing sheet with its balances, shown or written into files.
+//! `tamga run sheet`: the closing sheet with its balances, shown or written into files; `tamga run sign`.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use super::daemon::Daemon;
 use super::exit::Exit;
 use super::out::{Show, Text, or_dash, short};
 use super::status::{reason, state_key};
-use crate::web::{dto, paper};
+use crate::web::{asks, dto, paper};
 
 /// Print the closing sheet of a run: what became of every code, item and pack
 #[derive(Args)]
@@ -68,6 +68,36 @@ pub async fn run(daemon: &Daemon, show: Show, command: &Sheet) -> Result<(), Fai
     if sheet.balanced { Ok(()) } else { Err(Failed::quietly(Exit::Refused)) }
 }
 
+/// Sign the closing sheet of a run
+#[derive(Args)]
+#[command(after_help = "Example:
+  tamga run sign 17
+  tamga run sign 17 --unsettled 'three bottles went to the laboratory'
+
+The run must be closed, all balances must hold, and no pack that takes items of this run only may be open. What is
+not settled otherwise is named on the sheet; then say why it is signed all the same. Who signs, when and from where
+is written down, and a dossier of all that happened is made: its head is on the sheet. It may be signed again later.")]
+pub struct Sign {
+    /// The run's number: see tamga run list
+    run: u32,
+    /// Why it is signed though something is not settled, 1 to 200 characters
+    #[arg(long, value_name = "REASON")]
+    unsettled: Option<String>,
+}
+
+pub async fn sign(daemon: &Daemon, show: Show, command: Sign) -> Result<(), Failed> {
+    let body = asks::Sign { unsettled: command.unsettled };
+    let path = format!("/api/v1/runs/{}/sign", command.run);
+    let now: dto::sheet::SignedNow = daemon.post_slowly(&path, &body).await?;
+    show.print(&now, |text| {
+        let (run, lines) = (command.run.to_string(), now.signed.lines.to_string());
+        text.say("cli.signed", &[("run", &run), ("who", &now.signed.who)]);
+        let args = [("path", now.path.as_str()), ("lines", &lines), ("head", &now.signed.head)];
+        text.say("cli.signed_dossier", &args);
+    });
+    Ok(())
+}
+
 fn written(show: Show, files: &[PathBuf], balanced: bool) {
     let paths: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
     let told = serde_json::json!({ "files": paths, "balanced": balanced });
@@ -92,10 +122,7 @@ fn shown(show: Show, sheet: &dto::Sheet) {
         named(text, sheet);
         text.line("");
         text.say(if sheet.balanced { "cli.balanced" } else { "cli.not_balanced" }, &[]);
-        for open in &sheet.unsettled {
-            text.line(&format!("{}: {}", open.what.text, open.count));
-            text.line(&format!("  {}", open.way));
-        }
+        tell_unsettled(text, sheet);
         match sheet.signed.last() {
             None => text.say("sheet.unsigned", &[]),
             Some(last) => {
@@ -104,6 +131,14 @@ fn shown(show: Show, sheet: &dto::Sheet) {
             }
         }
     });
+}
+
+/// What is not settled, each with its way out.
+pub fn tell_unsettled(text: &mut Text, sheet: &dto::Sheet) {
+    for open in &sheet.unsettled {
+        text.line(&format!("{}: {}", open.what.text, open.count));
+        text.line(&format!("  {}", open.way));
+    }
 }
 
 fn section_of(text: &mut Text, section: &paper::Section) {

@@ -109,3 +109,12 @@ pub struct TakeOut {
     /// 1 to 200 characters.
     pub reason: String,
 }
+
+/// `POST /api/v1/runs/{run}/sign`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sign {
+    /// Why it is signed though something is not settled: 1 to 200 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsettled: Option<String>,
+}

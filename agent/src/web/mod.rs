@@ -7,7 +7,8 @@
 //! with an error the wiring starts it again, and no line stands still for it.
 //!
 //! - [`asks`], [`dto`]: what goes in and out; [`shape`], [`account`], [`text`], [`scan`]: how it is made and read
-//! - [`sheet`], [`paper`]: the closing sheet's packs and ways out; the sheet as a page and as lists
+//! - [`sheet`], [`paper`]: the closing sheet's packs and ways out; the sheet as a page and as lists; [`dossier`]: what
+//!   happened in a run; [`sign`]: a person signs the sheet
 //! - [`error`], [`token`], [`socket`], [`door`]: refusals, and who may come in
 //! - [`read`], [`export`], [`doctor`], [`lines`], [`stations`], [`codes`], [`packs`], [`import`], [`orders`]: the
 //!   handlers; [`stream`]: an answer made while it is read
@@ -18,6 +19,7 @@ pub mod asks;
 pub mod codes;
 pub mod doctor;
 pub mod door;
+pub mod dossier;
 pub mod dto;
 pub mod error;
 pub mod export;
@@ -30,6 +32,7 @@ pub mod read;
 pub mod scan;
 pub mod shape;
 pub mod sheet;
+pub mod sign;
 pub mod socket;
 pub mod stations;
 pub mod stream;
@@ -143,6 +146,8 @@ pub fn routes() -> Vec<Route> {
         get_at("/api/v1/runs/{run}/packs.csv", Read, get(export::packs_csv)),
         get_at("/api/v1/runs/{run}/codes.csv", Read, get(export::codes_csv)),
         get_at("/api/v1/runs/{run}/codes", Read, get(export::codes)),
+        get_at("/api/v1/runs/{run}/dossier", Read, get(sign::dossier)),
+        post_at("/api/v1/runs/{run}/sign", Change, post(sign::sign)),
         get_at("/api/v1/alarms", Read, get(read::alarms)),
         get_at("/api/v1/audit", Read, get(read::audit)),
         get_at("/api/v1/doctor", Read, get(doctor::doctor)),

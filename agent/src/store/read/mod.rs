@@ -12,11 +12,13 @@
 //! - [`share`]: our stream of letters, and how far those of others have come
 //! - [`ends`]: what of an order is left, and what was ordered too late
 //! - [`outbox`]: what upstream has still to do
+//! - [`happened`]: what happened in a run
 //! - [`packing`]: the packs of a run, and its codes one by one
 //! - [`people`]: alarms, incidents, audit, answers kept
 
 pub mod blocks;
 pub mod ends;
+pub mod happened;
 pub mod outbox;
 pub mod packing;
 pub mod packs;

@@ -116,6 +116,14 @@ pub struct Signed {
     pub head: String,
 }
 
+/// What came of a signature.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SignedNow {
+    pub signed: Signed,
+    /// Where the dossier is kept, on the agent's computer.
+    pub path: String,
+}
+
 /// One code of a run, as `GET /api/v1/runs/{run}/codes` lists it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ListedCode {

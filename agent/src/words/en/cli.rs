@@ -156,6 +156,8 @@ pub const WORDS: super::super::Table = &[
     ("cli.sheet_named", "Codes that did not end on goods"),
     ("cli.sheet_reports", "Passed codes by report"),
     ("cli.sheet_signed", "Signed by {who}, {at}. Head of the dossier: {head}"),
+    ("cli.signed", "The sheet of run {run} is signed by {who}. Print it: tamga run sheet {run} --html FILE"),
+    ("cli.signed_dossier", "Its dossier is kept in {path} (lines: {lines}). Head: {head}"),
     ("cli.started", "{line}: run {run} is open and running."),
     ("cli.starting", "{line}: a run is being started."),
     ("cli.stopped", "{line}: stopped. To go on: tamga run resume {line}"),

@@ -156,6 +156,8 @@ pub const WORDS: super::super::Table = &[
     ("cli.sheet_named", "Коды, не попавшие на товар"),
     ("cli.sheet_reports", "Прошедшие коды по отчётам"),
     ("cli.sheet_signed", "Подписал(а) {who}, {at}. Итоговый хеш досье: {head}"),
+    ("cli.signed", "Лист задания {run} подписал(а) {who}. Напечатать: tamga run sheet {run} --html ФАЙЛ"),
+    ("cli.signed_dossier", "Досье хранится в {path} (строк: {lines}). Итоговый хеш: {head}"),
     ("cli.started", "{line}: задание {run} открыто и идёт."),
     ("cli.starting", "{line}: начинается задание."),
     ("cli.stopped", "{line}: остановлена. Продолжить: tamga run resume {line}"),
