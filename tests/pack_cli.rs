@@ -14,6 +14,8 @@ mod world;
 #[path = "packing/desk.rs"]
 #[allow(dead_code)] // what the other tests of packing take besides
 mod desk;
+#[path = "packing/mending.rs"]
+mod mending;
 #[path = "packing/signing.rs"]
 mod signing;
 #[path = "packing/windows.rs"]

@@ -13,8 +13,11 @@ use tamga_domain::gs1::Gtin;
 use tamga_domain::ids::{AgentId, LineNo, OrderNo, PackNo, RunId};
 use tamga_domain::line::ask::{Alarm, Ask, Refusal, Reply, Status};
 use tamga_domain::pack::ask::{StationAsk, StationReply, StationStatus};
-use tamga_domain::pack::{PackFacts, Terms};
-use tamga_domain::record::{OrderPlan, PackageKind, Record};
+use tamga_domain::pack::doctor::Diagnosis;
+use tamga_domain::pack::record::PackRecord;
+use tamga_domain::pack::rework::{NotDone, Plan, Rework};
+use tamga_domain::pack::{Child, GroupOf, PackFacts, Terms};
+use tamga_domain::record::{Answer, OrderPlan, PackageKind, Record};
 use tamga_domain::share::step::ShareStatus;
 use tamga_domain::time::Wall;
 use tamga_drivers::trace::Trace;
@@ -105,6 +108,8 @@ pub struct Product {
     pub group: String,
     pub name: String,
     pub kind: PackageKind,
+    /// It is a group pack, and of what.
+    pub packs: Option<GroupOf>,
 }
 
 /// Who asks: shown in the audit log.
@@ -148,6 +153,8 @@ pub struct StationDesk {
     /// The station's name in the configuration.
     pub name: String,
     pub terms: Terms,
+    /// It has a printer, and its labels show how many lie in the pack.
+    pub label_counts: bool,
     pub ask: mpsc::Sender<StationAsked>,
     pub status: watch::Receiver<Arc<StationStatus>>,
 }
@@ -193,6 +200,16 @@ pub trait Records: Send + Sync {
     fn story(&self, scan: &[u8]) -> Result<Option<Story>, RecordsError>;
     /// The pack that a scan names, or in which the item of a scanned code lies; `None` when there is none.
     fn pack(&self, scan: &[u8]) -> Result<Option<PackStory>, RecordsError>;
+    /// What a scan is the name of; `None` when this agent knows no pack of that name.
+    fn scanned(&self, scan: &[u8]) -> Result<Option<Scanned>, RecordsError>;
+    /// The pack with this number.
+    fn pack_no(&self, pack: PackNo) -> Result<Option<PackFacts>, RecordsError>;
+    /// What these would do now, or why nothing is done.
+    fn rework_plan(&self, works: &[Rework]) -> Result<Result<Plan, NotDone>, RecordsError>;
+    /// What is wrong with a pack, by the books and by what a person saw in it.
+    fn diagnosis(&self, pack: PackNo, seen: Option<&[Child]>) -> Result<Diagnosis, RecordsError>;
+    /// Something of packs that belongs to no station: its answer, if it has one.
+    fn change_pack(&self, record: PackRecord) -> Result<Option<Answer>, RecordsError>;
     /// Runs, newest first, at most `limit`; `before` goes on where an earlier answer ended.
     fn runs(&self, before: Option<RunId>, limit: u32) -> Result<Vec<RunLine>, RecordsError>;
     /// The closing sheet of a run, which exists before the run is closed too.
@@ -270,6 +287,16 @@ pub struct Story {
     pub run_is_closed: bool,
     /// Whether the tail of the scan is the code's tail, where the scan had one.
     pub tail_agrees: Option<bool>,
+}
+
+/// What a scan is the name of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scanned {
+    pub child: Child,
+    /// The pack that it is, or that it lies in.
+    pub pack: Option<PackFacts>,
+    /// The name is of a void pack, of which the rest is `pack` now.
+    pub was: Option<PackFacts>,
 }
 
 /// All that is known of one pack.

@@ -13,7 +13,10 @@ use tamga_domain::gs1::Gtin;
 use tamga_domain::ids::{OrderNo, PackNo, RunId, TxnId};
 use tamga_domain::layout::Layout;
 use tamga_domain::line::ask::{Alarm, Refusal};
-use tamga_domain::pack::{PackFacts, PackName};
+use tamga_domain::pack::doctor::Diagnosis;
+use tamga_domain::pack::record::PackRecord;
+use tamga_domain::pack::rework::{NotDone, Plan, Rework};
+use tamga_domain::pack::{Child, PackFacts, PackName};
 use tamga_domain::record::{Answer, Known, OrderPlan, Record, RunState, Txn, ends_acknowledged};
 use tamga_domain::rules::{Country, ProductGroup, Rules};
 use tamga_domain::sscc::{Sscc, SsccRange};
@@ -25,7 +28,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::desk::{
     AuditEntry, Finding, ImportSlice, Imported, Level, PackRow, PackStory, Records, RecordsError,
-    RefusedCode, Story,
+    RefusedCode, Scanned, Story,
 };
 use crate::disk;
 use crate::dossier::Hash;
@@ -157,6 +160,21 @@ fn pack_story(view: &View<'_>, pack: PackFacts) -> Result<PackStory, StoreError>
     })
 }
 
+/// The pack with a name; of one that is void, the pack that the rest of it is now.
+fn scanned_pack(
+    view: &View<'_>,
+    name: PackName,
+    tail: Option<Vec<u8>>,
+) -> Result<Option<Scanned>, StoreError> {
+    let Some(named) = view.pack(name)? else { return Ok(None) };
+    let mut last = named.clone();
+    while let Some(after) = view.pack_after(last.pack)? {
+        last = after;
+    }
+    let was = (last.pack != named.pack).then_some(named);
+    Ok(Some(Scanned { child: Child::Pack { name, tail }, pack: Some(last), was }))
+}
+
 impl Records for StoreRecords {
     fn story(&self, scan: &[u8]) -> Result<Option<Story>, RecordsError> {
         let candidates = self.candidates(scan);
@@ -205,6 +223,44 @@ impl Records for StoreRecords {
             }
             found.map(|pack| pack_story(view, pack)).transpose()
         })
+    }
+
+    fn scanned(&self, scan: &[u8]) -> Result<Option<Scanned>, RecordsError> {
+        if let Ok(name) = Sscc::parse_read(scan) {
+            return self.look(|view| scanned_pack(view, PackName::Sscc(name), None));
+        }
+        let candidates = self.candidates(scan);
+        let [(first, first_tail), ..] = candidates.as_slice() else { return Err(RecordsError::NotACode) };
+        self.look(|view| {
+            for (code, tail) in &candidates {
+                let tail = tail.as_ref().map(|tail| tail.as_bytes().to_vec());
+                if let Some(named) = scanned_pack(view, PackName::Code(*code), tail.clone())? {
+                    return Ok(Some(named));
+                }
+                if view.story(code)?.is_some() {
+                    let child = Child::Item { identity: *code, tail };
+                    return Ok(Some(Scanned { child, pack: view.pack_of(code)?, was: None }));
+                }
+            }
+            let tail = first_tail.as_ref().map(|tail| tail.as_bytes().to_vec());
+            Ok(Some(Scanned { child: Child::Item { identity: *first, tail }, pack: None, was: None }))
+        })
+    }
+
+    fn pack_no(&self, pack: PackNo) -> Result<Option<PackFacts>, RecordsError> {
+        self.look(|view| view.pack_no(pack))
+    }
+
+    fn rework_plan(&self, works: &[Rework]) -> Result<Result<Plan, NotDone>, RecordsError> {
+        self.look(|view| view.rework_plan(works))
+    }
+
+    fn diagnosis(&self, pack: PackNo, seen: Option<&[Child]>) -> Result<Diagnosis, RecordsError> {
+        self.look(|view| view.diagnosis(pack, seen))
+    }
+
+    fn change_pack(&self, record: PackRecord) -> Result<Option<Answer>, RecordsError> {
+        Ok(self.commit(Record::Pack(record))?.pop())
     }
 
     fn runs(&self, before: Option<RunId>, limit: u32) -> Result<Vec<RunLine>, RecordsError> {

@@ -459,6 +459,7 @@ fn products(config: &Config) -> Vec<Product> {
         group: p.group.as_str().to_owned(),
         name: p.name.clone(),
         kind: if p.packs.is_some() { PackageKind::Group } else { PackageKind::Unit },
+        packs: p.packs,
     };
     config.products.iter().map(product).collect()
 }

@@ -57,7 +57,7 @@ fn station(name: &str) -> (StationDesk, mpsc::Receiver<StationAsked>, Show) {
         ..StationStatus::default()
     };
     let (show, status) = watch::channel(Arc::new(first));
-    (StationDesk { name: name.into(), terms: TERMS, ask, status }, asks, Arc::new(show))
+    (StationDesk { name: name.into(), terms: TERMS, label_counts: true, ask, status }, asks, Arc::new(show))
 }
 
 async fn serve(mut asks: mpsc::Receiver<StationAsked>, show: Show, asked: Arc<Mutex<Vec<String>>>) {
@@ -77,6 +77,7 @@ fn answer(now: &mut StationStatus, ask: &StationAsk) -> Result<StationReply, Ref
         StationAsk::Short { .. } => Ok(StationReply::Done),
         StationAsk::Reprint { .. } if open.name.is_none() => Err(Refusal::new("refuse.no_label")),
         StationAsk::Reprint { .. } => Ok(StationReply::Done),
+        StationAsk::Label { .. } => Ok(StationReply::Done),
         StationAsk::Void { .. } => {
             now.open = None;
             Ok(StationReply::Done)

@@ -27,8 +27,13 @@ use tamga_domain::ids::{BlockNo, IssueNo, LineNo, OrderNo, PackNo, PrinterNo, Re
 use tamga_domain::lifecycle::{SpoilReason, State, Whereabouts};
 use tamga_domain::line::ask::{Alarm, Ask, DeviceStatus, Refusal, Reply, RunStatus, Status};
 use tamga_domain::pack::ask::StationStatus;
+use tamga_domain::pack::doctor::Diagnosis;
+use tamga_domain::pack::record::PackRecord;
+use tamga_domain::pack::rework::{NotDone, Plan, Rework};
+use tamga_domain::pack::{Child, PackFacts};
 use tamga_domain::record::{
-    JobOutcome, OrderPlan, OrderState, PackageKind, Record, ReportKind, ReportState, RunPlan, RunState,
+    Answer, JobOutcome, OrderPlan, OrderState, PackageKind, Record, ReportKind, ReportState, RunPlan,
+    RunState,
 };
 use tamga_domain::time::Wall;
 use tamga_drivers::trace::Trace;
@@ -103,6 +108,7 @@ impl World {
                 group: "water".into(),
                 name: "Still 0.5".into(),
                 kind: PackageKind::Unit,
+                packs: None,
             }],
             devices: vec![("p1".into(), trace.clone())],
             upstream: seen,
@@ -383,6 +389,22 @@ impl Records for Memory {
     }
     fn pack(&self, scan: &[u8]) -> Result<Option<PackStory>, RecordsError> {
         station::pack(scan, *self.is_packed.lock().unwrap())
+    }
+    // Rework is tried with the records of the product, in `tests/packing`.
+    fn scanned(&self, _: &[u8]) -> Result<Option<Scanned>, RecordsError> {
+        Err(RecordsError::NotACode)
+    }
+    fn pack_no(&self, _: PackNo) -> Result<Option<PackFacts>, RecordsError> {
+        Ok(None)
+    }
+    fn rework_plan(&self, _: &[Rework]) -> Result<Result<Plan, NotDone>, RecordsError> {
+        Ok(Err(NotDone::NoSuchPack(PackNo(0))))
+    }
+    fn diagnosis(&self, _: PackNo, _: Option<&[Child]>) -> Result<Diagnosis, RecordsError> {
+        Ok(Diagnosis::default())
+    }
+    fn change_pack(&self, _: PackRecord) -> Result<Option<Answer>, RecordsError> {
+        Ok(None)
     }
     fn runs(&self, before: Option<RunId>, _: u32) -> Result<Vec<RunLine>, RecordsError> {
         let run = RunLine {

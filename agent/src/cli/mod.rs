@@ -22,6 +22,7 @@ mod orders;
 mod out;
 mod pack;
 mod print;
+mod rework;
 mod run;
 mod serve;
 mod sheet;

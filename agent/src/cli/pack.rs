@@ -2,19 +2,21 @@
 
 use clap::{Args, Subcommand};
 
-use super::Failed;
 use super::codes::scan_of;
 use super::daemon::{Daemon, segment};
 use super::out::{Show, Text, or_dash, short};
+use super::{Failed, rework};
 use crate::web::dto::pack::{Child, Pack as Head, PackStory, StationDone};
 use crate::web::scan::to_base64;
 use crate::web::{asks, dto};
 
-/// Show one pack; close one short, print its label again, void it, take something out of it
+/// Show one pack, rework it, ask the box doctor; close a station's pack short, print its label again, void it
 #[derive(Args)]
 #[command(after_help = "Example:
   tamga pack show 00046000000000000015
-  tamga pack short box1 --reason 'end of the batch'")]
+  tamga pack short box1 --reason 'end of the batch'
+  tamga pack take-out '010460000000001521A7bQ' --reason leaks
+  tamga pack doctor 00046000000000000015")]
 pub struct Pack {
     #[command(subcommand)]
     command: Command,
@@ -22,6 +24,7 @@ pub struct Pack {
 
 #[derive(Subcommand)]
 enum Command {
+    #[command(visible_alias = "find")]
     Show(ShowPack),
     /// Close the open pack of a station with fewer children than it can hold
     #[command(after_help = "Example:
@@ -36,6 +39,8 @@ It gets its label, and is closed when that is scanned on it.")]
     #[command(after_help = "Example:\n  tamga pack void box1 --reason 'the box is wet'")]
     Void(Because),
     Out(Out),
+    #[command(flatten)]
+    Rework(rework::Command),
 }
 
 /// Show a pack, what it lies in, what lies in it and what became of it
@@ -84,6 +89,7 @@ pub async fn run(daemon: &Daemon, show: Show, command: Pack) -> Result<(), Faile
             show.print(&story, |text| tell(text, &story));
             Ok(())
         }
+        Command::Rework(command) => rework::run(daemon, show, command).await,
         Command::Short(command) => because(daemon, show, command, "short", "cli.pack_short").await,
         Command::Reprint(command) => because(daemon, show, command, "reprint", "cli.pack_reprinted").await,
         Command::Void(command) => because(daemon, show, command, "void", "cli.pack_voided").await,
@@ -151,22 +157,7 @@ fn tell(text: &mut Text, story: &PackStory) {
     ];
     fields.extend(story.within.iter().map(|outer| ("cli.l_in_pack", line(outer))));
     text.fields(&fields);
-    if !story.changes.is_empty() {
-        text.line("");
-        let row = |change: &dto::pack::PackChange| {
-            let who = Some(&change.who).filter(|who| !who.is_empty());
-            let detail = Some(&change.detail).filter(|detail| !detail.is_empty());
-            vec![
-                short(&change.at),
-                change.what.text.clone(),
-                or_dash(detail),
-                or_dash(who),
-                change.why.clone(),
-            ]
-        };
-        let rows: Vec<_> = story.changes.iter().map(row).collect();
-        text.table(&["cli.l_when", "cli.l_change", "cli.l_detail", "cli.l_who", "cli.l_reason"], &rows);
-    }
+    changes(text, &story.changes);
     if !story.content.is_empty() {
         text.line("");
         text.say("cli.pack_content", &[]);
@@ -180,5 +171,25 @@ fn tell(text: &mut Text, story: &PackStory) {
         };
         let rows: Vec<_> = story.taken_out.iter().map(row).collect();
         text.table(&["cli.l_when", "cli.l_change", "cli.l_who", "cli.l_reason"], &rows);
+    }
+}
+
+/// What became of a pack, oldest first.
+pub fn changes(text: &mut Text, all: &[dto::pack::PackChange]) {
+    if !all.is_empty() {
+        text.line("");
+        let row = |change: &dto::pack::PackChange| {
+            let who = Some(&change.who).filter(|who| !who.is_empty());
+            let detail = Some(&change.detail).filter(|detail| !detail.is_empty());
+            vec![
+                short(&change.at),
+                change.what.text.clone(),
+                or_dash(detail),
+                or_dash(who),
+                change.why.clone(),
+            ]
+        };
+        let rows: Vec<_> = all.iter().map(row).collect();
+        text.table(&["cli.l_when", "cli.l_change", "cli.l_detail", "cli.l_who", "cli.l_reason"], &rows);
     }
 }

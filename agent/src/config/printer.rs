@@ -18,6 +18,15 @@ pub enum PrinterDevice {
     Zpl(Zpl),
 }
 
+impl PrinterDevice {
+    /// Its labels show how many lie in a pack, or may: a format that is stored in it is not known here.
+    pub fn shows_content(&self) -> bool {
+        let PrinterDevice::Zpl(zpl) = self;
+        let shows = |text: &TextField| text.template.contains("{content}");
+        zpl.config.stored_format.is_some() || zpl.config.texts.iter().any(shows)
+    }
+}
+
 /// A label printer that speaks ZPL II.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Zpl {

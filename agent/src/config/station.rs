@@ -32,6 +32,14 @@ pub struct LayerReader {
     pub hand: ReaderDevice,
 }
 
+impl Station {
+    /// It has a printer, and its labels show how many lie in the pack. A format that is stored in the printer may do so
+    /// too.
+    pub fn label_counts(&self) -> bool {
+        self.printer.as_ref().is_some_and(PrinterDevice::shows_content)
+    }
+}
+
 /// What is sent to the scanner, so that the person hears what came of a scan; nothing where it is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sounds {

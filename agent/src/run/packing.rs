@@ -68,7 +68,13 @@ impl Wiring<'_> {
             Ended { who, end, _wires: Box::new(wires) }
         });
         let name = one.name.clone();
-        self.stations.push(StationDesk { name, terms: one.terms, ask, status: seen });
+        self.stations.push(StationDesk {
+            name,
+            terms: one.terms,
+            label_counts: one.label_counts(),
+            ask,
+            status: seen,
+        });
         Ok(())
     }
 }

@@ -9,6 +9,7 @@ use tamga_domain::ids::{AgentId, PackNo, RunId, StationNo};
 use tamga_domain::lifecycle::{State, Whereabouts};
 use tamga_domain::pack::judge::{Kinship, Mark, NotIn, Thing, judge, judge_name};
 use tamga_domain::pack::record::{CHILDREN_MAX, NewName, PackAnswer, PackRecord};
+use tamga_domain::pack::rework::NotDone;
 use tamga_domain::pack::{Child, PackFacts, PackName, PackState, Terms, Told};
 use tamga_domain::record::{Answer, CodeFacts, Known};
 use tamga_domain::sscc::Sscc;
@@ -288,7 +289,10 @@ impl Tx<'_> {
 
     fn pack_label(&self, pack: PackNo, reason: &str, who: &str, at: Wall) -> Result<PackAnswer, Fault> {
         let facts = self.pack_facts(pack)?;
-        if facts.name.is_none() || facts.state == PackState::Voided {
+        if facts.state == PackState::Voided {
+            return Ok(PackAnswer::NotDone(Box::new(NotDone::Voided(pack))));
+        }
+        if facts.name.is_none() {
             return Err(Rule::NoName(pack).into());
         }
         let labels = facts.labels + 1;

@@ -118,3 +118,73 @@ pub struct Sign {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unsettled: Option<String>,
 }
+
+/// `POST /api/v1/packs/rework`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rework {
+    /// `take_out`, `back`, `sample`, `scrap`, `replace`, `empty`, `unpack`, `merge` or `move`.
+    #[serde(rename = "do")]
+    pub order: String,
+    /// What is taken out or moved, 1 to 200; or the one item or pack that is replaced, emptied, unpacked or merged.
+    pub what: Vec<Scan>,
+    /// What is put in its place, or the pack that the others go into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Scan>,
+    /// Of what is replaced: `take_out` (the usual), `back`, `sample` or `scrap`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fate: Option<String>,
+    /// 1 to 200 characters.
+    pub reason: String,
+    /// The plan that was shown. Without it nothing is done that reaches further than what was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<String>,
+    /// The caller's own key: asking again with the same key does nothing twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// `POST /api/v1/packs/label`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PackLabel {
+    /// Its label, the one that became void, or an item in it.
+    pub what: Scan,
+    /// The station whose printer prints it.
+    pub station: String,
+    /// 1 to 200 characters.
+    pub reason: String,
+}
+
+/// `POST /api/v1/packs/close`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PackClose {
+    /// The label that became void, or an item in the pack.
+    pub what: Scan,
+    /// Its new label, as it was read on it.
+    pub label: Scan,
+}
+
+/// `POST /api/v1/packs/doctor`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Doctor {
+    pub what: Scan,
+    /// All that lies in the pack, as somebody scanned it; absent: nobody looked into it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Vec<Scan>>,
+}
+
+/// `POST /api/v1/packs/mend`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mend {
+    pub what: Scan,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Vec<Scan>>,
+    /// The plan that the doctor showed.
+    pub confirm: String,
+    /// 1 to 200 characters.
+    pub reason: String,
+}

@@ -10,8 +10,8 @@
 //! - [`sheet`], [`paper`]: the closing sheet's packs and ways out; the sheet as a page and as lists; [`dossier`]: what
 //!   happened in a run; [`sign`]: a person signs the sheet
 //! - [`error`], [`token`], [`socket`], [`door`]: refusals, and who may come in
-//! - [`read`], [`export`], [`doctor`], [`lines`], [`stations`], [`codes`], [`packs`], [`import`], [`orders`]: the
-//!   handlers; [`stream`]: an answer made while it is read
+//! - [`read`], [`export`], [`doctor`], [`lines`], [`stations`], [`codes`], [`packs`], [`rework`], [`mend`], [`import`],
+//!   [`orders`]: the handlers; [`stream`]: an answer made while it is read
 //! - [`task`]: a request to a task of the daemon
 
 pub mod account;
@@ -25,10 +25,12 @@ pub mod error;
 pub mod export;
 pub mod import;
 pub mod lines;
+pub mod mend;
 pub mod orders;
 pub mod packs;
 pub mod paper;
 pub mod read;
+pub mod rework;
 pub mod scan;
 pub mod shape;
 pub mod sheet;
@@ -169,6 +171,11 @@ pub fn routes() -> Vec<Route> {
         // A scan stands in no URL, where logs would keep it: so these queries are POSTs.
         post_at("/api/v1/codes/show", Read, post(codes::show)),
         post_at("/api/v1/packs/show", Read, post(packs::show)),
+        post_at("/api/v1/packs/doctor", Read, post(mend::doctor)),
+        post_at("/api/v1/packs/mend", Change, post(mend::mend)),
+        post_at("/api/v1/packs/rework", Change, post(rework::rework)),
+        post_at("/api/v1/packs/label", Change, post(rework::label)),
+        post_at("/api/v1/packs/close", Change, post(rework::close)),
         post_at("/api/v1/codes/declare", Change, post(codes::declare)),
         post_at(
             "/api/v1/codes/import",

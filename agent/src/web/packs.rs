@@ -3,18 +3,20 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use tamga_domain::pack::PackFacts;
+use tamga_domain::pack::rework::Step;
+use tamga_domain::pack::{PackFacts, PackName, Told};
 use tamga_domain::sscc::Sscc;
 
 use super::codes::scan_of;
 use super::dto::pack::{Child, Pack, PackChange as Change, PackStory as Shown, TakenOut};
 use super::error::{ApiError, Body};
+use super::rework::child_name;
 use super::shape::{code, said};
 use super::text::stamp;
 use super::{App, asks, dto};
 use crate::desk::{PackStory, RecordsError};
 use crate::store::read::packs::{Content, PackChange};
-use crate::words::Language;
+use crate::words::{self, Language};
 
 pub async fn show(
     State(app): State<App>,
@@ -38,7 +40,7 @@ pub async fn show(
 }
 
 /// Why there is no pack to a scan.
-async fn none(app: &App, scan: Vec<u8>) -> Result<ApiError, ApiError> {
+pub async fn none(app: &App, scan: Vec<u8>) -> Result<ApiError, ApiError> {
     if let Ok(name) = Sscc::parse_read(&scan) {
         return Ok(ApiError::new(StatusCode::NOT_FOUND, "http.no_pack").with("name", name));
     }
@@ -69,6 +71,40 @@ pub fn word(language: Language, kind: &str, key: &str) -> dto::Word {
     said(language, &format!("pack.{kind}"), key)
 }
 
+/// A pack's name as it stands on its label.
+pub fn pack_name(name: &PackName) -> String {
+    match name {
+        PackName::Sscc(name) => format!("(00){name}"),
+        PackName::Code(code) => code.to_string(),
+    }
+}
+
+/// A pack as people call it: by its name, or by its number while it has none.
+pub fn called(pack: &PackFacts) -> String {
+    pack.name.map_or_else(|| format!("#{}", pack.pack), |name| pack_name(&name))
+}
+
+/// A step of a rework in words; none where nobody has to do anything. `counts`: labels of such packs show how many lie in
+/// them.
+pub fn step(step: &Step<'_>, counts: impl Fn(&PackFacts) -> bool, language: Language) -> Option<dto::Word> {
+    let (child, pack, content) = match step {
+        Step::Void { pack } => (None, Some(*pack), 0),
+        Step::Out { child, of } => (Some(*child), Some(*of), 0),
+        Step::In { child, to } => (Some(*child), Some(*to), 0),
+        Step::New { of, content } => (None, Some(*of), *content),
+        Step::Count { pack, .. } if !counts(pack) => return None,
+        Step::Count { pack, content } => (None, Some(*pack), *content),
+        Step::Loss { child, .. } => (Some(*child), None, 0),
+    };
+    let told = matches!(step, Step::Void { pack } if pack.told == Told::Aggregated);
+    let key = if told { "void_told" } else { step.key() };
+    let child = child.map(child_name).unwrap_or_default();
+    let pack = pack.map(called).unwrap_or_default();
+    let args = [("child", child.as_str()), ("pack", pack.as_str()), ("content", &content.to_string())];
+    let text = words::say(language, &format!("rework.step.{key}"), &args);
+    Some(dto::Word { key: key.to_owned(), text })
+}
+
 /// A pack without what lies in it.
 pub fn pack(facts: &PackFacts, language: Language) -> Pack {
     Pack {
@@ -85,7 +121,7 @@ pub fn pack(facts: &PackFacts, language: Language) -> Pack {
     }
 }
 
-fn story(story: &PackStory, language: Language) -> Shown {
+pub fn story(story: &PackStory, language: Language) -> Shown {
     let taken_out = |out: &crate::store::read::packs::TakenOut| TakenOut {
         at: stamp(out.at),
         what: child(&out.what),

@@ -13,7 +13,7 @@ pub const SCAN_BYTES_MAX: usize = 1024;
 pub fn spelled(text: &str) -> Vec<u8> {
     let text = text.trim_end_matches(['\r', '\n']);
     let gs = "\u{1d}";
-    let mut said = text.to_owned();
+    let mut said = readable(text).unwrap_or_else(|| text.to_owned());
     for spelling in ["\\x1d", "\\x1D", "{GS}", "\\u001d", "\\u001D", "␝"] {
         said = said.replace(spelling, gs);
     }
@@ -21,6 +21,35 @@ pub fn spelled(text: &str) -> Vec<u8> {
         said = said.replace("<GS>", gs);
     }
     said.into_bytes()
+}
+
+/// A code as it stands below a symbol for people, `(01)…(21)…(93)…` or `(00)…`, as a scanner would read it. The GTIN and
+/// an SSCC end by themselves, what follows the serial is separated.
+fn readable(text: &str) -> Option<String> {
+    if let Some(sscc) = text.strip_prefix("(00)") {
+        return Some(format!("00{sscc}"));
+    }
+    let rest = text.strip_prefix("(01)")?;
+    let (gtin, rest) = rest.split_at_checked(14)?;
+    let serial = rest.strip_prefix("(21)")?;
+    let mut said = format!("01{gtin}21");
+    let mut rest = serial;
+    while let Some((before, ai)) = rest.split_once('(') {
+        said.push_str(before);
+        match ai.split_once(')') {
+            Some((ai, after)) if (2..=4).contains(&ai.len()) && ai.bytes().all(|b| b.is_ascii_digit()) => {
+                said.push('\u{1d}');
+                said.push_str(ai);
+                rest = after;
+            }
+            _ => {
+                said.push('(');
+                rest = ai;
+            }
+        }
+    }
+    said.push_str(rest);
+    Some(said)
 }
 
 /// Bytes from base64 (RFC 4648, section 4), padded or not.
@@ -80,6 +109,16 @@ mod tests {
         }
         assert_eq!(spelled("21<GS>a\u{1d}93"), b"21<GS>a\x1d93");
         assert_eq!(spelled("a b "), b"a b ");
+        for (text, bytes) in [
+            ("(00)046000000000000015", &b"00046000000000000015"[..]),
+            ("(01)04600000000015(21)A7bQ", b"010460000000001521A7bQ"),
+            ("(01)04600000000015(21)A7bQ(93)dGVz", b"010460000000001521A7bQ\x1d93dGVz"),
+            ("(01)04600000000015(21)A(7)b(Q(93)dGVz", b"010460000000001521A(7)b(Q\x1d93dGVz"),
+            ("(01)0460", b"(01)0460"),
+            ("(8005)12", b"(8005)12"),
+        ] {
+            assert_eq!(spelled(text), bytes, "{text}");
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::desk::{StationAsked, StationDesk};
 
 const REASON_CHARS_MAX: usize = 200;
 
-type Answer = Result<Json<StationDone>, ApiError>;
+pub type Answer = Result<Json<StationDone>, ApiError>;
 
 pub async fn short(
     State(app): State<App>,
@@ -76,17 +76,17 @@ async fn because(
     ask(station, asked(reason), by).await
 }
 
-fn station_of<'a>(app: &'a App, name: &str) -> Result<&'a StationDesk, ApiError> {
+pub fn station_of<'a>(app: &'a App, name: &str) -> Result<&'a StationDesk, ApiError> {
     let missing = || ApiError::new(StatusCode::NOT_FOUND, "http.no_station").with("station", name);
     app.desk.station(name).ok_or_else(missing)
 }
 
-fn reason_of(text: &str) -> Result<String, ApiError> {
+pub fn reason_of(text: &str) -> Result<String, ApiError> {
     let refused = || ApiError::field("reason", "http.bad_reason").with("max", REASON_CHARS_MAX);
     text::line(text, REASON_CHARS_MAX).ok_or_else(refused)
 }
 
-async fn ask(station: &StationDesk, ask: StationAsk, by: &By) -> Answer {
+pub async fn ask(station: &StationDesk, ask: StationAsk, by: &By) -> Answer {
     let (reply, answer) = oneshot::channel();
     let asked = StationAsked { ask, who: by.who.clone(), reply };
     let task = Task {

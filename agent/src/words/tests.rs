@@ -4,8 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use tamga_domain::pack::doctor::Found;
 use tamga_domain::pack::judge::NotIn;
-use tamga_domain::pack::{Holds, Level, PackState};
+use tamga_domain::pack::rework::{NotDone, Step};
+use tamga_domain::pack::{Holds, Level, PackState, Told};
 use tamga_domain::record::Bar;
 use tamga_domain::verdict::Reason;
 
@@ -30,6 +32,7 @@ const SECTIONS: &[&str] = &[
     "pack.",
     "reason.",
     "refuse.",
+    "rework.",
     "run.",
     "sheet.",
     "stop.",
@@ -154,6 +157,19 @@ fn every_bar_has_its_text() {
         for section in ["alarm.stop", "refuse", "stop"] {
             assert!(has(&format!("{section}.{}", bar.key())), "{section}.{}", bar.key());
         }
+    }
+}
+
+#[test]
+fn every_word_of_rework_has_its_text() {
+    let not_done = NotDone::KEYS.into_iter().map(|key| format!("not_done.{key}"));
+    let steps = Step::KEYS.into_iter().chain(["void_told"]).map(|key| format!("step.{key}"));
+    let found = Found::KEYS.into_iter().chain(["void_after"]).map(|key| format!("found.{key}"));
+    for key in not_done.chain(steps).chain(found) {
+        assert!(has(&format!("rework.{key}")), "rework.{key}");
+    }
+    for told in Told::ALL {
+        assert!(has(&format!("pack.told.{}", told.key())), "{told:?}");
     }
 }
 

@@ -11,6 +11,8 @@ pub enum StationAsk {
     Short { reason: String },
     /// One more label with the name that the open pack has.
     Reprint { reason: String },
+    /// A label of a pack that is not being filled here: its name, and how many lie in it.
+    Label { pack: PackNo, name: PackName, content: u32, reason: String },
     /// The open pack is none any more.
     Void { reason: String },
     /// Takes what was scanned out of the open pack.

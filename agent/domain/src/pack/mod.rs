@@ -7,10 +7,12 @@
 //! - [`record`]: what is written down, and what the store answers
 //! - [`judge`]: what may go into a pack
 //! - [`rework`]: what people do to packs that are closed, and what that means for each pack around
+//! - [`doctor`]: what is wrong with a pack, and what rights it
 //! - [`station`]: a place where packs are filled, one pure step
 //! - [`ask`]: what people may ask of a station, and what they see of it
 
 pub mod ask;
+pub mod doctor;
 pub mod judge;
 pub mod record;
 pub mod rework;
@@ -163,6 +165,15 @@ pub enum Child {
 }
 
 impl Child {
+    /// The same thing, whatever tail the read had. The code of a group pack names the pack.
+    pub fn is(&self, other: &Child) -> bool {
+        let name = |child: &Child| match child {
+            Child::Item { identity, .. } => PackName::Code(*identity),
+            Child::Pack { name, .. } => *name,
+        };
+        name(self) == name(other)
+    }
+
     /// A pack by its name alone.
     pub fn pack(name: impl Into<PackName>) -> Child {
         Child::Pack { name: name.into(), tail: None }

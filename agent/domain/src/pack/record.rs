@@ -24,7 +24,7 @@ pub enum PackRecord {
     /// database may be an older one, [`crate::record::Answer::Barred`].
     Named { pack: PackNo, name: NewName, at: Wall },
     /// One more label with the pack's name is to be printed. The first needs no reason. Answered with
-    /// [`PackAnswer::Label`]. Told again it is one more.
+    /// [`PackAnswer::Label`], or with [`PackAnswer::NotDone`] when the pack is void. Told again it is one more.
     Label { pack: PackNo, reason: String, who: String, at: Wall },
     /// A person wants the open pack closed with fewer children than it can hold: durable before it gets its name, since
     /// the label may be read on it after the next start. Told again the last reason counts.

@@ -145,3 +145,50 @@ pub struct TakenOut {
     pub who: String,
     pub why: String,
 }
+
+/// What would be done to packs, or was done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reworked {
+    /// False: nothing was done yet. It reaches further than what was named, and has to be confirmed.
+    pub done: bool,
+    /// Names what the steps are; it is what is confirmed.
+    pub plan: String,
+    /// In the order in which they are to be done.
+    pub steps: Vec<Word>,
+    /// Packs whose label became void, each with what stayed in it.
+    pub new: Vec<NewPack>,
+}
+
+/// What stayed in a pack whose label became void.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NewPack {
+    pub of: Pack,
+    pub pack: Pack,
+}
+
+/// A pack whose label is printed, or was read on it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Labelled {
+    pub pack: Pack,
+}
+
+/// What the box doctor found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Doctor {
+    /// What was scanned: an item by its code without the tail, a pack by its name.
+    pub what: String,
+    /// The pack that it is, or that it lies in.
+    pub pack: Option<Pack>,
+    /// The label is that of this void pack, and `pack` is what stayed in it.
+    pub was: Option<Pack>,
+    /// What the state system knows of `pack`: `nothing`, `aggregating`, `aggregated`, `disaggregating`,
+    /// `disaggregated` or `refused`.
+    pub told: Option<Word>,
+    pub story: Option<PackStory>,
+    /// What is not as it should be; empty: nothing is known to be wrong.
+    pub found: Vec<Word>,
+    /// What rights it, to be confirmed; none where nothing has to be done, or hands alone do it.
+    pub right: Option<Reworked>,
+    /// Why it cannot be righted now.
+    pub refused: Option<Word>,
+}

@@ -8,6 +8,7 @@ mod dossier;
 mod http;
 mod line;
 mod pack;
+mod rework;
 mod sheet;
 mod why;
 
@@ -20,6 +21,7 @@ pub const TABLES: &[super::Table] = &[
     http::WORDS,
     line::WORDS,
     pack::WORDS,
+    rework::WORDS,
     sheet::WORDS,
     why::WORDS,
 ];

@@ -2,6 +2,7 @@
 
 #[rustfmt::skip]
 pub const WORDS: super::super::Table = &[
+    ("pack.back.where", "It passed the gate and never passes it again: put it on the belt behind the gate, or scan it at the packing station. Before the reader it would be rejected as a duplicate."),
     ("pack.broken", "A write to disk failed: nothing is packed. Call the engineer: disk full or broken."),
     ("pack.cell.missing", "Nothing was read here."),
     ("pack.change.follows", "what stayed in"),
@@ -68,6 +69,12 @@ pub const WORDS: super::super::Table = &[
     ("pack.state.open", "open"),
     ("pack.state.voided", "void"),
     ("pack.taken", "In: {content} of {capacity}."),
+    ("pack.told.aggregated", "known: taken in"),
+    ("pack.told.aggregating", "its report is on its way"),
+    ("pack.told.disaggregated", "known: taken apart"),
+    ("pack.told.disaggregating", "the report that it is taken apart is on its way"),
+    ("pack.told.nothing", "nothing is known of it"),
+    ("pack.told.refused", "it was refused"),
     ("pack.too_fast", "Too many scans at once: the last one was not taken. Scan it again."),
     ("pack.voided", "The pack is void. Empty it: what was in it may be packed again."),
 ];

@@ -63,7 +63,7 @@ impl<B: Books> Draft<'_, B> {
                 children.iter().try_for_each(|child| self.out(child, *fate))
             }
             Rework::Replace { out, put, fate } => {
-                if same(out, put) {
+                if out.is(put) {
                     return Err(NotDone::Twice(put.clone()).into());
                 }
                 let pack = self.parent(out)?.ok_or_else(|| NotDone::NotPacked(out.clone()))?;
@@ -117,7 +117,7 @@ impl<B: Books> Draft<'_, B> {
 
     fn take(&mut self, child: &Child, pack: PackNo) -> Done<(), B> {
         let edit = self.edit(pack)?;
-        if edit.outs.iter().any(|out| same(out, child)) {
+        if edit.outs.iter().any(|out| out.is(child)) {
             return Err(NotDone::Twice(child.clone()).into());
         }
         edit.outs.push(child.clone());
@@ -170,7 +170,7 @@ impl<B: Books> Draft<'_, B> {
             for pack in packs {
                 if let Some((parent, name)) = self.settled(pack) {
                     let edit = self.edit(parent)?;
-                    if !edit.empties && !edit.outs.iter().any(|out| same(out, &name)) {
+                    if !edit.empties && !edit.outs.iter().any(|out| out.is(&name)) {
                         edit.outs.push(name);
                     }
                 }
@@ -211,8 +211,8 @@ impl<B: Books> Draft<'_, B> {
                 if edit.way == Way::Void {
                     return Err(refused(NotIn::Voided).into());
                 }
-                if edit.ins.iter().take(place).any(|before| same(before, child))
-                    || self.ends.iter().any(|e| same(e, child))
+                if edit.ins.iter().take(place).any(|before| before.is(child))
+                    || self.ends.iter().any(|e| e.is(child))
                 {
                     return Err(NotDone::Twice(child.clone()).into());
                 }
@@ -241,7 +241,7 @@ impl<B: Books> Draft<'_, B> {
         let leaves = |parent: PackNo| {
             self.edits
                 .get(&parent)
-                .is_some_and(|edit| edit.empties || edit.outs.iter().any(|out| same(out, child)))
+                .is_some_and(|edit| edit.empties || edit.outs.iter().any(|out| out.is(child)))
         };
         match thing {
             Thing::Item { gtin, mark, pack: Some(parent) } if leaves(parent) => {
@@ -259,7 +259,7 @@ impl<B: Books> Draft<'_, B> {
     fn losses(&mut self) -> Done<Vec<(Child, super::Loss)>, B> {
         let mut losses = Vec::new();
         for (place, child) in self.ends.iter().enumerate() {
-            if self.ends.iter().take(place).any(|before| same(before, child)) {
+            if self.ends.iter().take(place).any(|before| before.is(child)) {
                 return Err(NotDone::Twice(child.clone()).into());
             }
             let standing = self.books.standing(child).map_err(Stop::Fault)?;
@@ -306,13 +306,4 @@ impl<B: Books> Draft<'_, B> {
         }
         self.edits.get_mut(&pack).ok_or(Stop::NotDone(NotDone::NoSuchPack(pack)))
     }
-}
-
-/// The same thing, whatever tail the read had. The code of a group pack names the pack.
-fn same(a: &Child, b: &Child) -> bool {
-    let name = |child: &Child| match child {
-        Child::Item { identity, .. } => PackName::Code(*identity),
-        Child::Pack { name, .. } => *name,
-    };
-    name(a) == name(b)
 }

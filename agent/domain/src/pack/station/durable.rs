@@ -3,7 +3,7 @@
 use super::super::ask::StationReply;
 use super::super::judge::NotIn;
 use super::super::record::PackAnswer;
-use super::{Doing, Label, Naming, Open, Signal, Station, StationEffect};
+use super::{Doing, Label, LabelId, LabelJob, LabelOf, Naming, Open, Signal, Station, StationEffect};
 use crate::ids::{PackNo, TxnId};
 use crate::line::AskId;
 use crate::line::ask::Refusal;
@@ -13,8 +13,10 @@ use crate::time::Wall;
 impl Station {
     pub(super) fn on_commit_failed(&mut self, wall: Wall, out: &mut Vec<StationEffect>) {
         self.broken = true;
-        if let Some((_, Doing::Short(id) | Doing::Out(id) | Doing::Void(id) | Doing::Reprint(id))) =
-            self.doing.take()
+        if let Some((
+            _,
+            Doing::Short(id) | Doing::Out(id) | Doing::Void(id) | Doing::Reprint(id) | Doing::LabelOf(id, _),
+        )) = self.doing.take()
         {
             out.push(StationEffect::Reply(id, Err(Refusal::new("refuse.disk"))));
         }
@@ -48,6 +50,18 @@ impl Station {
             (Doing::Reprint(id), Some(Answer::Pack(PackAnswer::Label(no)))) => {
                 self.label_wanted(no);
                 out.push(StationEffect::Reply(id, Ok(StationReply::Done)));
+            }
+            (
+                Doing::LabelOf(id, LabelOf { pack, name, content }),
+                Some(Answer::Pack(PackAnswer::Label(no))),
+            ) => {
+                out.push(StationEffect::Print(LabelJob { id: LabelId { pack, no }, name, content }));
+                out.push(StationEffect::Reply(id, Ok(StationReply::Done)));
+            }
+            // It became void meanwhile.
+            (Doing::LabelOf(id, LabelOf { name, .. }), _) => {
+                let refused = Refusal::new("rework.not_done.voided").with("pack", name);
+                out.push(StationEffect::Reply(id, Err(refused)));
             }
             (Doing::Close, _) => self.is_closed(wall, out),
             (Doing::Out(id), Some(Answer::Pack(PackAnswer::Out(left)))) => {

@@ -169,6 +169,15 @@ enum Doing {
     Out(AskId),
     Void(AskId),
     Reprint(AskId),
+    /// The label of a pack that is not being filled here.
+    LabelOf(AskId, LabelOf),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct LabelOf {
+    pack: PackNo,
+    name: Sscc,
+    content: u32,
 }
 
 /// A read as far as the station understands it.

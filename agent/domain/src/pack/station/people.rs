@@ -3,7 +3,7 @@
 use super::super::ask::{StationAsk, StationReply};
 use super::super::record::PackRecord;
 use super::super::{Child, PackName};
-use super::{Doing, Naming, Scan, Station, StationEffect};
+use super::{Doing, LabelOf, Naming, Scan, Station, StationEffect};
 use crate::gs1::Gtin;
 use crate::line::ask::Refusal;
 use crate::line::{AskId, Product};
@@ -18,6 +18,16 @@ impl Station {
         wall: Wall,
         out: &mut Vec<StationEffect>,
     ) {
+        if let StationAsk::Label { pack, name, content, reason } = ask {
+            let PackName::Sscc(name) = name else {
+                return out.push(StationEffect::Reply(id, Err(Refusal::new("refuse.own_code"))));
+            };
+            if !self.printer_ready || self.config.naming != Naming::Printed {
+                return out.push(StationEffect::Reply(id, Err(Refusal::new("refuse.no_label_printer"))));
+            }
+            let record = PackRecord::Label { pack, reason, who, at: wall };
+            return self.commit(Doing::LabelOf(id, LabelOf { pack, name, content }), record, out);
+        }
         let Some(open) = &mut self.open else {
             return out.push(StationEffect::Reply(id, Err(Refusal::new("refuse.no_open_pack"))));
         };
@@ -57,6 +67,8 @@ impl Station {
                 }
                 None => out.push(StationEffect::Reply(id, Err(Refusal::new("refuse.not_a_code")))),
             },
+            // It is of another pack, and was answered above.
+            StationAsk::Label { .. } => {}
         }
     }
 
