@@ -129,9 +129,11 @@ impl Part {
         Running(command.spawn().expect("this program starts again"))
     }
 
-    /// Nothing new is packed from here on.
-    pub fn stop_packing(&self) {
-        std::fs::write(self.dir.join("enough"), "").unwrap();
+    /// So many letters may be written, and then nothing new is packed.
+    pub fn allow(&self, letters: u64) {
+        let (new, file) = (self.dir.join("allowed.new"), self.dir.join("allowed"));
+        std::fs::write(&new, letters.to_string()).unwrap();
+        std::fs::rename(new, file).unwrap();
     }
 
     /// A look at its database, beside its process.
@@ -220,7 +222,7 @@ struct Hands {
 impl Hands {
     async fn work(mut self) {
         let conn = self.part.look();
-        let enough = self.part.dir.join("enough");
+        let allowed = self.part.dir.join("allowed");
         let mut pace = tokio::time::interval(Duration::from_millis(5));
         pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         if self.part.packs {
@@ -229,9 +231,9 @@ impl Hands {
         loop {
             pace.tick().await;
             let lacks = self.seen.borrow().share.hearers.iter().map(|(_, lacks)| *lacks).max().unwrap_or(0);
-            if enough.exists() {
-                std::future::pending::<()>().await;
-            } else if lacks > LACKING_MAX {
+            let allowed: u64 = std::fs::read_to_string(&allowed).unwrap_or_default().parse().unwrap_or(0);
+            let written = all(&conn, "SELECT ifnull(max(seq), 0) FROM letters", |r| r.get::<_, i64>(0))[0];
+            if lacks > LACKING_MAX || u64::try_from(written).unwrap_or(0) >= allowed {
                 continue;
             } else if self.part.packs {
                 self.pack(&conn).await;

@@ -78,7 +78,9 @@ pub async fn play(wanted: Wanted, dir: &Path, args: &[&str], tally: &Tally) {
         plant.start(&part);
     }
     for struck in 0..wanted.faults {
+        // What is written meanwhile is on its way when the fault strikes, or waits for its end.
         plant.until_said(wanted.messages * struck / wanted.faults).await;
+        plant.allow(wanted.messages * (struck + 1) / wanted.faults);
         let kind = match struck {
             // Each kind once, then whatever comes.
             0..8 => struck as usize,
@@ -93,7 +95,6 @@ pub async fn play(wanted: Wanted, dir: &Path, args: &[&str], tally: &Tally) {
         }
     }
     plant.until_said(wanted.messages).await;
-    plant.parts.iter().for_each(Part::stop_packing);
     plant.settle(tally).await;
     plant.running.clear();
     judge(&plant.parts, tally);
@@ -103,6 +104,12 @@ impl Plant {
     fn start(&mut self, part: &Part) {
         let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
         self.running.insert(part.id, part.start(self.cables[&part.id].address, &args));
+    }
+
+    /// So many letters of all together.
+    fn allow(&self, letters: u64) {
+        let each = letters / self.parts.len() as u64 + 1;
+        self.parts.iter().for_each(|part| part.allow(each));
     }
 
     async fn until_said(&self, letters: u64) {

@@ -239,7 +239,45 @@ fn found(level: Level, key: &str, args: &[(&str, &str)]) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use tamga_domain::ids::AgentId;
+    use tamga_domain::share::Mark;
+    use tamga_domain::share::step::{Heard, ShareStatus};
+
     use super::*;
+
+    #[test]
+    fn a_broker_that_is_away_is_told_and_so_is_an_agent_of_whom_nothing_was_ever_heard() {
+        let heard = |agent, seq| Heard {
+            agent: AgentId(agent),
+            mark: Mark { stream: 1, seq },
+            doubles: 0,
+            gaps: 0,
+            silent: None,
+        };
+        let share = |connected| ShareStatus {
+            connected,
+            waiting: Some(3),
+            from: vec![heard(1, 0), heard(2, 7), heard(3, 7)],
+            ..ShareStatus::default()
+        };
+        let look = |connected| {
+            let (mut findings, share) = (Vec::new(), share(connected));
+            look_at_broker(
+                &BrokerStatus { share, unreadable: vec![AgentId(3)], ..BrokerStatus::default() },
+                &mut findings,
+            );
+            findings
+                .into_iter()
+                .map(|f| (f.level, f.key, f.args.last().map(|a| a.1.clone())))
+                .collect::<Vec<_>>()
+        };
+        let of = |level, key: &str, last: &str| (level, key.to_owned(), Some(last.to_owned()));
+        let strange = of(Level::Bad, "http.doctor_broker_unreadable", "00000003");
+        let silent = of(Level::Watch, "http.doctor_broker_silent", "00000001");
+        let well = of(Level::Good, "http.doctor_broker_well", "");
+        assert_eq!(look(true), [well, silent, strange.clone()]);
+        assert_eq!(look(false), [of(Level::Watch, "http.doctor_broker_away", ""), strange]);
+    }
 
     #[test]
     fn a_clock_is_judged_in_both_directions() {
