@@ -103,7 +103,10 @@ impl Link {
     /// Begins to connect; all of `topics` are heard once it is ready.
     pub fn open(access: &Access, topics: Vec<String>) -> Link {
         let Access { address, client_id, login, keep_alive } = access;
-        let mut options = MqttOptions::new(client_id, &address.host, address.port);
+        // It puts host and port together with a colon.
+        let is_v6 = address.host.contains(':');
+        let host = if is_v6 { format!("[{}]", address.host) } else { address.host.clone() };
+        let mut options = MqttOptions::new(client_id, host, address.port);
         options.set_keep_alive((*keep_alive).max(Duration::from_secs(1)));
         options.set_clean_session(true);
         options.set_max_packet_size(MESSAGE_BYTES_MAX, MESSAGE_BYTES_MAX);
