@@ -8,6 +8,7 @@ use tamga_drivers::gate::modbus::ModbusGate;
 use tamga_drivers::gate::{self, GateCommand};
 use tamga_drivers::printer::zpl::Zpl;
 use tamga_drivers::printer::{self, PrinterCommand};
+use tamga_drivers::reader::keyboard::Keyboard;
 use tamga_drivers::reader::text::TextReader;
 use tamga_drivers::reader::{self, ReaderCommand};
 use tamga_drivers::run::Pace;
@@ -275,16 +276,28 @@ fn run_reader(
         name: name.to_owned(),
         why: why.to_string(),
     };
-    let session = TextReader::new(text.config.clone()).map_err(framing)?;
     let (commands, commands_in) = mpsc::channel(COMMANDS_MAX);
     let (events, said) = mpsc::channel(EVENTS_MAX);
-    let name = name.to_owned();
-    let work = async move {
-        tamga_drivers::run::run(session, transport, commands_in, events, trace, driver_clock, pace(seed))
-            .await;
-        format!("reader {name}")
-    };
-    tasks.spawn(work.instrument(span.clone()));
+    let ended = format!("reader {name}");
+    if matches!(text.link, config::reader::ReaderLink::Keyboard { .. }) {
+        let session = Keyboard::new(text.config.max_len);
+        let run =
+            tamga_drivers::run::run(session, transport, commands_in, events, trace, driver_clock, pace(seed));
+        let work = async move {
+            run.await;
+            ended
+        };
+        tasks.spawn(work.instrument(span.clone()));
+    } else {
+        let session = TextReader::new(text.config.clone()).map_err(framing)?;
+        let run =
+            tamga_drivers::run::run(session, transport, commands_in, events, trace, driver_clock, pace(seed));
+        let work = async move {
+            run.await;
+            ended
+        };
+        tasks.spawn(work.instrument(span.clone()));
+    }
     Ok((commands, said))
 }
 
@@ -296,6 +309,9 @@ fn reader_transport(link: &config::reader::ReaderLink) -> Transport {
         }
         config::reader::ReaderLink::Serial { path, baud } => {
             Transport::Serial(SerialLine::of_8n1(path.to_string_lossy().into_owned(), *baud))
+        }
+        config::reader::ReaderLink::Keyboard { path, grab } => {
+            Transport::keyboard(path.to_string_lossy().into_owned(), *grab)
         }
     }
 }

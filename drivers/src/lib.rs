@@ -7,12 +7,12 @@
 //!
 //! - [`session`]: the one trait. A protocol is a pure `step(now, input, out)`.
 //! - [`run`]: the one shell that gives a session a connection, a clock and channels.
-//! - [`transport`]: where bytes travel: TCP in either role, serial lines, memory.
+//! - [`transport`]: where bytes travel: TCP in either role, serial lines, input devices, memory.
 //! - [`framing`]: streams cut into frames.
 //! - [`fault`]: the closed list of what can be wrong with a device.
 //! - [`trace`]: the wire trace, tails masked.
 //! - [`printer`]: jobs with one outcome each; `printer::zpl`.
-//! - [`reader`]: results of code readers; `reader::text` with presets for vendors.
+//! - [`reader`]: results of code readers; `reader::text` with presets for vendors, `reader::keyboard`.
 //! - [`gate`]: tags, leaves to pass, outcomes; `gate::modbus`.
 //!
 //! # Adding a printer
@@ -33,6 +33,8 @@ pub mod session;
 pub mod run;
 
 pub mod transport;
+
+mod evdev;
 
 pub mod framing;
 

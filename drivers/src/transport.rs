@@ -1,4 +1,4 @@
-//! Where a device's bytes travel: TCP in either role, a serial line, memory.
+//! Where a device's bytes travel: TCP in either role, a serial line, an input device, memory.
 //!
 //! A transport opens and accepts; it never retries, waits or speaks. Pace and order are those of
 //! the shell ([`crate::run`]).
@@ -17,6 +17,8 @@ use tokio::time::timeout;
 use tokio_serial::SerialStream;
 pub use tokio_serial::{DataBits, Parity, StopBits};
 
+use crate::evdev::InputDevice;
+
 /// How a device is reached.
 #[derive(Debug)]
 pub enum Transport {
@@ -26,6 +28,8 @@ pub enum Transport {
     TcpListen(Listening),
     /// A serial line, or a USB device that looks like one.
     Serial(SerialLine),
+    /// A scanner that acts as a keyboard.
+    Keyboard(KeyboardDevice),
     /// A peer in this process.
     Memory(mpsc::UnboundedReceiver<DuplexStream>),
 }
@@ -61,6 +65,15 @@ pub struct SerialLine {
     pub parity: Parity,
     /// Stop bits.
     pub stop_bits: StopBits,
+}
+
+/// An input device of Linux.
+#[derive(Debug, Clone)]
+pub struct KeyboardDevice {
+    /// A name that survives replugging: `/dev/input/by-id/…-event-kbd`.
+    pub path: String,
+    /// Hold it alone: else its keys are typed into whatever else listens on this computer.
+    pub grab: bool,
 }
 
 impl SerialLine {
@@ -111,6 +124,11 @@ impl Transport {
         (Self::TcpListen(Listening { addr: addr.into(), peers, bound, listener: None }), told)
     }
 
+    /// Makes a transport that reads an input device.
+    pub fn keyboard(path: impl Into<String>, grab: bool) -> Self {
+        Self::Keyboard(KeyboardDevice { path: path.into(), grab })
+    }
+
     /// Makes a transport inside this process, and its far end.
     pub fn memory() -> (Self, MemoryPeer) {
         let (calls, waiting) = mpsc::unbounded_channel();
@@ -132,6 +150,7 @@ impl Transport {
             },
             Self::TcpListen(listening) => Ok(Box::new(listening.accept().await?)),
             Self::Serial(line) => Ok(Box::new(open_serial(line)?)),
+            Self::Keyboard(device) => Ok(Box::new(InputDevice::open(&device.path, device.grab)?)),
             Self::Memory(calls) => match calls.recv().await {
                 Some(stream) => Ok(Box::new(stream)),
                 None => std::future::pending().await,
@@ -143,7 +162,7 @@ impl Transport {
     pub(crate) async fn replaced(&mut self) -> io::Result<Box<dyn Stream>> {
         match self {
             Self::TcpListen(_) | Self::Memory(_) => self.open().await,
-            Self::Tcp(_) | Self::Serial(_) => std::future::pending().await,
+            Self::Tcp(_) | Self::Serial(_) | Self::Keyboard(_) => std::future::pending().await,
         }
     }
 
@@ -153,6 +172,7 @@ impl Transport {
             Self::Tcp(target) => &target.addr,
             Self::TcpListen(listening) => &listening.addr,
             Self::Serial(line) => &line.path,
+            Self::Keyboard(device) => &device.path,
             Self::Memory(_) => "memory",
         }
     }

@@ -212,6 +212,7 @@ fn reached(text: &TextReader, key: &str) -> (String, String) {
         ReaderLink::Connect(address) => (address.to_string(), format!("{key}.connect")),
         ReaderLink::Listen { at, .. } => (format!("*:{}", at.port()), format!("{key}.listen")),
         ReaderLink::Serial { path, .. } => (path.display().to_string(), format!("{key}.serial")),
+        ReaderLink::Keyboard { path, .. } => (path.display().to_string(), format!("{key}.keyboard")),
     }
 }
 

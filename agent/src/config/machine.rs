@@ -41,9 +41,14 @@ pub fn check(config: &Config, notes: &Notes) {
         }
     }
     for station in &config.stations {
-        let ReaderDevice::Text(text) = &station.reader;
-        if let ReaderLink::Serial { path, .. } = &text.link {
-            serial(path, &format!("stations.{}.reader.text.serial", station.name), notes);
+        let hand = station.layer.as_ref().map(|layer| ("hand", &layer.hand));
+        for (place, ReaderDevice::Text(text)) in [("reader", &station.reader)].into_iter().chain(hand) {
+            let key = format!("stations.{}.{place}.text", station.name);
+            match &text.link {
+                ReaderLink::Serial { path, .. } => serial(path, &format!("{key}.serial"), notes),
+                ReaderLink::Keyboard { path, .. } => serial(path, &format!("{key}.keyboard"), notes),
+                ReaderLink::Connect(_) | ReaderLink::Listen { .. } => {}
+            }
         }
     }
 }

@@ -51,6 +51,12 @@ pub enum ReaderLink {
         path: PathBuf,
         baud: u32,
     },
+    /// A scanner that acts as a keyboard: an input device of Linux.
+    Keyboard {
+        path: PathBuf,
+        /// Held alone, so that its keys are typed nowhere else.
+        grab: bool,
+    },
 }
 
 pub fn read_all(section: &Section<'_>) -> Vec<Reader> {
@@ -76,7 +82,7 @@ fn text(section: &Section<'_>, triggered: bool) -> Option<TextReader> {
         let given = if triggered { section.number(name, range, why) } else { None };
         Duration::from_millis(given.unwrap_or(usual))
     };
-    let link = link(section, &preset);
+    let link = link(section, &preset, triggered);
     let reader = TextReader {
         config: config(section, preset.config),
         latency_min: ms("latency_ms_min", 0..=10_000, 0, "why.reader.latency"),
@@ -118,13 +124,15 @@ fn config(section: &Section<'_>, preset: TextConfig) -> TextConfig {
     }
 }
 
-fn link(section: &Section<'_>, preset: &Preset) -> Option<ReaderLink> {
+fn link(section: &Section<'_>, preset: &Preset, triggered: bool) -> Option<ReaderLink> {
     let usual = u16::try_from(preset.port).ok().filter(|_| preset.role == Role::Call);
     let connect = Address::read(section, "connect", usual);
     let listen = socket(section, "listen");
     let serial = path(section, "serial");
     let baud = section.number("baud", 300..=3_000_000, "why.reader.baud");
-    let given: Vec<&str> = ["connect", "listen", "serial"]
+    // Nothing joins the keys of a keyboard to an item on a belt.
+    let keyboard = if triggered { None } else { keyboard(section) };
+    let given: Vec<&str> = ["connect", "listen", "serial", "keyboard"]
         .into_iter()
         .filter(|name| section.notes.has(&section.key(name)))
         .collect();
@@ -150,7 +158,22 @@ fn link(section: &Section<'_>, preset: &Preset) -> Option<ReaderLink> {
         let baud = baud.map_or(9600, |n| n as u32);
         ReaderLink::Serial { path, baud }
     });
-    connect.map(ReaderLink::Connect).or(listen.map(|at| ReaderLink::Listen { at, peers })).or(serial)
+    let called = listen.map(|at| ReaderLink::Listen { at, peers });
+    connect.map(ReaderLink::Connect).or(called).or(serial).or(keyboard)
+}
+
+fn keyboard(section: &Section<'_>) -> Option<ReaderLink> {
+    let grab = section.flag("grab");
+    let path = path(section, "keyboard");
+    if grab.is_some() && path.is_none() {
+        section.notes.add(section.warning("grab", "config.grab_unused"));
+    }
+    let path = path?;
+    let name = path.display().to_string();
+    if name.starts_with("/dev/input/event") {
+        section.notes.add(section.warning("keyboard", "config.keyboard_number").with("value", name));
+    }
+    Some(ReaderLink::Keyboard { path, grab: grab.unwrap_or(true) })
 }
 
 /// Readers that may connect, as numbers. Whoever connects can send reads, so an open port is warned of.

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
+use tamga_domain::layout::keyboard::{self, Typed};
 use tamga_domain::line::ask::{Ask, Declared};
 
 use super::door::By;
@@ -71,8 +72,33 @@ pub fn scan_of(text: Option<&str>, base64: Option<&str>) -> Result<Vec<u8>, ApiE
             return Err(ApiError::new(StatusCode::BAD_REQUEST, "http.one_scan"));
         }
     };
+    // A scanner that types, on a computer with the Russian layout.
+    let scan = match keyboard::repair(&scan) {
+        Typed::AsItWas => scan,
+        Typed::Repaired(sent) => scan::spelled(&String::from_utf8_lossy(&sent)),
+        Typed::Unclear => return Err(ApiError::new(StatusCode::BAD_REQUEST, "http.typed_unclear")),
+    };
     if scan.is_empty() || scan.len() > scan::SCAN_BYTES_MAX {
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "http.bad_scan"));
     }
     Ok(scan)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scan_typed_in_the_russian_layout_is_what_the_scanner_sent() {
+        let code = b"010478000000001421A7bQ\x1d93dGVz".to_vec();
+        // `{GS}` is what the scanner is set to send for a separator.
+        let typed = "010478000000001421Ф7иЙХПЫЪ93вПМя";
+        assert_eq!(scan_of(Some(typed), None).unwrap(), code);
+        let base64 = scan::to_base64("010478000000001421Ф7иЙ\u{1d}93вПМя".as_bytes());
+        assert_eq!(scan_of(None, Some(&base64)).unwrap(), code);
+        for unclear in ["0104Фb", "01é"] {
+            let error = scan_of(Some(unclear), None).unwrap_err();
+            assert_eq!((error.status, error.key.as_str()), (StatusCode::BAD_REQUEST, "http.typed_unclear"));
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! A reader hands over bytes as they came, AIM identifier and GS included; it judges nothing.
 
+pub mod keyboard;
 pub mod presets;
 pub mod text;
 

@@ -6,6 +6,7 @@ mod bench;
 mod framing;
 mod gate;
 mod golden_zpl;
+mod keyboard;
 mod plc;
 mod properties;
 mod reader;

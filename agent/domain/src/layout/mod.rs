@@ -13,6 +13,7 @@ use thiserror::Error;
 use crate::code::{Code, Identity, Serial, Tail};
 use crate::gs1::{GS, Gtin};
 
+pub mod keyboard;
 #[cfg(test)]
 mod properties;
 pub mod read;

@@ -118,6 +118,7 @@ pub const WORDS: super::super::Table = &[
     ("http.station_silent", "Station {station} did not answer in time: it may still do what was asked. Look at its status before you ask again."),
     ("http.token", "The token is missing or wrong. Send Authorization: Bearer with the text of <data>/api.token."),
     ("http.too_large", "The request is too large. Send the list in parts."),
+    ("http.typed_unclear", "The scan was typed in two keyboard layouts, or has letters that no code has: nobody knows what was sent. Set the keyboard to English and scan again."),
     ("http.unknown_group", "There are no rules for the product group {group}. Check its name."),
     ("http.upstream_unsettled", "Nothing is asked of the state system: the database may be an older copy (tamga doctor)"),
     ("http.which_line", "The code belongs to no run: name the line."),
