@@ -36,6 +36,8 @@ mod packs;
 mod random;
 #[path = "store/reports.rs"]
 mod reports;
+#[path = "store/rework_ends.rs"]
+mod rework_ends;
 #[path = "store/reworks.rs"]
 mod reworks;
 #[path = "store/share.rs"]

@@ -20,14 +20,14 @@ const PASSED: u32 = 12;
 
 impl World {
     /// What upstream was told of a pack, as the reporter writes it.
-    fn told(&mut self, pack: PackNo, told: Told) {
+    pub fn told(&mut self, pack: PackNo, told: Told) {
         let number = i64::try_from(Told::ALL.iter().position(|one| *one == told).unwrap()).unwrap();
         let path = tamga::store::open::database_path(self.folder.path());
         let conn = rusqlite::Connection::open(path).unwrap();
         conn.execute("UPDATE packs SET told = ?2 WHERE pack_no = ?1", (pack.0, number)).unwrap();
     }
 
-    fn applied(&mut self, run: RunId, first: u32, last: u32) {
+    pub fn applied(&mut self, run: RunId, first: u32, last: u32) {
         let report = self.report(run, &[(first, last)]);
         let record = self.report_state(report, ReportState::Accepted);
         self.apply(record).unwrap();
@@ -66,17 +66,17 @@ impl World {
         }
     }
 
-    fn facts(&self, pack: PackNo) -> PackFacts {
+    pub fn facts(&self, pack: PackNo) -> PackFacts {
         self.store.view().pack_no(pack).unwrap().unwrap()
     }
 
-    fn items_in(&self, pack: PackNo) -> Vec<u32> {
+    pub fn items_in(&self, pack: PackNo) -> Vec<u32> {
         let content = self.store.view().content(pack).unwrap();
         (1..=PASSED).filter(|n| content.contains(&Content::Item(identity(*n)))).collect()
     }
 
     /// A closed pallet of these boxes.
-    fn pallet(&mut self, boxes: &[Child]) -> PackNo {
+    pub fn pallet(&mut self, boxes: &[Child]) -> PackNo {
         let PackAnswer::In { pack, .. } = self.put(PALLET, PALLETS, None, boxes) else { panic!("not in") };
         self.name(pack, NewName::Next);
         let short = self.short(pack);
@@ -86,7 +86,7 @@ impl World {
         pack
     }
 
-    fn sscc(&self, pack: PackNo) -> Child {
+    pub fn name_of(&self, pack: PackNo) -> Child {
         Child::pack(self.facts(pack).name.unwrap())
     }
 
@@ -212,7 +212,7 @@ fn a_box_leaves_its_pallet_before_it_changes() {
         let (mut w, run) = packing(PASSED);
         w.applied(run, 1, 6);
         let ((a, _), (b, _)) = (w.boxed(1..=3), w.boxed(4..=6));
-        let (a_name, b_name) = (w.sscc(a), w.sscc(b));
+        let (a_name, b_name) = (w.name_of(a), w.name_of(b));
         let pallet = w.pallet(&[a_name, b_name]);
         for (pack, told) in [(pallet, pallet_told), (a, box_told), (b, box_told)] {
             w.told(pack, told);
@@ -240,7 +240,7 @@ fn a_box_leaves_its_pallet_before_it_changes() {
                 // The new box goes onto the new pallet once it has its name, and both are closed.
                 let (_, new_box) = new.iter().find(|(old, _)| *old == a).copied().unwrap();
                 w.name(new_box, NewName::Next);
-                let child = w.sscc(new_box);
+                let child = w.name_of(new_box);
                 let refused = w.not_done(&[put_on(std::slice::from_ref(&child), next)]);
                 assert!(matches!(refused, NotDone::NotIn { why: NotIn::NotClosed, .. }));
                 w.close_new(new_box);
@@ -262,7 +262,7 @@ fn emptied_merged_and_unpacked_packs_are_void_and_their_content_is_where_it_belo
     assert!(matches!(refused, NotDone::NotIn { why: NotIn::Full, .. }));
     assert_eq!(w.done(&[Rework::Merge { from: a, into: b }]), []);
     assert_eq!((w.facts(a).state, w.items_in(b)), (PackState::Voided, vec![1, 2, 3]));
-    let names = [w.sscc(b), w.sscc(c)];
+    let names = [w.name_of(b), w.name_of(c)];
     let pallet = w.pallet(&names);
     assert_eq!(w.not_done(&[Rework::Merge { from: b, into: pallet }]), NotDone::NotAlike(pallet));
     w.told(b, Told::Aggregated);
@@ -323,7 +323,7 @@ fn samples_and_scrap_end_as_far_as_upstream_lets_them() {
     assert_eq!(w.not_done(&[out(&[PASSED + 1], Fate::Scrap)]), NotDone::AtLine(item(PASSED + 1)));
     assert_eq!(w.not_done(&[out(&[900], Fate::Scrap)]), NotDone::Unknown(item(900)));
     // A crushed box: all that is in it.
-    let name = w.sscc(pack);
+    let name = w.name_of(pack);
     w.done(&[Rework::Out { children: vec![name], fate: Fate::Scrap }]);
     assert_eq!(w.facts(pack).state, PackState::Voided);
     let again = why(w.put(BOX, crate::packs::BOXES, None, &[item(2), item(3)]));
