@@ -123,7 +123,7 @@ async fn bench(args: &Args, dir: &Path) {
     // As many as are scanned, and some more: what is not scanned yet lies on the table.
     let a_minute = u32::try_from(600 * args.stations).unwrap();
     let (stop, belt) = load::belt(std::slice::from_ref(&*line), a_minute);
-    let hands: Vec<_> = scanners
+    let (stop_hands, hands): (Vec<_>, Vec<_>) = scanners
         .into_iter()
         .enumerate()
         .map(|(n, (_, listener))| {
@@ -138,13 +138,13 @@ async fn bench(args: &Args, dir: &Path) {
             };
             hands::work(listener, Arc::clone(&line), work)
         })
-        .collect();
+        .unzip();
     let heard: Vec<Heard> =
         tokio::task::spawn_blocking(|| hands.into_iter().map(|hand| hand.join().unwrap()).collect())
             .await
             .unwrap();
     let took = seconds(started);
-    drop(stop);
+    drop((stop, stop_hands));
     belt.join().unwrap();
     drop(stop_floor);
     let mut floor = floor.join().unwrap();

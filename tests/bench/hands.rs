@@ -4,15 +4,18 @@
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tamga_domain::sscc::SsccRange;
 
-use crate::load::Line;
+use crate::load::{Line, wait};
 
 /// Items between the gate and the table.
 const BEHIND: usize = 40;
+/// From one look at whether the next item is there to the next.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// How long a sound is waited for before a scan counts as lost.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -49,9 +52,10 @@ pub fn scanner() -> (SocketAddr, TcpListener) {
     (listener.local_addr().unwrap(), listener)
 }
 
-/// Begins to work as soon as the agent is there.
-pub fn work(listener: TcpListener, line: Arc<Line>, mut work: Work) -> JoinHandle<Heard> {
-    std::thread::spawn(move || {
+/// Begins to work as soon as the agent is there. Ends when all is scanned, or when the sender goes.
+pub fn work(listener: TcpListener, line: Arc<Line>, mut work: Work) -> (Sender<()>, JoinHandle<Heard>) {
+    let (stop, stopped) = channel();
+    let thread = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -60,22 +64,29 @@ pub fn work(listener: TcpListener, line: Arc<Line>, mut work: Work) -> JoinHandl
         for n in (work.first..).step_by(work.of).take(work.items) {
             // The item that lies on the table by now.
             while line.passed(n + BEHIND).is_none() {
-                std::thread::sleep(Duration::from_millis(5));
+                if wait(&stopped, Instant::now() + LOOK_AGAIN) {
+                    return heard;
+                }
                 due = due.max(Instant::now());
             }
-            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            if wait(&stopped, due) {
+                return heard;
+            }
             due += work.every;
             in_box += usize::from(scan(&mut stream, line.passed(n).unwrap(), &mut heard) == Some(TAKEN));
             if in_box == work.capacity {
                 let (name, rest) = work.labels.take_next().expect("labels enough");
                 (work.labels, in_box) = (rest, 0);
-                std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                if wait(&stopped, due) {
+                    return heard;
+                }
                 due += work.every;
                 scan(&mut stream, &name.render(), &mut heard);
             }
         }
         heard
-    })
+    });
+    (stop, thread)
 }
 
 fn scan(stream: &mut TcpStream, bytes: &[u8], heard: &mut Heard) -> Option<u8> {

@@ -167,7 +167,7 @@ pub fn belt(lines: &[Line], items_per_min: u32) -> (Sender<()>, JoinHandle<()>) 
 }
 
 /// True when the bench is over.
-fn wait(stopped: &Receiver<()>, at: Instant) -> bool {
+pub fn wait(stopped: &Receiver<()>, at: Instant) -> bool {
     let now = Instant::now();
     at > now && stopped.recv_timeout(at - now) != Err(RecvTimeoutError::Timeout)
 }
