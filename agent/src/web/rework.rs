@@ -8,7 +8,7 @@ use axum::{Extension, Json};
 use tamga_domain::ids::PackNo;
 use tamga_domain::pack::judge::NotIn;
 use tamga_domain::pack::record::{NewName, PackAnswer, PackRecord};
-use tamga_domain::pack::rework::{Fate, NotDone, Plan, PlanId, Rework};
+use tamga_domain::pack::rework::{Fate, NotDone, Plan, PlanId, Rework, Way};
 use tamga_domain::pack::{Child, PackFacts, PackName, PackState};
 use tamga_domain::record::Answer;
 
@@ -344,12 +344,15 @@ fn not_packed(child: &Child) -> ApiError {
     ApiError::new(StatusCode::CONFLICT, "rework.not_done.not_packed").with("child", child_name(child))
 }
 
-/// Packs that are being filled have their labels from their stations, and void ones have none.
+/// Packs that are being filled have their labels from their stations, those of other agents from those, and void ones have
+/// none.
 async fn at_no_station(app: &App, pack: &PackFacts, language: Language) -> Result<(), ApiError> {
-    match (pack.state, pack.follows) {
-        (PackState::Voided, _) => Err(not_done(app, &NotDone::Voided(pack.pack), language).await?),
-        (PackState::Open, None) => Err(not_done(app, &NotDone::AtStation(pack.pack), language).await?),
-        (PackState::Open, Some(_)) | (PackState::Closed, _) => Ok(()),
+    match Way::of(pack) {
+        Err(why @ (NotDone::AtStation(_) | NotDone::NotOurs(..) | NotDone::Voided(_))) => {
+            Err(not_done(app, &why, language).await?)
+        }
+        // It may have a label though it must not be changed now.
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 
