@@ -18,6 +18,8 @@ mod closing;
 mod copies;
 #[path = "store/days.rs"]
 mod days;
+#[path = "store/documents.rs"]
+mod documents;
 #[path = "store/ends.rs"]
 mod ends;
 #[path = "store/groups.rs"]

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use tamga_domain::code::Code;
+use tamga_domain::document::Piece;
 use tamga_domain::gs1::Gtin;
-use tamga_domain::ids::{PassNo, RunId};
+use tamga_domain::ids::{DocumentNo, PassNo, RunId};
 use tamga_domain::record::{Answer, PassRange, RunPlan, RunState, Txn};
 use tamga_domain::time::Wall;
 use tamga_domain::upstream::config::{
-    BlockFacts, Level, OrderFacts, PackFacts, Progress, ReportFacts, RunHead, Snapshot,
+    BlockFacts, DocumentFacts, Level, OrderFacts, PackFacts, Progress, ReportFacts, RunHead, Snapshot,
 };
 
 use crate::clock;
@@ -19,6 +20,8 @@ use crate::store::writer::{Handle, WriterError};
 use crate::upstream::books::{Books, BooksError, Standing};
 use crate::upstream::xtrace::issued::codes_of;
 
+/// Pieces of a document that are read in one look.
+const PIECES_SLICE: u32 = 100;
 /// Passes whose codes are read in one look.
 const PASSES_SLICE: u32 = 1000;
 
@@ -71,6 +74,10 @@ impl Books for StoreBooks {
         self.look(move |view| codes_of_passes(view, run, &passes).map_err(failed)).await
     }
 
+    async fn pieces(&self, document: DocumentNo, only: Option<Vec<u32>>) -> Result<Vec<Piece>, BooksError> {
+        self.look(move |view| pieces_of(view, document, only.as_deref()).map_err(failed)).await
+    }
+
     async fn snapshot(&self) -> Result<Snapshot, BooksError> {
         let agent = self.agent.clone();
         self.look(move |view| snapshot(view, &agent)).await
@@ -101,6 +108,32 @@ pub fn codes_of_passes(
     Ok(codes)
 }
 
+/// Pieces of a document, by their numbers; all of them where none are given.
+pub fn pieces_of(
+    view: &View<'_>,
+    document: DocumentNo,
+    only: Option<&[u32]>,
+) -> Result<Vec<Piece>, StoreError> {
+    let mut pieces = Vec::new();
+    if let Some(only) = only {
+        for slice in only.chunk_by(|a, b| a + 1 == *b) {
+            if let (Some(first), Some(last)) = (slice.first(), slice.last()) {
+                pieces.extend(view.pieces(document, *first, *last)?);
+            }
+        }
+        return Ok(pieces);
+    }
+    let mut from = 1;
+    loop {
+        let slice = view.pieces(document, from, from + PIECES_SLICE - 1)?;
+        if slice.is_empty() {
+            return Ok(pieces);
+        }
+        pieces.extend(slice);
+        from += PIECES_SLICE;
+    }
+}
+
 /// What a start finds, for the agent with this id.
 pub fn snapshot(view: &View<'_>, agent: &str) -> Result<Snapshot, BooksError> {
     let orders = orders(view).map_err(failed)?;
@@ -110,6 +143,8 @@ pub fn snapshot(view: &View<'_>, agent: &str) -> Result<Snapshot, BooksError> {
         orders,
         blocks: blocks(view)?,
         reports: reports(view).map_err(failed)?,
+        documents: documents(view).map_err(failed)?,
+        documents_accepted: view.documents_accepted().map_err(failed)?,
         accepted: view.reports_accepted().map_err(failed)?,
         told: told(view).map_err(failed)?,
         last_po: view.last_po(agent).map_err(failed)?,
@@ -133,6 +168,7 @@ pub fn standing(
         levels: products.iter().map(level).collect(),
         runs: progress(view)?,
         orders: view.order_rests()?,
+        waiting: view.documents_waiting()?,
     })
 }
 
@@ -194,6 +230,11 @@ fn reports(view: &View<'_>) -> Result<Vec<ReportFacts>, StoreError> {
         });
     }
     Ok(reports)
+}
+
+fn documents(view: &View<'_>) -> Result<Vec<DocumentFacts>, StoreError> {
+    let rows = view.documents_open()?.into_iter();
+    Ok(rows.map(|row| DocumentFacts { draft: row.draft, state: row.state, at: row.drafted_at }).collect())
 }
 
 /// The alarms of the way upstream that are raised.

@@ -25,6 +25,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::dossier::Hash;
 use crate::health::Health;
+use crate::store::read::documents::{CarriedIn, DocumentRow};
 use crate::store::read::happened::{Entry, Part};
 use crate::store::read::outbox::{OrderRow, ReportRow};
 use crate::store::read::packing::{Listing, Place};
@@ -244,6 +245,10 @@ pub trait Records: Send + Sync {
     fn oldest_order(&self, gtin: &Gtin) -> Result<Option<Wall>, RecordsError>;
     /// Reports not yet finally answered, oldest first.
     fn outbox(&self) -> Result<Vec<ReportRow>, RecordsError>;
+    /// Documents of packs not yet finally answered, oldest first.
+    fn documents(&self) -> Result<Vec<DocumentRow>, RecordsError>;
+    /// Has a pack that the state system refused told once more; false where it did not refuse it.
+    fn tell_again(&self, pack: PackNo, reason: String, who: String) -> Result<bool, RecordsError>;
     /// What a look at disk, database, clock and data folder finds, the good included.
     fn doctor(&self) -> Result<Vec<Finding>, RecordsError>;
     /// Raised alarms of the way upstream, oldest first: those of lines are in their status.
@@ -308,6 +313,8 @@ pub struct PackStory {
     pub content: Vec<Content>,
     pub changes: Vec<PackChange>,
     pub taken_out: Vec<TakenOut>,
+    /// The documents that carry or carried it, newest first.
+    pub documents: Vec<CarriedIn>,
 }
 
 /// A pack in a list.

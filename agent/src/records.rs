@@ -7,8 +7,10 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tamga_domain::alarm::ends_acknowledged;
 use tamga_domain::code::{Code, Identity, Tail};
 use tamga_domain::day::Zone;
+use tamga_domain::document::{DocumentAnswer, DocumentRecord};
 use tamga_domain::gs1::Gtin;
 use tamga_domain::ids::{OrderNo, PackNo, RunId, TxnId};
 use tamga_domain::layout::Layout;
@@ -17,7 +19,7 @@ use tamga_domain::pack::doctor::Diagnosis;
 use tamga_domain::pack::record::PackRecord;
 use tamga_domain::pack::rework::{NotDone, Plan, Rework};
 use tamga_domain::pack::{Child, PackFacts, PackName};
-use tamga_domain::record::{Answer, Known, OrderPlan, Record, RunState, Txn, ends_acknowledged};
+use tamga_domain::record::{Answer, Known, OrderPlan, Record, RunState, Txn};
 use tamga_domain::rules::{Country, ProductGroup, Rules};
 use tamga_domain::sscc::{Sscc, SsccRange};
 use tamga_domain::time::Wall;
@@ -33,6 +35,7 @@ use crate::desk::{
 use crate::disk;
 use crate::dossier::Hash;
 use crate::store::error::StoreError;
+use crate::store::read::documents::DocumentRow;
 use crate::store::read::ends::BeforeOrder;
 use crate::store::read::happened::{Entry, Part};
 use crate::store::read::outbox::{OrderRow, ReportRow};
@@ -156,6 +159,7 @@ fn pack_story(view: &View<'_>, pack: PackFacts) -> Result<PackStory, StoreError>
         content: view.content(no)?,
         changes: view.pack_changes(no)?,
         taken_out: view.taken_out(no)?,
+        documents: view.documents_of(no)?,
         pack,
     })
 }
@@ -352,6 +356,16 @@ impl Records for StoreRecords {
         self.look(|view| view.reports_open())
     }
 
+    fn documents(&self) -> Result<Vec<DocumentRow>, RecordsError> {
+        self.look(|view| view.documents_open())
+    }
+
+    fn tell_again(&self, pack: PackNo, reason: String, who: String) -> Result<bool, RecordsError> {
+        let record = DocumentRecord::Again { pack, reason, who, at: clock::wall() };
+        let answers = self.commit(Record::Document(record))?;
+        Ok(answers.contains(&Answer::Document(DocumentAnswer::Again(true))))
+    }
+
     fn doctor(&self) -> Result<Vec<Finding>, RecordsError> {
         let (totals, outbox) = self.look(|view| Ok((view.block_totals()?, view.outbox()?)))?;
         let (too_early, names) = self.look(|view| Ok((view.runs_before_order(self.zone)?, view.names()?)))?;
@@ -378,6 +392,9 @@ impl Records for StoreRecords {
         }
         if outbox.held > 0 {
             found(Level::Watch, "http.doctor_held", &[("count", outbox.held)]);
+        }
+        if outbox.packs_refused > 0 {
+            found(Level::Watch, "http.doctor_packs_refused", &[("count", outbox.packs_refused)]);
         }
         findings.extend(too_early.iter().map(before_order));
         findings.extend(names.and_then(names_low));

@@ -3,13 +3,16 @@
 use std::sync::{Arc, Mutex};
 
 use tamga::desk::{PackRow, PackStory, RecordsError, StationAsked, StationDesk};
+use tamga::store::read::documents::{CarriedIn, DocumentRow};
 use tamga::store::read::packing::{Listed, Listing, OutOf, PackCounts, PackedItems, Reasoned, RunPacks};
 use tamga::store::read::packs::{Content, PackChange, TakenOut};
-use tamga_domain::ids::{PackNo, RunId};
+use tamga_domain::document::{DocumentKind, Drafted};
+use tamga_domain::ids::{DocumentNo, PackNo, RunId};
 use tamga_domain::lifecycle::{SpoilReason, State, Whereabouts};
 use tamga_domain::line::ask::Refusal;
 use tamga_domain::pack::ask::{OpenPack, StationAsk, StationReply, StationStatus};
 use tamga_domain::pack::{Holds, Level, Mixing, PackFacts, PackName, PackState, Terms, Told};
+use tamga_domain::record::ReportState;
 use tamga_domain::sscc::Sscc;
 use tamga_domain::time::Wall;
 use tokio::runtime::Runtime;
@@ -144,6 +147,7 @@ pub fn pack(scan: &[u8], is_packed: bool) -> Result<Option<PackStory>, RecordsEr
             content: vec![Content::Pack(sscc(BOX))],
             changes: vec![],
             taken_out: vec![],
+            documents: vec![],
         })),
         Some(BIG) => Ok(Some(PackStory {
             pack: PackFacts { name: Some(sscc(BIG)), content: BIG_ITEMS, parent: None, ..boxed() },
@@ -151,11 +155,29 @@ pub fn pack(scan: &[u8], is_packed: bool) -> Result<Option<PackStory>, RecordsEr
             content: (0..BIG_ITEMS).map(|n| Content::Item(identity(format!("N{n:05}").as_bytes()))).collect(),
             changes: vec![],
             taken_out: vec![],
+            documents: vec![],
         })),
         None if !scan.starts_with(b"01") => Err(RecordsError::NotACode),
         None if of_item => Ok(Some(story())),
         Some(_) | None => Ok(None),
     }
+}
+
+/// A document that is on its way and carries the box.
+pub fn document() -> CarriedIn {
+    let (no, kind, moment) = (DocumentNo(4), DocumentKind::Aggregation, Wall(6_000));
+    let document = DocumentRow {
+        draft: Drafted { no, kind, pieces: 3, codes: 6, moment, root: None },
+        state: ReportState::Processing { upstream_id: "d-4".into() },
+        why: String::new(),
+        upstream_id: Some("d-4".into()),
+        open: 3,
+        taken: 0,
+        attempts: 1,
+        drafted_at: Wall(6_000),
+        changed_at: Wall(7_000),
+    };
+    CarriedIn { document, ended: "open", why: String::new() }
 }
 
 fn story() -> PackStory {
@@ -185,6 +207,7 @@ fn story() -> PackStory {
             why: "leaks".into(),
             at: Wall(1_500),
         }],
+        documents: vec![document()],
     }
 }
 

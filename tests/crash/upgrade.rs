@@ -19,7 +19,7 @@ use super::world::{GTIN, Wanted, World};
 const CODES: u32 = 2_000;
 
 /// The schemas before this one, in order.
-const SCHEMAS: [&str; 10] = [
+const SCHEMAS: [&str; 11] = [
     include_str!("../../agent/src/store/migrations/0001.sql"),
     include_str!("../../agent/src/store/migrations/0002.sql"),
     include_str!("../../agent/src/store/migrations/0003.sql"),
@@ -30,6 +30,7 @@ const SCHEMAS: [&str; 10] = [
     include_str!("../../agent/src/store/migrations/0008.sql"),
     include_str!("../../agent/src/store/migrations/0009.sql"),
     include_str!("../../agent/src/store/migrations/0010.sql"),
+    include_str!("../../agent/src/store/migrations/0011.sql"),
 ];
 
 /// Kills in a row before a start may go to its end.

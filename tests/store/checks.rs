@@ -88,8 +88,13 @@ const DAMAGES: &[(&str, &str)] = &[
         "packs: one that follows another holds what stayed in it, and the other one is void",
     ),
     (
-        "INSERT INTO to_write_off SELECT gtin_id, serial, '', '', 0 FROM codes WHERE pack_no = 1 LIMIT 1",
+        "INSERT INTO write_offs(gtin_id, serial, reason, who, at) SELECT gtin_id, serial, '', '', 0 FROM codes WHERE pack_no = 1 LIMIT 1",
         "packs: what is to be written off lies in none",
+    ),
+    ("UPDATE packs SET told = 2 WHERE pack_no = 1", "packs: what upstream knows is what documents say"),
+    (
+        "INSERT INTO documents(kind, moment, pieces, drafted_at, changed_at) VALUES(0, 0, 1, 0, 0)",
+        "documents: pieces, those without an end, those in effect",
     ),
     ("UPDATE packs SET run = 9 WHERE pack_no = 1", "packs: each is what its content is of"),
     ("UPDATE run_packs SET n = n + 1", "packs: items by run and pack"),

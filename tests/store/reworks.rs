@@ -25,6 +25,19 @@ impl World {
         let path = tamga::store::open::database_path(self.folder.path());
         let conn = rusqlite::Connection::open(path).unwrap();
         conn.execute("UPDATE packs SET told = ?2 WHERE pack_no = ?1", (pack.0, number)).unwrap();
+        // By the one document that says so.
+        conn.execute("DELETE FROM document_pieces WHERE pack_no = ?1", [pack.0]).unwrap();
+        let sql = "DELETE FROM documents WHERE document_no NOT IN (SELECT document_no FROM document_pieces)";
+        conn.execute(sql, []).unwrap();
+        if told == Told::Nothing {
+            return;
+        }
+        let (kind, ended) = (number > 2, number == 2 || number == 4);
+        let sql = "INSERT INTO documents(kind, state, moment, pieces, open, taken, drafted_at, changed_at) \
+                   VALUES(?1, iif(?2, 4, 1), 0, 1, NOT ?2, ?2, 0, 0)";
+        conn.execute(sql, (kind, ended)).unwrap();
+        let sql = "INSERT INTO document_pieces(document_no, piece, pack_no, ended) VALUES(?1, 1, ?2, ?3)";
+        conn.execute(sql, (conn.last_insert_rowid(), pack.0, ended)).unwrap();
     }
 
     pub fn applied(&mut self, run: RunId, first: u32, last: u32) {

@@ -5,8 +5,9 @@ use std::sync::{Mutex, MutexGuard};
 use tamga::upstream::books::{Books, BooksError, Standing};
 use tamga_domain::code::Code;
 use tamga_domain::day::Day;
+use tamga_domain::document::{Piece, Waiting};
 use tamga_domain::gs1::Gtin;
-use tamga_domain::ids::{BlockNo, OrderNo, PassNo, ReportNo, RunId};
+use tamga_domain::ids::{BlockNo, DocumentNo, OrderNo, PassNo, ReportNo, RunId};
 use tamga_domain::record::{Answer, OrderState, PassRange, Record, ReportState, Txn, Unpacked};
 use tamga_domain::time::Wall;
 use tamga_domain::upstream::config::{Level, OrderRest, Progress, RunHead, Snapshot};
@@ -106,6 +107,10 @@ impl Books for Fake {
         Ok(each.map(|p| (PassNo(p), pages.pooled[p as usize - 1].clone())).collect())
     }
 
+    async fn pieces(&self, _document: DocumentNo, _only: Option<Vec<u32>>) -> Result<Vec<Piece>, BooksError> {
+        Ok(Vec::new())
+    }
+
     async fn snapshot(&self) -> Result<Snapshot, BooksError> {
         let told = self.pages().alarms.clone();
         Ok(Snapshot { told, ..Snapshot::default() })
@@ -130,7 +135,7 @@ impl Books for Fake {
             spent: true,
         };
         let orders = if pages.spent { (0..pages.orders.len()).map(rest).collect() } else { vec![] };
-        Ok(Standing { levels, runs, orders })
+        Ok(Standing { levels, runs, orders, waiting: Waiting::default() })
     }
 }
 

@@ -45,6 +45,10 @@ id!(
     ReportNo(u32)
 );
 id!(
+    /// A document of packs for upstream, in the store.
+    DocumentNo(u32)
+);
+id!(
     /// The place of a code in the order in which its run issued codes, from 1.
     IssueNo(u32)
 );

@@ -13,14 +13,18 @@
 //! - [`sscc`]: serial shipping container codes and their ranges
 //! - [`lifecycle`], [`verdict`]: the life of a code, and what is said of an item
 //! - [`record`]: what is written down, and what the store answers
+//! - [`alarm`]: which alarms end by themselves
+//! - [`document`]: documents of packs, as they are written down
 //! - [`line`]: the line controller, one pure step
 //! - [`pack`]: boxes and pallets, and the stations where they are filled, one pure step
 //! - [`share`]: agents of one plant tell each other of their packs, one pure step
 //! - [`upstream`]: the way to the state system, one pure step
 #![forbid(unsafe_code)]
 
+pub mod alarm;
 pub mod code;
 pub mod day;
+pub mod document;
 pub mod gs1;
 pub mod ids;
 pub mod layout;

@@ -5,6 +5,7 @@
 
 use crate::code::{Code, Identity};
 use crate::day::{Day, Zone};
+use crate::document::{DocumentAnswer, DocumentRecord};
 use crate::gs1::Gtin;
 use crate::ids::{BlockNo, IssueNo, LineNo, OrderNo, PassNo, PrinterNo, ReportNo, RunId, Tag, TxnId};
 use crate::lifecycle::{SpoilReason, State};
@@ -228,6 +229,7 @@ pub enum Record {
     // ---- packs ----
     Pack(PackRecord),
     Share(ShareRecord),
+    Document(DocumentRecord),
 
     // ---- for people ----
     /// An answer of upstream kept for the engineer; at most 64 KiB of the body, secrets removed by the caller.
@@ -304,22 +306,7 @@ pub enum Answer {
         left: u64,
     },
     Pack(PackAnswer),
-}
-
-/// Alarms of what happened once: nothing that lasts could end, so a person's word that they have seen it ends them. All
-/// others end by themselves, acknowledged or not.
-const ALARMS_OF_EVENTS: [&str; 6] = [
-    "alarm.codes_refused",
-    "alarm.contradicted",
-    "alarm.duplicate",
-    "alarm.new_database",
-    "alarm.order_twice",
-    "alarm.pack_elsewhere",
-];
-
-/// Whether an alarm ends when a person has acknowledged it.
-pub fn ends_acknowledged(alarm: &str) -> bool {
-    ALARMS_OF_EVENTS.contains(&alarm)
+    Document(DocumentAnswer),
 }
 
 /// Why this agent issues no codes, whatever its pools hold.

@@ -39,8 +39,23 @@ It gets its label, and is closed when that is scanned on it.")]
     #[command(after_help = "Example:\n  tamga pack void box1 --reason 'the box is wet'")]
     Void(Because),
     Out(Out),
+    /// Have a pack that the state system refused told once more
+    #[command(after_help = "Example:
+  tamga pack again 00046000000000000015 --reason 'the business place is registered now'
+
+First mend in the cabinet what it was refused for: tamga pack show says why.")]
+    Again(Again),
     #[command(flatten)]
     Rework(rework::Command),
+}
+
+#[derive(Args)]
+struct Again {
+    /// The scan: an SSCC with or without 00, or a code; - reads it from stdin
+    scan: String,
+    /// Why, 1 to 200 characters: it stays with the pack
+    #[arg(long)]
+    reason: String,
 }
 
 /// Show a pack, what it lies in, what lies in it and what became of it
@@ -100,6 +115,13 @@ pub async fn run(daemon: &Daemon, show: Show, command: Pack) -> Result<(), Faile
             show.print(&done, |text| say(text, &done, &station, "cli.pack_done"));
             Ok(())
         }
+        Command::Again(Again { scan, reason }) => {
+            let scan_base64 = Some(to_base64(&scan_of(&scan)?));
+            let body = asks::TakeOut { scan: None, scan_base64, reason };
+            let again: dto::pack::Again = daemon.post("/api/v1/packs/again", &body).await?;
+            show.print(&again, |text| text.say("cli.pack_again", &[("pack", &line(&again.pack))]));
+            Ok(())
+        }
     }
 }
 
@@ -154,10 +176,29 @@ fn tell(text: &mut Text, story: &PackStory) {
         ("cli.l_run", pack.run.map(|run| run.to_string()).unwrap_or_default()),
         ("cli.l_product", pack.gtin.clone().unwrap_or_default()),
         ("cli.l_labels", pack.labels.to_string()),
+        ("cli.l_told", pack.told.text.clone()),
     ];
     fields.extend(story.within.iter().map(|outer| ("cli.l_in_pack", line(outer))));
     text.fields(&fields);
     changes(text, &story.changes);
+    if !story.documents.is_empty() {
+        text.line("");
+        let row = |one: &dto::pack::CarriedIn| {
+            let document = &one.document;
+            vec![
+                document.document.to_string(),
+                document.kind.text.clone(),
+                document.state.text.clone(),
+                one.ended.text.clone(),
+                short(&document.since),
+                one.why.clone(),
+            ]
+        };
+        let rows: Vec<_> = story.documents.iter().map(row).collect();
+        let headings =
+            ["cli.l_document", "cli.l_kind", "cli.l_state", "cli.l_of_pack", "cli.l_since", "cli.l_reason"];
+        text.table(&headings, &rows);
+    }
     if !story.content.is_empty() {
         text.line("");
         text.say("cli.pack_content", &[]);

@@ -1,4 +1,4 @@
-//! `tamga upstream`: codes in the pool, and reports that are not finally answered.
+//! `tamga upstream`: codes in the pool, reports and documents of packs that are not finally answered.
 
 use clap::Args;
 
@@ -8,7 +8,7 @@ use super::out::{Show, or_dash, short};
 use super::status;
 use crate::web::dto;
 
-/// Show the codes in the pool and the reports that are not finally answered
+/// Show the codes in the pool, and the reports and documents of packs that are not finally answered
 #[derive(Args)]
 #[command(after_help = "Example:
   tamga upstream
@@ -60,6 +60,33 @@ pub async fn run(daemon: &Daemon, show: Show) -> Result<(), Failed> {
                 ],
                 &rows,
             );
+        }
+        if !full.documents.is_empty() {
+            let row = |document: &dto::pack::Document| {
+                vec![
+                    document.document.to_string(),
+                    document.kind.text.clone(),
+                    document.pieces.to_string(),
+                    document.codes.to_string(),
+                    document.state.text.clone(),
+                    document.attempts.to_string(),
+                    short(&document.since),
+                    document.why.clone(),
+                ]
+            };
+            let rows: Vec<_> = full.documents.iter().map(row).collect();
+            let headings = [
+                "cli.l_document",
+                "cli.l_kind",
+                "cli.l_pieces",
+                "cli.l_codes",
+                "cli.l_state",
+                "cli.l_attempts",
+                "cli.l_since",
+                "cli.l_reason",
+            ];
+            text.line("");
+            text.table(&headings, &rows);
         }
     });
     Ok(())

@@ -36,6 +36,7 @@ impl Tx<'_> {
             | Record::Unresolved { .. } => self.apply_upstream(record),
             Record::Pack(record) => self.apply_pack(record),
             Record::Share(record) => self.apply_share(record).map(|()| None),
+            Record::Document(record) => self.apply_document(record),
             Record::Incident { .. }
             | Record::AnswerKept { .. }
             | Record::Audit { .. }

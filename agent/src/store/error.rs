@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
 use tamga_domain::code::Identity;
-use tamga_domain::ids::{AgentId, BlockNo, LineNo, OrderNo, PackNo, PassNo, ReportNo, RunId, Tag, TxnId};
+use tamga_domain::ids::{
+    AgentId, BlockNo, DocumentNo, LineNo, OrderNo, PackNo, PassNo, ReportNo, RunId, Tag, TxnId,
+};
 use tamga_domain::lifecycle::NoSuchStep;
 use tamga_domain::pack::PackName;
 
@@ -172,6 +174,10 @@ pub enum Rule {
     ReportStep { report: ReportNo, from: &'static str, to: &'static str },
     #[error("report {report} does not carry pass {pass}")]
     NotCarried { report: ReportNo, pass: PassNo },
+    #[error("there is no document {0}, or no such piece of it")]
+    NoSuchDocument(DocumentNo),
+    #[error("document {document} is {from}: it cannot become {to}")]
+    DocumentStep { document: DocumentNo, from: &'static str, to: &'static str },
     #[error("there is no pack {0}")]
     NoSuchPack(PackNo),
     #[error("there is no pack {0}")]

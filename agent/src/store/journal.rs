@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use tamga_domain::document::{DocumentRecord, PieceEnd};
 use tamga_domain::ids::{LineNo, RunId};
 use tamga_domain::pack::record::PackRecord;
 use tamga_domain::pack::rework::Rework;
@@ -32,6 +33,7 @@ macro_rules! untold {
             | Record::Return { .. }
             | Record::Pack(PackRecord::In { .. } | PackRecord::Named { .. } | PackRecord::Closed { .. })
             | Record::Share(ShareRecord::Taken { .. } | ShareRecord::Handed { .. })
+            | Record::Document(DocumentRecord::Gather { .. })
             | Record::AnswerKept { .. }
     };
 }
@@ -159,6 +161,7 @@ impl Journal {
             }
             untold!() => {}
             Record::Pack(record) => pack(record),
+            Record::Document(record) => document(record),
         }
     }
 
@@ -197,6 +200,33 @@ fn pack(record: &PackRecord) {
             tracing::warn!(what = what.join(" "), reason, who, "rework of packs");
         }
         PackRecord::In { .. } | PackRecord::Named { .. } | PackRecord::Closed { .. } => {}
+    }
+}
+
+/// What became of a document of packs, and of what it carries where upstream will not have it.
+fn document(record: &DocumentRecord) {
+    match record {
+        DocumentRecord::State { document, state, why, .. } => {
+            let id = match state {
+                ReportState::Processing { upstream_id } => upstream_id.as_str(),
+                _ => "",
+            };
+            match state.key() {
+                state @ ("refused" | "unknown") => tracing::warn!(%document, state, why, "document"),
+                state => tracing::info!(%document, state, id, why, "document"),
+            }
+        }
+        DocumentRecord::Ends { document, ends, .. } => {
+            for (piece, end) in ends {
+                if let PieceEnd::Refused(why) = end {
+                    tracing::warn!(%document, piece, why, "upstream refused a piece of a document");
+                }
+            }
+        }
+        DocumentRecord::Again { pack, who, reason, .. } => {
+            tracing::info!(%pack, who, reason, "a refused pack is told again");
+        }
+        DocumentRecord::Gather { .. } => {}
     }
 }
 

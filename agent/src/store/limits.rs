@@ -5,6 +5,9 @@ pub const ISSUE_MAX: u32 = 100;
 /// Codes in one record that unpacks a block or imports a list: about a millisecond of the processor.
 pub const SLICE_MAX: usize = 100;
 
+/// Children of waiting packs looked at in one transaction, with those of the last pack on top: 3 ms of the processor.
+pub const CHILDREN_LOOKED_MAX: u32 = 1_000;
+
 /// Names of packs looked at for one that is free: those before it were on labels that were printed before.
 pub const NAMES_PASSED_MAX: u32 = 100;
 

@@ -13,7 +13,7 @@
 //! - [`verify`]: everything counted anew and compared with the counts kept
 //! - [`trail`]: rows that nobody changes, each with the hash of the one before it
 //! - the records, by subject: runs, codes, items, orders (with blocks and stock), bodies of blocks, reports, packs, their
-//!   names and their rework, people
+//!   names and their rework, documents of packs (what may be told: `gather`), people
 //!
 //! Invariants: a code is in exactly one of the tables `pool`, `stock`, `codes` (or in `set_aside` only); the counts of
 //! blocks and runs balance after every commit, which the schema's CHECKs enforce; nothing here decides whether a code
@@ -33,7 +33,9 @@ pub mod writer;
 mod apply;
 mod bodies;
 mod codes;
+mod documents;
 mod find;
+mod gather;
 mod items;
 mod journal;
 mod orders;

@@ -4,7 +4,7 @@
 
 use rusqlite::params;
 use tamga_domain::code::Identity;
-use tamga_domain::ids::{LineNo, OrderNo, PackNo, ReportNo, RunId, Tag};
+use tamga_domain::ids::{DocumentNo, LineNo, OrderNo, PackNo, ReportNo, RunId, Tag};
 use tamga_domain::pack::{PackName, PackState};
 use tamga_domain::record::{OrderState, ReportState, RunState};
 
@@ -23,6 +23,7 @@ pub(super) enum Change<'a> {
     Order(OrderNo, &'a OrderState),
     Report(ReportNo, &'a ReportState),
     Pack(PackNo, PackState, PackMark),
+    Document(DocumentNo, &'a ReportState),
     /// Its closing sheet was signed; the head of the dossier.
     Signed(RunId, Hash),
 }
@@ -41,6 +42,8 @@ pub(super) enum PackMark {
     /// It is what stayed in the pack with this name, which became void.
     Follows(Option<PackName>),
     Voided,
+    /// Upstream refused it, and is to be told once more.
+    Again,
 }
 
 impl PackMark {
@@ -55,6 +58,7 @@ impl PackMark {
             PackMark::Reworked(what) => ("reworked", what.to_owned()),
             PackMark::Follows(name) => ("follows", name.map(|name| name.to_string()).unwrap_or_default()),
             PackMark::Voided => ("voided", String::new()),
+            PackMark::Again => ("again", String::new()),
         }
     }
 }
@@ -88,6 +92,9 @@ impl Tx<'_> {
             }
             Change::Pack(pack, state, mark) => {
                 (4, pack.0, super::pack_rows::state_number(state), mark.written())
+            }
+            Change::Document(document, state) => {
+                (5, document.0, super::reports::report_state_number(state), nothing())
             }
             Change::Signed(run, head) => {
                 (1, run.0, run_state_number(RunState::Closed), ("signed", head.to_string()))

@@ -16,7 +16,7 @@ use super::items::BUCKET_BITS;
 use super::people::{Change, cut};
 use super::tx::{Heap, Tx};
 
-const ACCEPTED: i64 = 4;
+pub(super) const ACCEPTED: i64 = 4;
 const REFUSED: i64 = 5;
 
 pub(super) fn report_state_number(state: &ReportState) -> i64 {

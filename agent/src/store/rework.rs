@@ -249,7 +249,7 @@ impl Tx<'_> {
                 let key = self.key(identity)?;
                 let row = self.code(&key)?.ok_or(Rule::UnknownCode(*identity))?;
                 let sql =
-                    "INSERT INTO to_write_off(gtin_id, serial, who, why, at) VALUES(?1, ?2, ?3, ?4, ?5)";
+                    "INSERT INTO write_offs(gtin_id, serial, who, reason, at) VALUES(?1, ?2, ?3, ?4, ?5)";
                 self.run(sql, (key.gtin, key.serial(), by.who, cut(by.reason), by.at.0))?;
                 let (run, tag, at) = (row.run, row.tag, by.at);
                 self.incident(Incident {
@@ -266,7 +266,7 @@ impl Tx<'_> {
 
     /// A person ended it, and upstream, which knows it as applied, has not written it off yet.
     pub(super) fn is_to_be_written_off(&self, key: &Key<'_>) -> Result<bool, Fault> {
-        let sql = "SELECT 1 FROM to_write_off WHERE gtin_id = ?1 AND serial = ?2";
+        let sql = "SELECT 1 FROM write_offs WHERE gtin_id = ?1 AND serial = ?2";
         Ok(self.one(sql, (key.gtin, key.serial()), |_| Ok(()))?.is_some())
     }
 

@@ -46,8 +46,8 @@ const CHECKS: &[(&str, &str)] = &[
          JOIN reports t ON t.report_no = g.report_no AND t.state = 4 \
          JOIN runs r ON r.run = g.run JOIN passes p ON p.run = g.run AND p.pass_no BETWEEN g.first AND g.last \
          JOIN codes c ON c.gtin_id = r.gtin_id AND c.serial = p.serial \
-         WHERE NOT EXISTS(SELECT 1 FROM held h WHERE h.run = p.run AND h.pass_no = p.pass_no) GROUP BY c.block_no) \
-         SELECT b.block_no, applied, ifnull(n, 0) FROM blocks b LEFT JOIN c USING(block_no) \
+         WHERE c.state <> 4 AND NOT EXISTS(SELECT 1 FROM held h WHERE h.run = p.run AND h.pass_no = p.pass_no) \
+         GROUP BY c.block_no) SELECT b.block_no, applied, ifnull(n, 0) FROM blocks b LEFT JOIN c USING(block_no) \
          WHERE applied <> ifnull(n, 0)",
     ),
     (
@@ -90,7 +90,8 @@ const CHECKS: &[(&str, &str)] = &[
     (
         "runs: applied is what reports in effect carry",
         "WITH c AS (SELECT run, sum(passes) n FROM reports WHERE state = 4 GROUP BY run) \
-         SELECT r.run, applied, ifnull(n, 0) FROM runs r LEFT JOIN c USING(run) WHERE applied <> ifnull(n, 0)",
+         SELECT r.run, applied + written_off, ifnull(n, 0) FROM runs r LEFT JOIN c USING(run) \
+         WHERE applied + written_off <> ifnull(n, 0)",
     ),
     (
         "runs: passed items are passed codes",
@@ -203,7 +204,7 @@ const CHECKS: &[(&str, &str)] = &[
     ),
     (
         "packs: what is to be written off lies in none",
-        "SELECT hex(c.serial), 0, c.pack_no FROM to_write_off w JOIN codes c USING(gtin_id, serial) \
+        "SELECT hex(c.serial), 0, c.pack_no FROM write_offs w JOIN codes c USING(gtin_id, serial) \
          WHERE c.pack_no IS NOT NULL",
     ),
     (
@@ -227,6 +228,24 @@ const CHECKS: &[(&str, &str)] = &[
          k AS (SELECT run, bucket FROM packed UNION SELECT run, bucket FROM c) \
          SELECT k.run || '/' || k.bucket, ifnull(p.n, 0), ifnull(c.n, 0) FROM k LEFT JOIN packed p USING(run, bucket) \
          LEFT JOIN c USING(run, bucket) WHERE ifnull(p.n, 0) <> ifnull(c.n, 0)",
+    ),
+    (
+        "documents: pieces, those without an end, those in effect",
+        "WITH c AS (SELECT document_no, count(*) n, sum(ended = 0) o, sum(ended = 1) t FROM document_pieces GROUP BY 1) \
+         SELECT d.document_no, pieces + 10000 * open, ifnull(n, 0) + 10000 * ifnull(o, 0) FROM documents d \
+         LEFT JOIN c USING(document_no) WHERE pieces <> ifnull(n, 0) OR open <> ifnull(o, 0) OR taken <> ifnull(t, 0)",
+    ),
+    (
+        "packs: what upstream knows is what documents say",
+        "WITH k AS (SELECT p.pack_no, p.told, \
+         (SELECT count(*) FROM document_pieces d JOIN documents USING(document_no) \
+         WHERE d.pack_no = p.pack_no AND ended = 0) o, \
+         (SELECT count(*) FROM document_pieces d JOIN documents USING(document_no) \
+         WHERE d.pack_no = p.pack_no AND ended = 1 AND kind = 0) a, \
+         (SELECT count(*) FROM document_pieces d JOIN documents USING(document_no) \
+         WHERE d.pack_no = p.pack_no AND ended = 1 AND kind = 1) t FROM packs p WHERE agent IS NULL) \
+         SELECT pack_no, told, 100 * o + 10 * a + t FROM k WHERE o > 1 OR a > 1 OR t > a OR (o = 1) <> (told IN (1, 3)) \
+         OR (told = 2 AND (a = 0 OR t > 0)) OR (told = 4 AND t = 0) OR (told = 0 AND a > 0)",
     ),
     (
         "codes: in one order's pool only",

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use tamga_domain::code::Identity;
+use tamga_domain::document::DocumentRecord;
 use tamga_domain::ids::{LineNo, TxnId};
 use tamga_domain::pack::record::PackRecord;
 use tamga_domain::record::{Answer, Known, Record, Recovered, Txn};
@@ -337,6 +338,10 @@ fn weight(request: &Request) -> usize {
         Record::Share(ShareRecord::Taken { letters, .. }) => letters.iter().map(Letter::weight).sum(),
         Record::Share(ShareRecord::Anew { .. }) => GROUP_WEIGHT_MAX,
         Record::Share(ShareRecord::Handed { .. }) => 1,
+        // Looks at as much as a group may.
+        Record::Document(DocumentRecord::Gather { .. }) => GROUP_WEIGHT_MAX,
+        Record::Document(DocumentRecord::Ends { ends, .. }) => ends.len(),
+        Record::Document(_) => 1,
         Record::RunOpened { .. }
         | Record::RunState { .. }
         | Record::SignedOff { .. }

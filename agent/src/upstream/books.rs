@@ -3,7 +3,8 @@
 use std::future::Future;
 
 use tamga_domain::code::Code;
-use tamga_domain::ids::{PassNo, RunId};
+use tamga_domain::document::{Piece, Waiting};
+use tamga_domain::ids::{DocumentNo, PassNo, RunId};
 use tamga_domain::record::{Answer, PassRange, Txn};
 use tamga_domain::upstream::config::{Level, OrderRest, Progress, Snapshot};
 
@@ -29,6 +30,13 @@ pub trait Books: Send + Sync + 'static {
         passes: Vec<PassRange>,
     ) -> impl Future<Output = Result<Vec<(PassNo, Code)>, BooksError>> + Send;
 
+    /// Pieces of a document with what lies in them, by their numbers; all of them where none are given.
+    fn pieces(
+        &self,
+        document: DocumentNo,
+        only: Option<Vec<u32>>,
+    ) -> impl Future<Output = Result<Vec<Piece>, BooksError>> + Send;
+
     /// What a start finds. Bodies of blocks are read with `xtrace::issued::codes_of`.
     fn snapshot(&self) -> impl Future<Output = Result<Snapshot, BooksError>> + Send;
 
@@ -44,4 +52,6 @@ pub struct Standing {
     /// Runs that have passes which no report carries.
     pub runs: Vec<Progress>,
     pub orders: Vec<OrderRest>,
+    /// What waits for documents of packs.
+    pub waiting: Waiting,
 }

@@ -29,6 +29,7 @@ use self::books::{Books, BooksError, Standing};
 use self::works::Works;
 use self::xtrace::exchange::Outcome;
 use self::xtrace::http::{SetupError, Xtrace};
+use self::xtrace::write::Named;
 use crate::clock;
 use crate::desk::UpstreamStatus;
 
@@ -198,7 +199,8 @@ impl<B: Books> Task<B> {
             }
             Done::Standing(standing) => {
                 self.standing_asked = false;
-                let Standing { levels, runs, orders } = standing?;
+                let Standing { levels, runs, orders, waiting } = standing?;
+                self.feed(Input::Waiting(waiting));
                 self.feed(Input::Rests(orders));
                 for level in levels {
                     self.feed(Input::Wanted(level));
@@ -270,15 +272,24 @@ impl<B: Books> Task<B> {
     }
 }
 
-/// One request with the codes that it names.
+/// One request with what it names.
 async fn ask<B: Books>(books: &B, xtrace: &Xtrace, request: &Request) -> Result<Outcome, BooksError> {
-    let codes = match request {
+    let mut named = Named::default();
+    match request {
         Request::Apply { run, passes, .. }
         | Request::Codes { run, passes, .. }
         | Request::Report { of: Some(Carried { run, passes, .. }), .. } => {
-            books.codes_of_passes(*run, passes.clone()).await?
+            named.codes = books.codes_of_passes(*run, passes.clone()).await?;
         }
-        _ => Vec::new(),
-    };
-    Ok(xtrace.ask(request, &codes).await)
+        Request::SendDocument { document, .. }
+        | Request::DocumentBody { document, .. }
+        | Request::DocumentErrors { document, .. } => {
+            named.pieces = books.pieces(*document, None).await?;
+        }
+        Request::Pieces { document, pieces, .. } => {
+            named.pieces = books.pieces(*document, Some(pieces.clone())).await?;
+        }
+        _ => {}
+    }
+    Ok(xtrace.ask(request, &named).await)
 }

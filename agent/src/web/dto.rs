@@ -199,6 +199,8 @@ pub struct UpstreamFull {
     pub upstream: Upstream,
     pub pool: Vec<PoolLevel>,
     pub outbox: Vec<OpenReport>,
+    /// Documents of packs that are not finally answered, oldest first.
+    pub documents: Vec<pack::Document>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -176,6 +176,7 @@ pub fn routes() -> Vec<Route> {
         post_at("/api/v1/packs/rework", Change, post(rework::rework)),
         post_at("/api/v1/packs/label", Change, post(rework::label)),
         post_at("/api/v1/packs/close", Change, post(rework::close)),
+        post_at("/api/v1/packs/again", Change, post(packs::again)),
         post_at("/api/v1/codes/declare", Change, post(codes::declare)),
         post_at(
             "/api/v1/codes/import",

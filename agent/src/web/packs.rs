@@ -8,13 +8,18 @@ use tamga_domain::pack::{PackFacts, PackName, Told};
 use tamga_domain::sscc::Sscc;
 
 use super::codes::scan_of;
-use super::dto::pack::{Child, Pack, PackChange as Change, PackStory as Shown, TakenOut};
+use super::door::By;
+use super::dto::pack::{
+    Again, CarriedIn, Child, Document, Pack, PackChange as Change, PackStory as Shown, TakenOut,
+};
 use super::error::{ApiError, Body};
 use super::rework::child_name;
 use super::shape::{code, said};
+use super::stations::reason_of;
 use super::text::stamp;
 use super::{App, asks, dto};
 use crate::desk::{PackStory, RecordsError};
+use crate::store::read::documents::DocumentRow;
 use crate::store::read::packs::{Content, PackChange};
 use crate::words::{self, Language};
 
@@ -37,6 +42,29 @@ pub async fn show(
         Ok(None) => Err(none(&app, scan).await?),
         Err(()) => Err(ApiError::new(StatusCode::BAD_REQUEST, "refuse.not_a_code")),
     }
+}
+
+/// A pack that the state system refused is told once more.
+pub async fn again(
+    State(app): State<App>,
+    Extension(by): Extension<By>,
+    Extension(language): Extension<Language>,
+    Body(body): Body<asks::TakeOut>,
+) -> Result<Json<Again>, ApiError> {
+    let reason = reason_of(&body.reason)?;
+    let scan = scan_of(body.scan.as_deref(), body.scan_base64.as_deref())?;
+    by.note(format!("what={} reason={reason}", named(&app, scan.clone()).await?));
+    let asked = scan.clone();
+    let found = app.records(move |records| match records.pack(&asked) {
+        Err(RecordsError::NotACode) => Ok(None),
+        other => other,
+    });
+    let Some(found) = found.await? else { return Err(none(&app, scan).await?) };
+    let (pack, who) = (found.pack.pack, by.who.name.clone());
+    if !app.records(move |records| records.tell_again(pack, reason, who)).await? {
+        return Err(ApiError::new(StatusCode::CONFLICT, "http.not_refused"));
+    }
+    Ok(Json(Again { pack: self::pack(&found.pack, language) }))
 }
 
 /// Why there is no pack to a scan.
@@ -118,6 +146,25 @@ pub fn pack(facts: &PackFacts, language: Language) -> Pack {
         run: facts.run.map(|run| run.0),
         gtin: facts.gtin.map(|gtin| gtin.to_string()),
         labels: facts.labels,
+        told: word(language, "told", facts.told.key()),
+    }
+}
+
+/// A document of packs.
+pub fn document(row: &DocumentRow, language: Language) -> Document {
+    Document {
+        document: row.draft.no.0,
+        kind: word(language, "document", row.draft.kind.key()),
+        state: said(language, &["http", "report"].join("."), row.state.key()),
+        pieces: row.draft.pieces,
+        taken: row.taken,
+        open: row.open,
+        codes: row.draft.codes,
+        upstream_id: row.upstream_id.clone(),
+        attempts: row.attempts,
+        why: row.why.clone(),
+        moment: stamp(row.draft.moment),
+        since: stamp(row.drafted_at),
     }
 }
 
@@ -134,10 +181,19 @@ pub fn story(story: &PackStory, language: Language) -> Shown {
         content: story.content.iter().map(child).collect(),
         changes: story.changes.iter().map(|one| change(one, language)).collect(),
         taken_out: story.taken_out.iter().map(taken_out).collect(),
+        documents: story.documents.iter().map(|one| carried(one, language)).collect(),
     }
 }
 
 /// What lies in a pack, or lay in it.
+fn carried(one: &crate::store::read::documents::CarriedIn, language: Language) -> CarriedIn {
+    CarriedIn {
+        document: document(&one.document, language),
+        ended: word(language, "ended", one.ended),
+        why: one.why.clone(),
+    }
+}
+
 pub fn child(content: &Content) -> Child {
     match content {
         Content::Item(identity) => Child::Code(code(identity)),

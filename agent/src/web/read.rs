@@ -9,7 +9,7 @@ use axum::{Extension, Json};
 use tamga_domain::ids::RunId;
 
 use super::error::ApiError;
-use super::{App, account, dto, shape};
+use super::{App, account, dto, packs, shape};
 use crate::clock;
 use crate::words::Language;
 
@@ -94,13 +94,18 @@ pub async fn alarms(
     Ok(Json(alarms))
 }
 
-pub async fn upstream(State(app): State<App>) -> Result<Json<dto::UpstreamFull>, ApiError> {
+pub async fn upstream(
+    State(app): State<App>,
+    Extension(language): Extension<Language>,
+) -> Result<Json<dto::UpstreamFull>, ApiError> {
     let (pool, outbox) = app.records(|records| Ok((records.pool()?, records.outbox()?))).await?;
+    let documents = app.records(|records| records.documents()).await?;
     let status = app.desk.upstream.borrow().clone();
     Ok(Json(dto::UpstreamFull {
         upstream: shape::upstream(&status),
         pool: pool.iter().map(|level| account::pool_level(level, &app.desk)).collect(),
         outbox: outbox.iter().map(account::open_report).collect(),
+        documents: documents.iter().map(|row| packs::document(row, language)).collect(),
     }))
 }
 

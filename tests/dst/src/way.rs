@@ -8,6 +8,7 @@ use tamga::store::Store;
 use tamga::store::error::StoreError;
 use tamga::upstream::Setup;
 use tamga::upstream::xtrace;
+use tamga::upstream::xtrace::write::Named;
 use tamga_domain::gs1::Gtin;
 use tamga_domain::ids::TxnId;
 use tamga_domain::record::{Answer, Record, Txn};
@@ -141,15 +142,25 @@ impl Way {
         request: Request,
         calls: &mut Vec<Call>,
     ) -> Result<(), Over> {
-        let codes = match &request {
+        let mut named = Named::default();
+        match &request {
             Request::Apply { run, passes, .. }
             | Request::Codes { run, passes, .. }
             | Request::Report { of: Some(Carried { run, passes, .. }), .. } => {
-                books::codes_of_passes(&store.view(), *run, passes).map_err(Over::Store)?
+                named.codes = books::codes_of_passes(&store.view(), *run, passes).map_err(Over::Store)?;
             }
-            _ => Vec::new(),
-        };
-        match xtrace::exchange::ready(&self.setup.xtrace, &self.setup.layouts, &request, &codes) {
+            Request::SendDocument { document, .. }
+            | Request::DocumentBody { document, .. }
+            | Request::DocumentErrors { document, .. } => {
+                named.pieces = books::pieces_of(&store.view(), *document, None).map_err(Over::Store)?;
+            }
+            Request::Pieces { document, pieces, .. } => {
+                let only = Some(pieces.as_slice());
+                named.pieces = books::pieces_of(&store.view(), *document, only).map_err(Over::Store)?;
+            }
+            _ => {}
+        }
+        match xtrace::exchange::ready(&self.setup.xtrace, &self.setup.layouts, &request, &named) {
             xtrace::exchange::Ready::Send(written) => calls.push(Call { id, request, written }),
             xtrace::exchange::Ready::Done(outcome) => self.answered(id, outcome),
         }
@@ -166,6 +177,7 @@ impl Way {
         calls: &mut Vec<Call>,
     ) -> Result<Vec<Level>, Over> {
         let standing = books::standing(&store.view(), products, at.1, life_left_ms).map_err(Over::Store)?;
+        self.feed(store, up::Input::Waiting(standing.waiting), at, fuse, calls)?;
         self.feed(store, up::Input::Rests(standing.orders), at, fuse, calls)?;
         for level in &standing.levels {
             self.feed(store, up::Input::Wanted(*level), at, fuse, calls)?;

@@ -3,13 +3,14 @@
 use super::items::{Item, Seen};
 use super::status::some_of;
 use super::{AskId, Effect, GateOrder, Line, LineKind, Run, RunState};
+use crate::alarm::ends_acknowledged;
 use crate::code::Identity;
 use crate::ids::{PrinterNo, RunId, Tag};
 use crate::lifecycle::SpoilReason;
 use crate::limits::SPOIL_SLICE;
 use crate::line::ask::{Ask, Declared, Refusal, Reply};
 use crate::line::commits::After;
-use crate::record::{Bar, ItemEnd, JobOutcome, OpenRun, Record, Recovered, RunPlan, ends_acknowledged};
+use crate::record::{Bar, ItemEnd, JobOutcome, OpenRun, Record, Recovered, RunPlan};
 use crate::time::{Time, Wall};
 use crate::verdict::Reason;
 use std::time::Duration;

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::code::Code;
 use crate::day::{Day, Zone};
+use crate::document::{DocumentKind, Drafted, Limits};
 use crate::gs1::Gtin;
-use crate::ids::{BlockNo, OrderNo, ReportNo, RunId};
+use crate::ids::{BlockNo, DocumentNo, OrderNo, ReportNo, RunId};
 use crate::record::{OrderPlan, OrderState, PackageKind, PassRange, ReportState};
 use crate::time::Wall;
 
@@ -61,6 +62,17 @@ pub struct Config {
     pub lead: Duration,
     /// Codes with less life left are of no use to any line: they are not taken, and count for nothing.
     pub life_left_min: Duration,
+    pub documents: Documents,
+}
+
+/// How documents of packs are made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Documents {
+    pub limits: Limits,
+    /// How often what waits is looked through.
+    pub every: Duration,
+    /// The word that a write-off gives as its reason.
+    pub withdrawal_reason: String,
 }
 
 impl Config {
@@ -93,6 +105,11 @@ impl Config {
             slices_in_flight: 2,
             lead: Duration::from_secs(4 * 3600),
             life_left_min: Duration::ZERO,
+            documents: Documents {
+                limits: Limits::KNOWN,
+                every: Duration::from_secs(60),
+                withdrawal_reason: "DEFECT".to_owned(),
+            },
         }
     }
 }
@@ -123,6 +140,10 @@ pub struct Snapshot {
     pub blocks: Vec<BlockFacts>,
     /// Reports that are neither `Accepted` nor `Refused`.
     pub reports: Vec<ReportFacts>,
+    /// Documents that are neither `Accepted` nor `Refused`.
+    pub documents: Vec<DocumentFacts>,
+    /// By kind: the newest document that was accepted.
+    pub documents_accepted: Vec<(DocumentKind, DocumentNo)>,
     /// By run: the newest report that was sent and accepted, of runs that have open reports.
     pub accepted: Vec<(RunId, ReportNo)>,
     /// Keys of the alarms of the way upstream that are raised.
@@ -176,6 +197,14 @@ pub struct ReportFacts {
     pub replaces: Option<ReportNo>,
     /// The moment of production that it carries, fixed when it was drafted.
     pub production: Wall,
+    /// When it was drafted.
+    pub at: Wall,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct DocumentFacts {
+    pub draft: Drafted,
+    pub state: ReportState,
     /// When it was drafted.
     pub at: Wall,
 }

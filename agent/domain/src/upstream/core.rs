@@ -7,8 +7,9 @@ use super::config::{Config, Parse};
 use super::pace::{NotYet, Pace};
 use super::request::{Answered, Reply, Request, RequestId};
 use super::{Effect, Status};
+use crate::document::DocumentKind;
 use crate::gs1::Gtin;
-use crate::ids::{BlockNo, OrderNo, ReportNo, RunId, TxnId};
+use crate::ids::{BlockNo, DocumentNo, OrderNo, ReportNo, RunId, TxnId};
 use crate::record::{Record, Txn};
 use crate::time::{Time, Wall};
 
@@ -23,7 +24,7 @@ const FAILURES_TOLD: u32 = 3;
 const SKEW_TOLD_MS: u64 = 300_000;
 
 /// All that people are told of the way upstream.
-pub const TROUBLES: [&str; 17] = [
+pub const TROUBLES: [&str; 18] = [
     "alarm.block_refused",
     "alarm.clock",
     "alarm.codes_missing",
@@ -35,6 +36,7 @@ pub const TROUBLES: [&str; 17] = [
     "alarm.order_status",
     "alarm.order_twice",
     "alarm.order_unknown",
+    "alarm.packs_refused",
     "alarm.report_refused",
     "alarm.report_status",
     "alarm.report_unknown",
@@ -65,6 +67,9 @@ pub(super) enum Subject {
     Block(BlockNo),
     Run(RunId),
     Report(ReportNo),
+    Document(DocumentNo),
+    /// Gathering the next document of a kind.
+    Gather(DocumentKind),
     /// Giving back codes of an order.
     Rest(OrderNo),
     /// A note for people, or a look at the server's clock.
@@ -92,6 +97,8 @@ pub(super) struct Core {
     /// By run: the newest report that was sent and accepted. What was drafted after a refusal and accepted shows that
     /// the refusal was about codes.
     accepted: BTreeMap<RunId, ReportNo>,
+    /// By kind: the newest document of packs that is in effect, whole or in part.
+    documents_accepted: BTreeMap<DocumentKind, DocumentNo>,
     /// Reports refused for no reason that shows, since the last one that was accepted.
     pub refusals: u32,
     pub out: Vec<Effect>,
@@ -117,6 +124,7 @@ impl Core {
             kept: BTreeMap::new(),
             wake: None,
             accepted: BTreeMap::new(),
+            documents_accepted: BTreeMap::new(),
             refusals: 0,
             out: Vec::new(),
         }
@@ -254,6 +262,17 @@ impl Core {
     /// Whether a report of the run that was drafted after this one is in effect: then upstream takes such reports.
     pub fn accepted_since(&self, run: RunId, no: ReportNo) -> bool {
         self.accepted.get(&run).is_some_and(|accepted| *accepted > no)
+    }
+
+    /// A document of packs is in effect, whole or in part.
+    pub fn document_accepted(&mut self, kind: DocumentKind, no: DocumentNo) {
+        let newest = self.documents_accepted.entry(kind).or_insert(no);
+        *newest = no.max(*newest);
+    }
+
+    /// Whether a document that was drafted with this one or after it is in effect: then upstream takes such documents.
+    pub fn document_accepted_since(&self, kind: DocumentKind, no: Option<DocumentNo>) -> bool {
+        self.documents_accepted.get(&kind).zip(no).is_some_and(|(accepted, no)| *accepted >= no)
     }
 
     /// Tells people once, until it is cleared.

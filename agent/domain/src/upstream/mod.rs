@@ -19,7 +19,8 @@
 //! | `Block`, `GET /api/codes` | not looked for: asked again with the same `lastPackId`. After a start: the sum of blocks against `totalPassed`, then `GET /api/codes/packs` | nothing: a repeat is safe | the same block again: upstream repeats the block after `lastPackId` |
 //! | `CloseOrder`, `POST /api/order/close` | `GET /api/orders?orderId=`: `CLOSED` is in effect. Looked at before the first request too | as for `MakeOrder`, though a repeat does no harm | nothing, or a refusal: an order is closed once, and only when all its codes were taken, so there is nothing to annul |
 //! | `Apply`, `POST /api/utilisation` | `POST /public/api/cod/public/codes` of ten of its codes, first and last among them, then of all: all applied is in effect, some for the whole settling time is in effect in part. The report that their history names is kept as upstream's id | as for `MakeOrder`, each look with no `UTILISATION` document of its time still in process (`GET …/docs/search`) | if the first took effect unseen, upstream refuses the second whole, since its codes are no longer `RECEIVED`; its codes are then found applied |
-//! | `FindOrders`, `SubOrder`, `Packs`, `Report`, `Codes`, `Documents`, `Clock` | reads | nothing: a repeat is safe | the same answer |
+//! | `SendDocument`, `POST /public/api/v1/doc/…` | `GET …/docs/search` by type and time, then `GET …/json/{id}` of each that is not another's: our own number in an aggregation, moment and codes in the others. Where none is it: `POST /public/api/cod/private/codes` of the packs' names (what lies in each) or codes (their status) | as for `MakeOrder`, each look with every such document read | an aggregation: refused, or the same content once more, since nobody reworks what an open document carries; a disaggregation or withdrawal: refused. After a rework it would put the old content back: so no rework before the answer, and no repeat on suspicion |
+//! | `FindOrders`, `SubOrder`, `Packs`, `Report`, `Codes`, `Documents`, `Document`, `DocumentBody`, `DocumentErrors`, `Pieces`, `Clock` | reads | nothing: a repeat is safe | the same answer |
 //!
 //! A report that was refused, or taken in part, (`examine.rs`) is closed and its codes looked up: those applied are carried by a report that is
 //! accepted without being sent, those upstream will not apply are named `Unresolved`, the rest is reported anew. A
@@ -28,7 +29,9 @@
 mod buffer;
 pub mod config;
 mod core;
+mod documents;
 mod examine;
+mod gather;
 mod orders;
 mod pace;
 mod passes;
@@ -46,13 +49,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use self::config::{Config, Level, OrderRest, Parse, Progress, Snapshot};
 use self::core::{Core, Subject};
+use self::documents::Document;
+use self::gather::Gatherer;
 use self::orders::{Around, Order, Phase};
 use self::pools::{Draft, Pools, Runs};
 use self::reports::Report;
 use self::request::{Answered, Reply, Request, RequestId};
 use self::unpack::Unpacking;
+use crate::document::{DocumentKind, Waiting};
 use crate::gs1::Gtin;
-use crate::ids::{BlockNo, OrderNo, ReportNo, TxnId};
+use crate::ids::{BlockNo, DocumentNo, OrderNo, ReportNo, TxnId};
 use crate::record::{Answer, OrderPlan, Record, Txn};
 use crate::time::{Time, Wall};
 
@@ -79,6 +85,8 @@ pub enum Input {
     Progress(Progress),
     /// What lies in the pool of each order, and which are of no use any more.
     Rests(Vec<OrderRest>),
+    /// What waits for documents of packs.
+    Waiting(Waiting),
     /// A person assigned an order of the cabinet to this agent; its plan names upstream's id.
     Assigned(OrderPlan),
     Tick,
@@ -130,6 +138,8 @@ pub struct Step {
     orders: BTreeMap<OrderNo, Order>,
     unpacking: BTreeMap<BlockNo, Unpacking>,
     reports: BTreeMap<ReportNo, Report>,
+    documents: BTreeMap<DocumentNo, Document>,
+    gatherers: BTreeMap<DocumentKind, Gatherer>,
     /// What sent the last request: the others come first now.
     served: Option<Subject>,
     begun: Option<Snapshot>,
@@ -151,6 +161,8 @@ impl Step {
             orders: BTreeMap::new(),
             unpacking: BTreeMap::new(),
             reports: BTreeMap::new(),
+            documents: BTreeMap::new(),
+            gatherers: DocumentKind::ALL.into_iter().map(|kind| (kind, Gatherer::new(kind))).collect(),
             served: None,
             begun: Some(snapshot),
             assigned: VecDeque::new(),
@@ -174,6 +186,7 @@ impl Step {
             Input::Wanted(level) => self.pools.level(level),
             Input::Progress(progress) => self.runs.progress(now, progress),
             Input::Rests(rests) => self.rests(&rests),
+            Input::Waiting(waiting) => self.waiting(waiting),
             Input::Assigned(plan) => self.assigned.push_back(plan),
             Input::Tick => {}
         }
@@ -182,7 +195,8 @@ impl Step {
         }
         self.orders.retain(|_, o| o.busy || o.phase != Phase::Over);
         self.reports.retain(|_, r| r.busy || r.phase != reports::Phase::Over);
-        if !self.reports.values().any(Report::is_of_refused) {
+        self.documents.retain(|_, d| d.busy || d.phase != documents::Phase::Over);
+        if !self.is_any_refused() {
             self.core.clear_all("alarm.report_refused");
         }
         self.advance();
@@ -193,14 +207,23 @@ impl Step {
         }
     }
 
+    /// Whether something that upstream refused is on its way to its end.
+    fn is_any_refused(&self) -> bool {
+        self.reports.values().any(Report::is_of_refused)
+            || self.documents.values().any(Document::is_of_refused)
+            || self.gatherers.values().any(Gatherer::is_of_refused)
+    }
+
     pub fn status(&self) -> Status {
         let unknown_orders = self.orders.values().filter(|o| o.is_unknown()).count();
+        let unknown_documents = self.documents.values().filter(|d| d.is_unknown()).count();
+        let oldest = self.reports.values().map(|r| r.at).chain(self.documents.values().map(|d| d.at));
         let unknown_reports = self.reports.values().filter(|r| r.is_unknown()).count();
         Status {
             on_order: self.orders.values().map(|o| o.outstanding(&self.core)).sum(),
-            open_reports: u32::try_from(self.reports.len()).unwrap_or(u32::MAX),
-            oldest_open: self.reports.values().map(|r| r.at).min(),
-            unknown: u32::try_from(unknown_orders + unknown_reports).unwrap_or(u32::MAX),
+            open_reports: u32::try_from(self.reports.len() + self.documents.len()).unwrap_or(u32::MAX),
+            oldest_open: oldest.min(),
+            unknown: u32::try_from(unknown_orders + unknown_reports + unknown_documents).unwrap_or(u32::MAX),
             ..self.core.status()
         }
     }
@@ -224,6 +247,7 @@ impl Step {
             report.tell_recovered(&mut self.core);
             self.reports.insert(report.no, report);
         }
+        self.recover_documents(snapshot.documents, &snapshot.documents_accepted);
         for key in self::core::OF_OPEN {
             self.core.clear(key, "");
         }
@@ -244,8 +268,13 @@ impl Step {
                     self.reports.values_mut().for_each(|r| r.released(&self.core));
                 }
             }
+            Some(Subject::Document(no)) => {
+                let Some(document) = self.documents.get_mut(&no) else { return };
+                document.answer(&mut self.core, answer);
+            }
             Some(
-                Subject::Product(_)
+                Subject::Gather(_)
+                | Subject::Product(_)
                 | Subject::Block(_)
                 | Subject::Run(_)
                 | Subject::Rest(_)
@@ -278,8 +307,13 @@ impl Step {
                 let Some(report) = self.reports.get_mut(&no) else { return };
                 report.lost(&mut self.core, sent);
             }
+            Some(Subject::Document(no)) => {
+                let Some(document) = self.documents.get_mut(&no) else { return };
+                document.lost(&mut self.core, sent);
+            }
             Some(
-                Subject::Product(_)
+                Subject::Gather(_)
+                | Subject::Product(_)
                 | Subject::Block(_)
                 | Subject::Run(_)
                 | Subject::Rest(_)
@@ -315,6 +349,8 @@ impl Step {
                     self.reports.insert(heir.no, heir);
                 }
             }
+            Some(Subject::Document(no)) => self.document_committed(no),
+            Some(Subject::Gather(kind)) => self.gathered(kind, answers),
             Some(Subject::Rest(no)) => {
                 let left = answers.iter().any(|a| matches!(a, Answer::Returned { left } if *left > 0));
                 if left {
@@ -397,11 +433,13 @@ impl Step {
     /// Does all that can be done now.
     fn advance(&mut self) {
         self.draft_reports();
+        self.gather();
         self.take_assigned();
         self.want_orders();
         self.unpack();
         let mut keys: Vec<Subject> = self.orders.keys().map(|no| Subject::Order(*no)).collect();
         keys.extend(self.reports.keys().map(|no| Subject::Report(*no)));
+        keys.extend(self.documents.keys().map(|no| Subject::Document(*no)));
         // Those after the last one served come first, so that none waits for ever.
         let first = self.served.map_or(0, |s| keys.partition_point(|k| *k <= s));
         let first = first.min(keys.len());
@@ -420,7 +458,13 @@ impl Step {
                         report.act(&mut self.core);
                     }
                 }
-                Subject::Product(_)
+                Subject::Document(no) => {
+                    if let Some(document) = self.documents.get_mut(&no) {
+                        document.act(&mut self.core);
+                    }
+                }
+                Subject::Gather(_)
+                | Subject::Product(_)
                 | Subject::Block(_)
                 | Subject::Run(_)
                 | Subject::Rest(_)

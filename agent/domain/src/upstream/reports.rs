@@ -269,7 +269,7 @@ impl Report {
     fn search(&self, core: &Core) -> Request {
         let (since, until) = self.window(core);
         let after = self.page.clone();
-        Request::Documents { group: self.head.group.clone(), since, until, after }
+        Request::Documents { of: None, since, until, after }
     }
 
     /// Makes a state durable; the phase changes when it is.
@@ -421,7 +421,7 @@ impl Report {
                 core.report_accepted(self.run, self.no);
                 self.becomes(core, ReportState::Accepted, "", Phase::Over);
             }
-            ReportStatus::Error => {
+            ReportStatus::Error | ReportStatus::Partial => {
                 core.clear("alarm.report_status", &self.own_number(core));
                 self.refused(core, reason, vec![]);
                 self.phase = Phase::Asking;

@@ -5,8 +5,9 @@
 use std::time::Duration;
 
 use crate::day::Zone;
+use crate::document::DocumentKind;
 use crate::gs1::Gtin;
-use crate::ids::{PassNo, RunId};
+use crate::ids::{DocumentNo, PassNo, RunId};
 use crate::record::{OrderPlan, PassRange};
 use crate::time::Wall;
 
@@ -35,8 +36,19 @@ pub enum Request {
     Report { upstream_id: String, of: Option<Carried> },
     /// The status of the codes of these passes; with `history` also the report by which they were applied.
     Codes { group: String, run: RunId, passes: Vec<PassRange>, history: bool },
-    /// Application documents made between two moments of the server's clock; the page after the document `after`.
-    Documents { group: String, since: Wall, until: Wall, after: Option<String> },
+    /// Documents of a kind (`None`: application reports) made between two moments of the server's clock; the page after
+    /// the document `after`.
+    Documents { of: Option<DocumentKind>, since: Wall, until: Wall, after: Option<String> },
+    /// Sends a document of packs. Changes upstream; has no key that upstream honours.
+    SendDocument { document: DocumentNo, head: DocumentHead },
+    /// What became of a document that upstream named.
+    Document { upstream_id: String },
+    /// Whether the document that upstream has under this id is this one of ours.
+    DocumentBody { document: DocumentNo, upstream_id: String, head: DocumentHead },
+    /// What is wrong with a document by upstream's word, behind so many entries.
+    DocumentErrors { document: DocumentNo, kind: DocumentKind, upstream_id: String, after: Option<u32> },
+    /// Whether these pieces of a document are in effect, by what upstream shows of their packs and codes.
+    Pieces { document: DocumentNo, kind: DocumentKind, pieces: Vec<u32> },
     /// Anything cheap: only the server's clock is wanted.
     Clock { group: String },
 }
@@ -55,13 +67,24 @@ impl Request {
             Request::Report { .. } => "report",
             Request::Codes { .. } => "codes",
             Request::Documents { .. } => "documents",
+            Request::SendDocument { .. } => "send-document",
+            Request::Document { .. } => "document",
+            Request::DocumentBody { .. } => "document-body",
+            Request::DocumentErrors { .. } => "document-errors",
+            Request::Pieces { .. } => "pieces",
             Request::Clock { .. } => "clock",
         }
     }
 
     /// Whether it changes upstream: then its lost answer is `Unknown`, never simply repeated.
     pub fn mutates(&self) -> bool {
-        matches!(self, Request::MakeOrder { .. } | Request::CloseOrder { .. } | Request::Apply { .. })
+        matches!(
+            self,
+            Request::MakeOrder { .. }
+                | Request::CloseOrder { .. }
+                | Request::Apply { .. }
+                | Request::SendDocument { .. }
+        )
     }
 }
 
@@ -94,6 +117,20 @@ pub struct ReportHead {
     /// Our own number of the report, `<agent>-R<report>`.
     pub own_number: String,
     pub batch: String,
+}
+
+/// All of a document of packs but its pieces.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DocumentHead {
+    pub kind: DocumentKind,
+    pub business_place: Option<i64>,
+    /// Our own number of the document, `<agent>-D<document>`.
+    pub own_number: String,
+    pub moment: Wall,
+    /// In which the moment is written.
+    pub zone: Zone,
+    /// Of a withdrawal, upstream's word.
+    pub reason: String,
 }
 
 /// An answer: what its header said, and what was said.
@@ -153,6 +190,23 @@ pub enum Reply {
         next: Option<String>,
     },
     Clock,
+    DocumentMade {
+        upstream_id: String,
+    },
+    Document {
+        status: ReportStatus,
+    },
+    DocumentBody {
+        ours: bool,
+    },
+    /// What is wrong, with the piece where one is named. `next`: there may be more behind so many entries.
+    DocumentErrors {
+        named: Vec<(Option<u32>, String)>,
+        next: Option<u32>,
+    },
+    Pieces {
+        seen: Vec<(u32, PieceSeen)>,
+    },
     /// Refused for its content (400, 409, 422): nothing of it is in effect and a repeat would be refused again.
     Refused {
         reason: String,
@@ -225,7 +279,20 @@ pub enum ReportStatus {
     InProcess,
     Success,
     Error,
+    /// `PARTIALLY_PROCESSED`: each piece of it for itself.
+    Partial,
     Other(String),
+}
+
+/// What upstream shows of a piece of a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PieceSeen {
+    /// The pack holds what the document says, is none any more, or the code is written off.
+    InEffect,
+    /// As it was before.
+    Not,
+    /// Neither, in words.
+    Strange(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

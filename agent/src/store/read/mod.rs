@@ -17,6 +17,7 @@
 //! - [`people`]: alarms, incidents, audit, answers kept
 
 pub mod blocks;
+pub mod documents;
 pub mod ends;
 pub mod happened;
 pub mod outbox;

@@ -77,6 +77,8 @@ pub struct Outbox {
     pub unreported: u64,
     /// Passes that no report may carry: a person must look.
     pub held: u64,
+    /// Packs and write-offs that upstream refused.
+    pub packs_refused: u64,
     pub on_order: u64,
 }
 
@@ -223,6 +225,7 @@ impl View<'_> {
                    (SELECT count(*) FROM reports WHERE state = 2) + (SELECT count(*) FROM orders WHERE state = 2), \
                    (SELECT ifnull(sum(last_pass - carried - held), 0) FROM runs), \
                    (SELECT ifnull(sum(held), 0) FROM runs), \
+                   (SELECT count(*) FROM packs WHERE told = 5 AND agent IS NULL) + (SELECT count(*) FROM write_offs WHERE told = 5), \
                    (SELECT ifnull(sum(max(quantity - received_n, 0)), 0) FROM orders WHERE state NOT IN (6, 7))";
         let outbox = self.one(sql, [], |r| {
             Ok(Outbox {
@@ -231,7 +234,8 @@ impl View<'_> {
                 unknown: r.get(2)?,
                 unreported: count_at(r, 3)?,
                 held: count_at(r, 4)?,
-                on_order: count_at(r, 5)?,
+                packs_refused: count_at(r, 5)?,
+                on_order: count_at(r, 6)?,
             })
         })?;
         Ok(outbox.unwrap_or_default())

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use tamga_domain::code::Code;
-use tamga_domain::ids::PassNo;
 use tamga_domain::upstream::request::{Answered, Reply, ReportStatus, Request};
 
 use super::mask::masked;
 use super::moments::of_http;
 use super::read::read;
-use super::write::{WriteError, Written, write};
+use super::write::{Named, WriteError, Written, write};
 use super::{Layouts, Setup};
 
 /// What became of a request.
@@ -41,9 +39,9 @@ pub struct Heard {
     pub body: Result<Vec<u8>, String>,
 }
 
-/// Writes a request. `codes` are those of the passes that it names.
-pub fn ready(setup: &Setup, layouts: &Layouts, request: &Request, codes: &[(PassNo, Code)]) -> Ready {
-    let written = match write(setup, layouts, request, codes) {
+/// Writes a request. `named`: what it names, out of the books.
+pub fn ready(setup: &Setup, layouts: &Layouts, request: &Request, named: &Named) -> Ready {
+    let written = match write(setup, layouts, request, named) {
         Ok(written) => written,
         // Nothing to report is an answer of its own; nothing is left to be asked.
         Err(WriteError::Codes) => return Ready::Done(nothing_to_report()),
@@ -65,14 +63,15 @@ pub fn understood(request: &Request, written: &Written, key: &str, heard: Heard)
         Err(why) if (200..300).contains(&status) || status >= 500 => {
             return Outcome::Lost { sent: true, why };
         }
-        Err(why) => (read(request, &written.asked, status, why.as_bytes()), None),
+        Err(why) => (read(request, written, status, why.as_bytes()), None),
         Ok(body) => {
-            let said = read(request, &written.asked, status, &body);
+            let said = read(request, written, status, &body);
             let bad = matches!(
                 said,
                 Reply::Refused { .. }
                     | Reply::ReportRefused { .. }
                     | Reply::Report { status: ReportStatus::Error, .. }
+                    | Reply::DocumentErrors { .. }
                     | Reply::NotNow { .. }
                     | Reply::Failed { .. }
             );

@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Certificate, Client, Proxy, redirect};
-use tamga_domain::code::Code;
-use tamga_domain::ids::PassNo;
 use tamga_domain::upstream::request::Request;
 
 use super::exchange::{Heard, Outcome, Ready, ready, understood};
-use super::write::Written;
+use super::write::{Named, Written};
 use super::{Layouts, Setup};
 use crate::chain::chain;
 
@@ -67,9 +65,9 @@ impl Xtrace {
         Ok(Xtrace { setup, layouts, client })
     }
 
-    /// Sends one request and reads its answer. `codes` are those of the passes that it names.
-    pub async fn ask(&self, request: &Request, codes: &[(PassNo, Code)]) -> Outcome {
-        let written = match ready(&self.setup, &self.layouts, request, codes) {
+    /// Sends one request and reads its answer. `named`: what it names, out of the books.
+    pub async fn ask(&self, request: &Request, named: &Named) -> Outcome {
+        let written = match ready(&self.setup, &self.layouts, request, named) {
             Ready::Send(written) => written,
             Ready::Done(outcome) => return outcome,
         };
@@ -106,7 +104,10 @@ impl Xtrace {
         };
         let status = response.status().as_u16();
         let (retry_after, date) = (text(response.headers(), RETRY_AFTER), text(response.headers(), DATE));
-        let limit = if matches!(request, Request::Block { .. }) { BLOCK_BYTES_MAX } else { BODY_BYTES_MAX };
+        let limit = match request {
+            Request::Block { .. } | Request::DocumentBody { .. } | Request::Pieces { .. } => BLOCK_BYTES_MAX,
+            _ => BODY_BYTES_MAX,
+        };
         let body = bounded(response, limit).await;
         understood(request, written, key, Heard { status, retry_after, date, body })
     }

@@ -7,10 +7,12 @@
 //! - [`exchange`]: whether it need be sent, and what an answer says
 //! - [`http`]: one exchange, bounded in time and size
 //! - [`read`]: an answer as facts
+//! - [`documents`]: documents of packs, both ways
 //! - [`issued`]: the codes of a block's body
 //! - [`moments`]: dates both ways
 //! - [`mask`]: what must not be kept of a body
 
+pub mod documents;
 pub mod exchange;
 pub mod http;
 pub mod issued;

@@ -15,12 +15,13 @@ use tamga_domain::upstream::request::{
 
 use super::issued::Block;
 use super::moments::of_iso;
-use super::write::PAGE;
+use super::write::{PAGE, Written};
 
-/// What an answer says to a request. `asked` as it was written.
-pub fn read(request: &Request, asked: &BTreeMap<Vec<u8>, PassNo>, status: u16, body: &[u8]) -> Reply {
+/// What an answer says to a request, as it was written.
+pub fn read(request: &Request, written: &Written, status: u16, body: &[u8]) -> Reply {
+    let asked = &written.asked;
     match status {
-        200..=299 => understood(request, asked, body)
+        200..=299 => understood(request, written, body)
             .unwrap_or_else(|| Reply::Failed { reason: format!("not understood: {}", words(body)) }),
         // A page of a gateway is no word of upstream itself: then the request did not get that far.
         400 | 409 | 422 if !is_page(body) => refused(request, asked, body),
@@ -48,7 +49,8 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     serde_json::from_slice(body).ok()
 }
 
-fn understood(request: &Request, asked: &BTreeMap<Vec<u8>, PassNo>, body: &[u8]) -> Option<Reply> {
+fn understood(request: &Request, written: &Written, body: &[u8]) -> Option<Reply> {
+    let asked = &written.asked;
     Some(match request {
         Request::MakeOrder { .. } => {
             Reply::OrderMade { upstream_id: named(parse::<Value>(body)?.get("orderId")?.as_str()?)? }
@@ -75,6 +77,11 @@ fn understood(request: &Request, asked: &BTreeMap<Vec<u8>, PassNo>, body: &[u8])
             parse::<Value>(body)?;
             Reply::Clock
         }
+        Request::SendDocument { .. }
+        | Request::Document { .. }
+        | Request::DocumentBody { .. }
+        | Request::DocumentErrors { .. }
+        | Request::Pieces { .. } => super::documents::read(request, &written.pieces, &parse(body)?)?,
     })
 }
 
@@ -213,9 +220,13 @@ fn named_in(value: &Value, asked: &BTreeMap<Vec<u8>, PassNo>) -> Vec<PassNo> {
     if found.len() >= asked.len() { Vec::new() } else { found.into_iter().collect() }
 }
 
-fn names(value: &Value, asked: &BTreeMap<Vec<u8>, PassNo>, found: &mut BTreeSet<PassNo>) {
+/// What is named anywhere in a value, by what it is a name of.
+pub(super) fn names<T: Copy + Ord>(value: &Value, asked: &BTreeMap<Vec<u8>, T>, found: &mut BTreeSet<T>) {
     match value {
-        Value::String(text) => found.extend(names_in(text.as_bytes(), asked)),
+        Value::String(text) => match asked.get(text.as_bytes()) {
+            Some(whole) => drop(found.insert(*whole)),
+            None => found.extend(names_in(text.as_bytes(), asked)),
+        },
         Value::Array(all) => all.iter().for_each(|v| names(v, asked, found)),
         Value::Object(all) => {
             found.extend(all.keys().flat_map(|key| names_in(key.as_bytes(), asked)));
@@ -228,7 +239,11 @@ fn names(value: &Value, asked: &BTreeMap<Vec<u8>, PassNo>, found: &mut BTreeSet<
 /// `01`, a GTIN and `21`: what an identity begins with.
 const HEAD: usize = 18;
 
-fn names_in(text: &[u8], asked: &BTreeMap<Vec<u8>, PassNo>) -> Vec<PassNo> {
+fn names_in<T: Copy>(text: &[u8], asked: &BTreeMap<Vec<u8>, T>) -> Vec<T> {
+    // Shorter than any name: most words of an answer.
+    if text.len() < HEAD {
+        return Vec::new();
+    }
     let longest = asked.keys().map(Vec::len).max().unwrap_or_default();
     let heads: BTreeSet<&[u8]> = asked.keys().filter_map(|k| k.get(..HEAD)).collect();
     let mut found = Vec::new();

@@ -4,15 +4,24 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use tamga_domain::code::Code;
+use tamga_domain::document::Piece;
 use tamga_domain::ids::PassNo;
 use tamga_domain::record::{OrderPlan, PackageKind};
 use tamga_domain::upstream::request::{OrderKey, ReportHead, Request};
 
+use super::documents::{self, WrittenPiece};
 use super::moments::{iso, iso_in};
 use super::{Layouts, Setup};
 
 /// Upstream's pages have at most this many entries.
 pub const PAGE: usize = 100;
+
+/// What a request names: codes of passes, or pieces of a document.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Named {
+    pub codes: Vec<(PassNo, Code)>,
+    pub pieces: Vec<Piece>,
+}
 
 /// One request, ready to be sent.
 #[derive(Debug, PartialEq)]
@@ -23,6 +32,8 @@ pub struct Written {
     pub body: Option<Value>,
     /// For a look-up and a report: which pass each identity belongs to.
     pub asked: BTreeMap<Vec<u8>, PassNo>,
+    /// For a document: what it names.
+    pub pieces: Vec<WrittenPiece>,
 }
 
 /// Why a request cannot be written; then nothing leaves.
@@ -32,17 +43,25 @@ pub enum WriteError {
     Layout(String),
     #[error("the code of pass {0} does not fit its product group")]
     Form(PassNo),
-    #[error("none of the passes has a code to report")]
+    #[error("the code {0} does not fit its product group")]
+    Member(String),
+    #[error("there is nothing to report")]
     Codes,
+    #[error("a request that nobody writes")]
+    Nobody,
 }
 
-/// Writes a request. `codes` are those of the passes that it names.
+/// Writes a request. `named`: what it names, out of the books.
 pub fn write(
     setup: &Setup,
     layouts: &Layouts,
     request: &Request,
-    codes: &[(PassNo, Code)],
+    named: &Named,
 ) -> Result<Written, WriteError> {
+    if let Some(written) = documents::write(layouts, request, &named.pieces)? {
+        return Ok(written);
+    }
+    let codes = named.codes.as_slice();
     let limit = ("limit", PAGE.to_string());
     Ok(match request {
         Request::MakeOrder { plan } => post("/api/orders", vec![], order(setup, plan)),
@@ -92,8 +111,9 @@ pub fn write(
             let written = post("/public/api/cod/public/codes", vec![], body);
             Written { asked, ..written }
         }
-        Request::Documents { since, until, after, .. } => {
-            let mut query = vec![("types", "UTILISATION".to_string()), ("dateFrom", iso(*since))];
+        Request::Documents { of, since, until, after } => {
+            let types = documents::type_of(*of).to_string();
+            let mut query = vec![("types", types), ("dateFrom", iso(*since))];
             query.extend([("dateTo", iso(*until)), limit]);
             query.extend(after.iter().map(|id| ("cursor", id.clone())));
             get("/public/api/v1/doc/storage/docs/search", query)
@@ -101,14 +121,19 @@ pub fn write(
         Request::Clock { group } => {
             get("/api/orders", vec![("productGroup", group.clone()), ("limit", "1".to_string())])
         }
+        Request::SendDocument { .. }
+        | Request::Document { .. }
+        | Request::DocumentBody { .. }
+        | Request::DocumentErrors { .. }
+        | Request::Pieces { .. } => return Err(WriteError::Nobody),
     })
 }
 
-fn get(path: &str, query: Vec<(&'static str, String)>) -> Written {
-    Written { post: false, path: path.into(), query, body: None, asked: BTreeMap::new() }
+pub(super) fn get(path: &str, query: Vec<(&'static str, String)>) -> Written {
+    Written { post: false, path: path.into(), query, body: None, asked: BTreeMap::new(), pieces: Vec::new() }
 }
 
-fn post(path: &str, query: Vec<(&'static str, String)>, body: Value) -> Written {
+pub(super) fn post(path: &str, query: Vec<(&'static str, String)>, body: Value) -> Written {
     Written { post: true, body: Some(body), ..get(path, query) }
 }
 

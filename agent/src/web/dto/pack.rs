@@ -102,6 +102,9 @@ pub struct Pack {
     pub gtin: Option<String>,
     /// Labels asked for with its name.
     pub labels: u32,
+    /// What the state system knows of it: `nothing`, `aggregating`, `aggregated`, `disaggregating`, `disaggregated` or
+    /// `refused`.
+    pub told: Word,
 }
 
 /// All that is known of one pack.
@@ -115,6 +118,46 @@ pub struct PackStory {
     pub changes: Vec<PackChange>,
     /// What was taken out of it, oldest first.
     pub taken_out: Vec<TakenOut>,
+    /// The documents that carry or carried it, newest first.
+    pub documents: Vec<CarriedIn>,
+}
+
+/// A document that carries a pack.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CarriedIn {
+    pub document: Document,
+    /// The end of the pack in it: `open`, `taken`, `refused` or `free`.
+    pub ended: Word,
+    /// Why it was refused, by the state system.
+    pub why: String,
+}
+
+/// A document of packs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Document {
+    pub document: u32,
+    /// `aggregation`, `disaggregation` or `withdrawal`.
+    pub kind: Word,
+    /// `wanted`, `sent`, `unknown`, `processing`, `accepted` or `refused`.
+    pub state: Word,
+    /// Packs, or codes of a withdrawal; those in effect, and those without an end.
+    pub pieces: u32,
+    pub taken: u32,
+    pub open: u32,
+    /// Codes and packs in its packs.
+    pub codes: u32,
+    pub upstream_id: Option<String>,
+    pub attempts: u32,
+    pub why: String,
+    /// The moment that it carries.
+    pub moment: String,
+    pub since: String,
+}
+
+/// Whether a refused pack will be told once more.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Again {
+    pub pack: Pack,
 }
 
 /// What lies in a pack.

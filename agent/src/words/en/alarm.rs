@@ -22,6 +22,7 @@ pub const WORDS: super::super::Table = &[
     ("alarm.order_twice", "The state system has several orders under one number: {detail}. One is used. Close the others in the cabinet, then acknowledge this."),
     ("alarm.order_unknown", "It is not known whether an order of codes was taken: {detail}. The agent is looking for it; do not order the same by hand."),
     ("alarm.pack_elsewhere", "Two agents say different things of the pack {detail}: each says that it lies in a pack of its own, or that it is void, or holds something else. Find the pack and look. Correct what is wrong there; then acknowledge this."),
+    ("alarm.packs_refused", "The state system refused packs or write-offs: {detail}. Until that is mended it does not know of them what is so here; everything else is reported. tamga pack show says why of each pack. Mend the cause in the cabinet and have it told again (tamga pack again), or void the pack and pack anew. Acknowledge this when that is done."),
     ("alarm.pass_unknown", "It is not known whether items with good codes passed: {detail}. Find each behind the gate or in the bin, and say what you see: tamga codes declare CODE passed|rejected."),
     ("alarm.pool_empty", "There are no codes left for {detail}: nothing is printed. Order codes or import a list."),
     ("alarm.pool_low", "Codes are running out: {detail} left. Check that the order is on its way."),

@@ -84,6 +84,8 @@ pub const WORDS: super::super::Table = &[
     ("incident.spoiled_unseen", "codes that nobody saw were spoiled as the run was closed:"),
     ("incident.step_back", "read behind labels that came after it"),
     ("incident.stray_read", "read while no item waited for a result"),
+    ("incident.to_write_off", "to be written off in the state system; by"),
+    ("incident.written_off", "written off in the state system"),
     ("job.doubtful", "may be on an item"),
     ("job.open", "in the printer's hands"),
     ("job.printed", "printed"),

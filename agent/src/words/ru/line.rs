@@ -84,6 +84,8 @@ pub const WORDS: super::super::Table = &[
     ("incident.spoiled_unseen", "коды, которых никто не видел, списаны в брак при закрытии задания:"),
     ("incident.step_back", "считан после этикеток, которые идут за ним"),
     ("incident.stray_read", "считан, когда ни одно изделие не ждало результата"),
+    ("incident.to_write_off", "подлежит списанию в системе маркировки; кем"),
+    ("incident.written_off", "списана в системе маркировки"),
     ("job.doubtful", "может быть на изделии"),
     ("job.open", "у принтера"),
     ("job.printed", "напечатана"),

@@ -1,5 +1,6 @@
 //! The step attacked: scripted exchanges, and a small world in which everything goes wrong.
 
+mod documents;
 mod drafts;
 mod orders;
 mod property;

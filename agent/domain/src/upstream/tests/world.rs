@@ -185,6 +185,11 @@ impl Upstream {
                 Reply::Documents { seen: self.reports.iter().enumerate().map(doc).collect(), next: None }
             }
             Request::Clock { .. } => Reply::Clock,
+            Request::SendDocument { .. }
+            | Request::Document { .. }
+            | Request::DocumentBody { .. }
+            | Request::DocumentErrors { .. }
+            | Request::Pieces { .. } => panic!("no packs here: {request:?}"),
         };
         Answered { status: 200, retry_after: None, server: Some(wall), said, kept: None }
     }
