@@ -353,6 +353,29 @@ fn what_is_not_as_it_should_be_is_named() {
 }
 
 #[test]
+fn what_is_scrapped_is_not_to_be_packed_and_what_another_agent_has_is_not_alone() {
+    let (mut w, [run, _]) = packed();
+    w.boxed(17..=19);
+    let conn = Connection::open(database_path(w.folder.path())).unwrap();
+    conn.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+    let before = packs_of(&w, run);
+    conn.execute(
+        "INSERT INTO to_write_off SELECT gtin_id, serial, 'anna', 'leaks', 1 FROM codes WHERE pass_no = 11 AND run = 1",
+        [],
+    )
+    .unwrap();
+    let after = packs_of(&w, run);
+    assert_eq!((before.items.dead, after.items.dead, after.items.loose), (1, 2, before.items.loose));
+    assert_eq!(after.loose, [7, 8, 9].map(identity));
+    let pallet = "SELECT sscc, 7, 1, 1, 1, NULL FROM packs WHERE pack_no = 3";
+    conn.execute(&format!("INSERT INTO claims {pallet}"), []).unwrap();
+    let elsewhere = packs_of(&w, run);
+    let pallets = elsewhere.levels[&Level::Pallet];
+    assert_eq!((pallets.within, pallets.alone, elsewhere.alone.len()), (1, 0, 0));
+    assert!(is_balanced(&elsewhere));
+}
+
+#[test]
 fn a_sheet_is_signed_when_its_run_is_closed_and_once_by_each_head() {
     let mut w = World::new();
     w.pool(3);

@@ -16,8 +16,9 @@ use crate::store::read::sheet::{RunSheet, SignedOff};
 use crate::words::{Language, say, say_owned};
 
 /// What is not settled, by key: `sheet.open.<key>` says what it is, `sheet.way.<key>` what to do.
-pub const UNSETTLED: [&str; 13] = [
+pub const UNSETTLED: [&str; 14] = [
     "alone",
+    "follow_pack",
     "held",
     "held_packed",
     "in_doubt",
@@ -143,9 +144,11 @@ pub fn unsettled(sheet: &RunSheet, desk: &Desk, language: Language) -> Vec<Unset
     let line = desk.line_name(sheet.line);
     let packs = &sheet.packs;
     let of_packs = pack_sheet(sheet, desk, language);
+    let at_stations = || packs.open.iter().filter(|(_, station)| !station.is_empty());
     let stations: Vec<&str> =
-        packs.open.iter().filter(|(pack, _)| !may_stay(pack)).map(|(_, station)| station.as_str()).collect();
-    let staying = packs.open.len() - stations.len();
+        at_stations().filter(|(pack, _)| !may_stay(pack)).map(|(_, station)| station.as_str()).collect();
+    let staying = at_stations().count() - stations.len();
+    let following = packs.open.len() - at_stations().count();
     let held_packed = sheet.unresolved.iter().filter(|one| one.pack.is_some()).count();
     let loose = packs.items.loose.saturating_sub(packs.items.dead);
     let alone: u32 = packs
@@ -165,6 +168,7 @@ pub fn unsettled(sheet: &RunSheet, desk: &Desk, language: Language) -> Vec<Unset
         ("in_doubt", sheet.codes.in_doubt.into(), true),
         ("pass_unknown", sheet.codes.unknown.into(), true),
         ("open_pack", stations.len() as u64, true),
+        ("follow_pack", following as u64, true),
         ("report_open", u64::from(sheet.open) + u64::from(sheet.unreported), false),
         ("refused", sheet.refused.into(), false),
         ("held", sheet.held.saturating_sub(sheet.refused).into(), false),

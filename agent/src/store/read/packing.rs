@@ -110,7 +110,7 @@ pub struct OutOf {
 pub struct RunPacks {
     pub levels: BTreeMap<Level, PackCounts>,
     pub items: PackedItems,
-    /// Being filled, each with the name of its station.
+    /// Being filled, each with the name of its station; of one whose old name became void none: it waits for a new name.
     pub open: Vec<(PackFacts, String)>,
     pub short: Vec<Reasoned>,
     pub voided: Vec<Reasoned>,
@@ -134,7 +134,7 @@ const OWN: &str = "WITH RECURSIVE inner_ones(pack_no) AS MATERIALIZED (SELECT pa
 /// The first packs of each kind that are named.
 #[derive(Default)]
 struct Named {
-    open: Vec<(PackNo, u32)>,
+    open: Vec<(PackNo, Option<u32>)>,
     short: Vec<PackNo>,
     voided: Vec<PackNo>,
     labelled: Vec<PackNo>,
@@ -154,7 +154,8 @@ impl View<'_> {
         let mut named = Named::default();
         let sql = format!(
             "{OWN} SELECT p.pack_no, p.level, p.state, p.content, p.capacity, p.sscc IS NOT NULL OR p.name_serial IS NOT NULL, p.labels, p.parent, \
-             q.state, p.station, p.content > 0 AND p.run IS NOT ?1, p.told FROM own JOIN packs p USING(pack_no) \
+             q.state, p.station, p.content > 0 AND p.run IS NOT ?1, p.told, \
+             p.parent IS NULL AND EXISTS(SELECT 1 FROM claims c WHERE c.sscc = p.sscc AND c.lies = 1), p.follows FROM own JOIN packs p USING(pack_no) \
              LEFT JOIN packs q ON q.pack_no = p.parent ORDER BY p.pack_no"
         );
         self.all(&sql, [run.0], |r| {
@@ -177,7 +178,9 @@ impl View<'_> {
                 0 => {
                     c.open += 1;
                     c.open_named += u32::from(is_named);
-                    keep(&mut named.open, (no, r.get(9)?));
+                    // One that follows a void one is at no station.
+                    let station = r.get::<_, Option<u32>>(13)?.is_none().then_some(r.get(9)?);
+                    keep(&mut named.open, (no, station));
                 }
                 1 => {
                     if content >= capacity {
@@ -186,8 +189,10 @@ impl View<'_> {
                         c.short += 1;
                         keep(&mut named.short, no);
                     }
-                    c.within += u32::from(matches!(around, Some(0 | 1)));
-                    if parent.is_none() {
+                    // In a pack of another agent too, as that one says.
+                    let elsewhere: bool = r.get(12)?;
+                    c.within += u32::from(matches!(around, Some(0 | 1)) || elsewhere);
+                    if parent.is_none() && !elsewhere {
                         c.alone += 1;
                         keep(&mut named.alone, no);
                     }
@@ -203,7 +208,10 @@ impl View<'_> {
         let items = self.packed_items(run, gtin)?;
         let (taken_out, out) = self.out_of_packs(run)?;
         let stations = self.names_of("stations")?;
-        let station = |no: u32| stations.get(no as usize).cloned().unwrap_or_else(|| format!("#{no}"));
+        let station = |no: Option<u32>| {
+            let Some(no) = no else { return String::new() };
+            stations.get(no as usize).cloned().unwrap_or_else(|| format!("#{no}"))
+        };
         Ok(RunPacks {
             items,
             open: named
@@ -249,10 +257,16 @@ impl View<'_> {
             }
             Ok(())
         })?;
-        let sql = "SELECT count(*) FROM held h JOIN passes p USING(run, pass_no) JOIN codes c \
+        let sql = "SELECT count(*) FROM held h CROSS JOIN passes p USING(run, pass_no) CROSS JOIN codes c \
                    ON c.gtin_id = (SELECT gtin_id FROM gtins WHERE gtin = ?2) AND c.serial = p.serial \
                    WHERE h.run = ?1 AND c.pack_no IS NULL";
-        items.dead = self.one(sql, (run.0, gtin.to_string()), |r| Ok(r.get(0)?))?.unwrap_or(0);
+        let held: u32 = self.one(sql, (run.0, gtin.to_string()), |r| Ok(r.get(0)?))?.unwrap_or(0);
+        // Scrapped, or taken as a sample, after a report with them was accepted.
+        let sql = "SELECT count(*) FROM to_write_off w CROSS JOIN codes c USING(gtin_id, serial) \
+                   WHERE c.run = ?1 AND c.pack_no IS NULL AND c.pass_no IS NOT NULL \
+                   AND NOT EXISTS(SELECT 1 FROM held h WHERE h.run = c.run AND h.pass_no = c.pass_no)";
+        let scrapped: u32 = self.one(sql, [run.0], |r| Ok(r.get(0)?))?.unwrap_or(0);
+        items.dead = held + scrapped;
         Ok(items)
     }
 
@@ -269,6 +283,7 @@ impl View<'_> {
                    AND c.gtin_id = (SELECT gtin_id FROM gtins WHERE gtin = ?4) AND NOT EXISTS(\
                    SELECT 1 FROM held h WHERE h.run = p.run AND h.pass_no = p.pass_no) AND NOT EXISTS(\
                    SELECT 1 FROM packs k WHERE k.name_gtin = c.gtin_id AND k.name_serial = c.serial AND k.state <> 2) \
+                   AND NOT EXISTS(SELECT 1 FROM to_write_off w WHERE w.gtin_id = c.gtin_id AND w.serial = c.serial) \
                    ORDER BY p.pass_no";
         let mut found = Vec::new();
         for bucket in 0..=last / BUCKET {
