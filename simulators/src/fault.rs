@@ -85,6 +85,29 @@ kinds! {
     NeighbourRead "neighbour-read" 0.0 0.005 "per reading behind an item with leave: the reader reads that item once more instead",
     BeltStop "belt-stop" 0.0 0.003 "per item: somebody stops the belt for a while, with items before the gate",
     HouseTwice "house-twice" 0.0 0.005 "per pre-printed item: the printing house put its code on the next one too",
+    PackDropped "pack-dropped" 0.0 0.01 "per packed item: it falls on its way into the box, and is gone",
+    WrongBox "wrong-box" 0.0 0.01 "per packed item: scanned for one box, and put into another",
+    Unscanned "unscanned" 0.0 0.01 "per packed item: put into the box without a scan",
+    ScannedTwice "scanned-twice" 0.0 0.02 "per packed item: scanned once more",
+    StrangerScanned "stranger-scanned" 0.0 0.04 "per packed item: before it something is scanned that does not belong there",
+    TakenOutUnseen "taken-out-unseen" 0.0 0.01 "per packed item: somebody takes one out of the box, and says nothing",
+    OutAsked "out-asked" 0.0 0.02 "per packed item: one is taken out of the box, and the agent is told",
+    ShortAsked "short-asked" 0.0 0.02 "per packed item: the box is to be closed with what is in it",
+    VoidAsked "void-asked" 0.0 0.01 "per packed item: the box is emptied, and the agent is told",
+    BoxReopened "box-reopened" 0.0 0.05 "per closed box: somebody opens one again, takes out or puts in, and says nothing",
+    LabelWrongBox "label-wrong-box" 0.0 0.03 "per label of a box: it is stuck on another box",
+    LabelLost "label-lost" 0.0 0.05 "per label of a box: it is lost, and another is asked for",
+    ReprintAsked "reprint-asked" 0.0 0.05 "per label of a box: another is asked for though it is there",
+    WrongRoll "wrong-roll" 0.0 0.05 "per pre-printed label of a box: it is of another roll, or was used before",
+    ScanLost "scan-lost" 0.0 0.01 "per scan of a hand scanner: nothing of it arrives",
+    ScannerPulled "scanner-pulled" 0.0 0.01 "per scan of a hand scanner: it is pulled out and plugged in again",
+}
+
+impl FaultKind {
+    /// It goes wrong at a packing desk, and nowhere else.
+    pub fn is_of_packing(self) -> bool {
+        self > Self::HouseTwice
+    }
 }
 
 impl Serialize for FaultKind {

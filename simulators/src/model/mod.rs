@@ -4,6 +4,7 @@ pub mod belt;
 pub mod code128;
 pub mod gate;
 pub mod modbus;
+pub mod packing;
 pub mod plant;
 mod plant_labels;
 pub mod plant_orders;

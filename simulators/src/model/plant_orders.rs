@@ -188,6 +188,11 @@ impl Plant {
         labels
     }
 
+    /// The numbers of the items behind the gate, in order.
+    pub fn passed(&self) -> &[u64] {
+        &self.truth.passed
+    }
+
     /// All items so far, in the order in which they came.
     pub fn items(&self) -> &[Item] {
         &self.truth.items

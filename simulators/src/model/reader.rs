@@ -232,7 +232,7 @@ impl Reader {
 }
 
 /// Changes one character into another of the same sort.
-fn misread(bytes: &mut [u8], rng: &mut fastrand::Rng) {
+pub(super) fn misread(bytes: &mut [u8], rng: &mut fastrand::Rng) {
     if bytes.is_empty() {
         return;
     }
