@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tamga_dst::campaign::{Campaign, Failure, Sums, folder};
+use tamga_dst::packs::PackCounts;
 use tamga_dst::plan::{Plan, Switches, names};
 use tamga_dst::planted::Planted;
 use tamga_dst::step;
@@ -242,6 +243,7 @@ fn report(sums: &Sums) {
         sums.counts.power_cuts,
         sums.counts.simulated_ms as f64 / 3.6e6
     );
+    report_packs(&sums.counts.packs);
     println!(
         "{seconds:.0} s, {:.0} marks a second, {:.1} seeds a second",
         sums.counts.marks as f64 / seconds,
@@ -249,6 +251,17 @@ fn report(sums: &Sums) {
     );
     if sums.failures.is_empty() {
         println!("No rule was broken, and everything settled.");
+    }
+}
+
+/// What was packed, and what in boxes differs from their data by what nothing could have seen.
+fn report_packs(packs: &PackCounts) {
+    println!(
+        "{} boxes and {} pallets closed, {} things in them; {} differ from their data, by slips that nothing could have seen:",
+        packs.boxes, packs.pallets, packs.packed, packs.different
+    );
+    for (slip, count) in &packs.by_slip {
+        println!("  {count:>9}  {slip}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! The devices of a packing station: its scanner, and its printer where it prints.
 
 use tamga_domain::ids::PackNo;
+use tamga_domain::line::PrinterEvent;
 use tamga_domain::pack::station::layer::Part;
 use tamga_domain::pack::station::{LabelId, LabelJob, Signal, StationInput};
 use tamga_drivers::printer::{self, PrinterCommand};
@@ -147,7 +148,8 @@ fn scanner(
     Ok(signals)
 }
 
-fn words_of(sounds: &Sounds, signal: Signal) -> &[u8] {
+/// What the scanner is sent for a signal.
+pub fn words_of(sounds: &Sounds, signal: Signal) -> &[u8] {
     match signal {
         Signal::Taken => &sounds.taken,
         Signal::Closed => &sounds.closed,
@@ -179,7 +181,7 @@ fn labels(
     let called = name.to_owned();
     let work = async move {
         while let Some(event) = said.recv().await {
-            if let Some(event) = printer_said(event, label_of)
+            if let Some(event) = label_event(event)
                 && events.send(StationInput::Printer(event)).await.is_err()
             {
                 break;
@@ -192,7 +194,7 @@ fn labels(
 }
 
 /// A label as the printer's driver takes it: the SSCC as a GS1 DataMatrix, and for people.
-fn rendered(job: &LabelJob) -> printer::Job {
+pub fn rendered(job: &LabelJob) -> printer::Job {
     printer::Job {
         id: printer::JobId((u64::from(job.id.pack.0) << 32) | u64::from(job.id.no)),
         symbol: job.name.render(),
@@ -202,6 +204,11 @@ fn rendered(job: &LabelJob) -> printer::Job {
             ("content".to_owned(), job.content.to_string()),
         ],
     }
+}
+
+/// What a printer's driver says of labels, in the words of the station.
+pub fn label_event(event: printer::PrinterEvent) -> Option<PrinterEvent<LabelId>> {
+    printer_said(event, label_of)
 }
 
 fn label_of(id: printer::JobId) -> LabelId {

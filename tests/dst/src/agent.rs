@@ -19,13 +19,17 @@ use tamga_domain::gs1::Gtin;
 use tamga_domain::ids::{LineNo, TxnId};
 use tamga_domain::line::ask::{Ask, Refusal, Reply};
 use tamga_domain::line::{AskId, Input, LineConfig, ReadId};
-use tamga_domain::record::{Record, Txn};
+use tamga_domain::pack::ask::StationReply;
+use tamga_domain::pack::record::PackRecord;
+use tamga_domain::pack::station::StationInput;
+use tamga_domain::record::{Answer, Record, Txn};
 use tamga_domain::time::{Time, Wall};
 use tamga_domain::upstream as up;
 use tamga_domain::upstream::request::RequestId;
 
 use crate::disk::{Disk, Lies};
 use crate::one_line::{OneLine, With};
+use crate::one_station::{OneStation, StationWith};
 use crate::planted::Planted;
 use crate::trace::Trace;
 use crate::way::{Call, Way, is_large, next};
@@ -75,6 +79,7 @@ impl Parts {
 pub enum Asked {
     Line(usize, Txn),
     Upstream(Txn),
+    Station(usize, Txn),
     /// A list of codes that a person at this line brings.
     Import(usize, Txn),
     Find(usize, ReadId, tamga_domain::code::Identity),
@@ -83,6 +88,7 @@ pub enum Asked {
 /// What it answers, in the same order.
 enum Told {
     Line(usize, Input),
+    Station(usize, StationInput),
     Upstream(up::Input),
     Imported(usize),
 }
@@ -104,11 +110,14 @@ pub struct Out {
     pub imported: Vec<usize>,
     /// Of the line with this place.
     pub replies: Vec<(usize, AskId, Result<Reply, Refusal>)>,
+    /// Of the station with this place.
+    pub station_replies: Vec<(usize, AskId, Result<StationReply, Refusal>)>,
 }
 
 pub struct Agent {
     store: Store,
     pub lines: Vec<OneLine>,
+    pub stations: Vec<OneStation>,
     way: Way,
     asked: VecDeque<Asked>,
     /// Answers on their way, each with the millisecond when it is there.
@@ -122,6 +131,8 @@ pub struct Agent {
     wal: PathBuf,
     /// Codes whose issue was acknowledged, and that were verified so: what no crash may take back.
     pub acknowledged: Vec<Record>,
+    /// What was written down of packs, and what was answered.
+    pub packed: Vec<(usize, PackRecord, Vec<Answer>)>,
     /// The start found the database behind its witness, and a person settled it.
     pub settled: Option<Doubt>,
 }
@@ -144,10 +155,16 @@ impl Agent {
         let settled = stand(&mut store, beside, wall, parts.planted)?;
         let lines = (0..parts.lines.len()).map(|at| OneLine::start(parts, at, &store, (now, wall)));
         let lines = lines.collect::<Result<Vec<OneLine>, StoreError>>()?;
+        if let Some(names) = &parts.config.names {
+            store.use_names(names)?;
+        }
+        let stations = (0..parts.config.stations.len()).map(|at| OneStation::start(parts, at, &store));
+        let stations = stations.collect::<Result<Vec<OneStation>, StoreError>>()?;
         let way = Way::start((parts.setup)(), &store)?;
         Ok(Agent {
             store,
             lines,
+            stations,
             way,
             asked: VecDeque::new(),
             told: VecDeque::new(),
@@ -158,6 +175,7 @@ impl Agent {
             disk: Rc::clone(disk),
             wal: dir.join("tamga.db-wal"),
             acknowledged: Vec::new(),
+            packed: Vec::new(),
             settled,
         })
     }
@@ -192,6 +210,7 @@ impl Agent {
         while let Some((_, told)) = self.told.pop_front_if(|(due, _)| *due <= ms) {
             match told {
                 Told::Line(at, input) => self.lines[at].inputs.push_back(input),
+                Told::Station(at, input) => self.stations[at].inputs.push_back(input),
                 Told::Upstream(input) => for_upstream.push(input),
                 Told::Imported(at) => out.imported.push(at),
             }
@@ -203,6 +222,12 @@ impl Agent {
             let (asked, fuse) = (&mut self.asked, &mut self.fuse);
             let mut with = With { asked, replies: &mut out.replies, fuse, planted: self.planted };
             line.turn(now, wall, &mut with)?;
+        }
+        for station in &mut self.stations {
+            let (asked, fuse, store) = (&mut self.asked, &mut self.fuse, &self.store);
+            let replies = &mut out.station_replies;
+            let mut with = StationWith { asked, replies, fuse, store, planted: self.planted };
+            station.turn(now, wall, &mut with)?;
         }
         if self.way.wake.is_some_and(|w| w <= now) {
             self.feed(up::Input::Tick, now, wall, out)?;
@@ -244,7 +269,10 @@ impl Agent {
         let mut txns: Vec<Txn> = group
             .iter()
             .filter_map(|asked| match asked {
-                Asked::Line(_, txn) | Asked::Import(_, txn) | Asked::Upstream(txn) => Some(txn.clone()),
+                Asked::Line(_, txn)
+                | Asked::Station(_, txn)
+                | Asked::Import(_, txn)
+                | Asked::Upstream(txn) => Some(txn.clone()),
                 Asked::Find(..) => None,
             })
             .collect();
@@ -269,6 +297,12 @@ impl Agent {
         for asked in group {
             let told = match asked {
                 Asked::Line(at, txn) => Told::Line(at, Input::Committed(txn.id, next(&mut answers))),
+                Asked::Station(at, txn) => {
+                    let answers = next(&mut answers);
+                    self.packed
+                        .extend(pack_records(&txn).map(|record| (at, record.clone(), answers.clone())));
+                    Told::Station(at, self.stations[at].committed(txn, answers, self.planted))
+                }
                 Asked::Upstream(txn) => {
                     Told::Upstream(up::Input::Committed { txn: txn.id, answers: next(&mut answers) })
                 }
@@ -321,6 +355,13 @@ impl Agent {
         }
         Ok(())
     }
+}
+
+fn pack_records(txn: &Txn) -> impl Iterator<Item = &PackRecord> {
+    txn.records.iter().filter_map(|record| match record {
+        Record::Pack(record) => Some(record),
+        _ => None,
+    })
 }
 
 /// The blocks of a transaction, under other names.

@@ -8,6 +8,7 @@ use crate::agent::Agent;
 use crate::disk::{Copied, Trouble};
 use crate::plan::Computer;
 use crate::planted::Planted;
+use crate::side::Device;
 use crate::vfs;
 use crate::witness::Beside;
 use crate::world::{AGENT, World};
@@ -110,6 +111,7 @@ impl World {
         self.inode += self.ms % 2;
         self.damaged = false;
         self.restored = true;
+        self.packs.restored();
         self.doubt_due = true;
     }
 
@@ -228,6 +230,10 @@ impl World {
             self.sides[at].devices().for_each(|device| self.unplug(at, device));
             self.sides[at].person.agent_gone();
         }
+        for at in 0..self.desks.len() {
+            [Device::Scanner(at), Device::Labels(at)].into_iter().for_each(|device| self.unplug(0, device));
+            self.desks[at].agent_gone();
+        }
         self.answering.clear();
         self.writes_at = None;
         self.restart_at = self.ms + self.rng.u64(20..3_000);
@@ -249,7 +255,11 @@ impl World {
                     _ => {}
                 }
                 self.doubt_due = false;
-                let missing = if self.restored { Ok(Vec::new()) } else { self.ledger.missing(agent.store()) };
+                let mut missing =
+                    if self.restored { Ok(Vec::new()) } else { self.ledger.missing(agent.store()) };
+                if let Ok(missing) = &mut missing {
+                    missing.extend(self.packs.missing(agent.store()).unwrap_or_default());
+                }
                 self.agent = Some(agent);
                 self.look_at = self.ms + 10;
                 match missing {

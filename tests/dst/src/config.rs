@@ -49,6 +49,7 @@ poll_s = 1
     for at in 0..plan.kinds.len() {
         text.push_str(&line(plan, at));
     }
+    plan.packing.iter().for_each(|packing| text.push_str(&packing.text()));
     text
 }
 

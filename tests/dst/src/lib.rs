@@ -3,10 +3,11 @@
 //!
 //! - [`disk`], [`vfs`]: a disk that loses power, under the real SQLite
 //! - [`witness`]: the agent's witness on that disk
-//! - [`port`], [`way`], [`one_line`], [`agent`]: the product's parts, and in the place of its shells a loop
+//! - [`port`], [`way`], [`one_line`], [`one_station`], [`agent`]: the product's parts, and in the place of its shells a loop
 //! - [`plan`]: what goes wrong in a seed
 //! - [`planted`]: faults of the agent, by which the checks are checked
 //! - [`people`]: the person at the line
+//! - [`packing`]: how items are packed on a day, and the people who do it; [`packs`]: what must be so with packs
 //! - [`slips`]: one slip of the labels, or one thing that is none, on a quiet day
 //! - [`world`]: all of it, a millisecond at a time; `side` (what stands around one
 //!   line), `cables`, `calls`, `computer` and `config` are parts of it
@@ -27,7 +28,10 @@ mod config;
 pub mod disk;
 pub mod floor;
 pub mod one_line;
+pub mod one_station;
 pub mod oracle;
+pub mod packing;
+pub mod packs;
 pub mod people;
 pub mod plan;
 pub mod planted;

@@ -241,6 +241,7 @@ impl OneLine {
             Device::Printer(no) => self.printers.get_mut(no).map(|p| &mut p.wire),
             Device::Reader => Some(&mut self.reader.wire),
             Device::Gate => Some(&mut self.gate.wire),
+            Device::Scanner(_) | Device::Labels(_) => None,
         }
     }
 }

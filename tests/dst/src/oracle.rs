@@ -86,7 +86,7 @@ pub fn runs_are_closed(store: &Store) -> bool {
 }
 
 /// GTIN and serial of an element string of the water layout, by its places.
-fn identity(symbol: &[u8]) -> Option<Identity> {
+pub(crate) fn identity(symbol: &[u8]) -> Option<Identity> {
     let end = symbol.iter().position(|b| *b == 0x1D).unwrap_or(symbol.len());
     let text = std::str::from_utf8(symbol.get(..end)?).ok()?;
     let gtin = Gtin::parse(text.get(2..16)?.as_bytes()).ok()?;

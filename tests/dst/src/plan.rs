@@ -6,6 +6,7 @@ use tamga_simulators::fault::{FaultKind, FaultPlan};
 use tamga_simulators::model::plant::{Kind, Turns};
 use tamga_simulators::model::xtrace::fault::{Fault, FaultPlan as UpstreamPlan, Rule};
 
+use crate::packing::Packing;
 use crate::planted::Planted;
 use crate::slips::Trial;
 
@@ -162,11 +163,24 @@ pub enum Shape {
     Midnight,
     /// A line that prints has two or three printers.
     SeveralPrinters,
+    /// What passes is packed by hand.
+    Packs,
+    /// And the boxes are put onto pallets.
+    Pallets,
+    /// The labels of boxes were printed before.
+    PrePrintedLabels,
 }
 
 impl Shape {
-    pub const ALL: [Shape; 4] =
-        [Shape::SeveralLines, Shape::PrePrinted, Shape::Midnight, Shape::SeveralPrinters];
+    pub const ALL: [Shape; 7] = [
+        Shape::SeveralLines,
+        Shape::PrePrinted,
+        Shape::Midnight,
+        Shape::SeveralPrinters,
+        Shape::Packs,
+        Shape::Pallets,
+        Shape::PrePrintedLabels,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -174,6 +188,9 @@ impl Shape {
             Shape::PrePrinted => "pre-printed-line",
             Shape::Midnight => "midnight",
             Shape::SeveralPrinters => "several-printers",
+            Shape::Packs => "packs",
+            Shape::Pallets => "pallets",
+            Shape::PrePrintedLabels => "pre-printed-labels",
         }
     }
 }
@@ -238,6 +255,8 @@ pub struct Plan {
     pub incident_ms: u64,
     /// How long a person looks before resuming.
     pub looks_ms: u64,
+    /// How items are packed, if they are.
+    pub packing: Option<Packing>,
     /// A rule that the agent breaks in this seed.
     pub planted: Option<Planted>,
 }
@@ -252,7 +271,7 @@ pub struct Switches {
 }
 
 impl Switches {
-    fn allows(&self, name: &str) -> bool {
+    pub(crate) fn allows(&self, name: &str) -> bool {
         (self.only.is_empty() || self.only.iter().any(|n| n == name))
             && !self.without.iter().any(|n| n == name)
     }
@@ -316,14 +335,17 @@ impl Plan {
             computer,
             incident_ms: [500, 4_000, 12_000, 30_000, 60_000, 120_000][rng.usize(..6)],
             looks_ms: [100, 2_100, 3_000][rng.usize(..3)],
+            packing: None,
             planted: switches.planted,
         };
-        if later.u8(..3) == 0 {
+        let is_narrow = later.u8(..3) == 0;
+        if is_narrow {
             plan.narrow(&mut later, switches);
         }
         let carries = later.u8(..3) == 0;
         plan.carries = carries && plan.kinds.len() > 1 && switches.allows(CARRIED);
         plan.heads = plan.kinds.iter().map(|kind| heads(*kind, &mut later, switches)).collect();
+        plan.packing = Packing::of(&plan, is_narrow, switches);
         plan
     }
 
@@ -338,7 +360,8 @@ impl Plan {
         self.upstream = UpstreamPlan::of([]);
         match rng.u8(..4) {
             0 => {
-                let kinds = FaultKind::ALL.iter().copied().filter(|k| switches.allows(k.name()));
+                let kinds = FaultKind::ALL.iter().copied().filter(|k| !k.is_of_packing());
+                let kinds = kinds.filter(|k| switches.allows(k.name()));
                 for kind in few(rng, kinds) {
                     self.plant.set(kind, FaultPlan::rough().rate(kind)).expect("rates are rates");
                 }
@@ -358,7 +381,8 @@ impl Plan {
         let pre_printed = self.kinds.contains(&Kind::PrePrinted).then_some(Shape::PrePrinted);
         let midnight = (self.begins_ms != MORNING_MS).then_some(Shape::Midnight);
         let printers = self.heads.iter().any(|h| h.printers > 1).then_some(Shape::SeveralPrinters);
-        several.into_iter().chain(pre_printed).chain(midnight).chain(printers)
+        let packs = self.packing.iter().flat_map(Packing::shapes);
+        several.into_iter().chain(pre_printed).chain(midnight).chain(printers).chain(packs)
     }
 
     /// The next incident of the computer, if any may happen.
@@ -428,7 +452,7 @@ fn plant(rng: &mut fastrand::Rng, switches: &Switches) -> FaultPlan {
     let day = rng.u8(..4);
     // Kinds that came later draw from a stream of their own, so that the days of known seeds stay what they were.
     let mut later = rng.clone();
-    for kind in FaultKind::ALL {
+    for kind in FaultKind::ALL.iter().filter(|kind| !kind.is_of_packing()) {
         let rng = if *kind > FaultKind::GateAnswerLost { &mut later } else { &mut *rng };
         let rough = FaultPlan::rough().rate(*kind);
         let rate = match day {

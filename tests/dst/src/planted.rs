@@ -32,10 +32,18 @@ pub enum Planted {
     WalNotWrittenBack,
     /// So it is by the connection that is closed after the error.
     CheckpointAtClose,
+    /// A pack is closed because the printer says that its label was printed.
+    CloseWithoutLabelRead,
+    /// A label is printed with the name that comes next, before a pack has it.
+    PrintBeforeNamed,
+    /// The person hears that a thing is in when the commit is asked for.
+    TakenBeforeDurable,
+    /// What may not go into a pack is told as taken.
+    RefusedIsTaken,
 }
 
 impl Planted {
-    pub const ALL: [Planted; 14] = [
+    pub const ALL: [Planted; 18] = [
         Planted::LyingSync,
         Planted::SynchronousNormal,
         Planted::AcknowledgeBeforeCommit,
@@ -50,6 +58,10 @@ impl Planted {
         Planted::NoWitness,
         Planted::WalNotWrittenBack,
         Planted::CheckpointAtClose,
+        Planted::CloseWithoutLabelRead,
+        Planted::PrintBeforeNamed,
+        Planted::TakenBeforeDurable,
+        Planted::RefusedIsTaken,
     ];
 
     pub fn name(self) -> &'static str {
@@ -68,6 +80,10 @@ impl Planted {
             Planted::NoWitness => "no-witness",
             Planted::WalNotWrittenBack => "wal-not-written-back",
             Planted::CheckpointAtClose => "checkpoint-at-close",
+            Planted::CloseWithoutLabelRead => "close-without-label-read",
+            Planted::PrintBeforeNamed => "print-before-named",
+            Planted::TakenBeforeDurable => "taken-before-durable",
+            Planted::RefusedIsTaken => "refused-is-taken",
         }
     }
 

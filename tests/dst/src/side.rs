@@ -41,6 +41,10 @@ pub enum Device {
     Printer(usize),
     Reader,
     Gate,
+    /// The scanner of the desk with this place.
+    Scanner(usize),
+    /// And the printer of its labels.
+    Labels(usize),
 }
 
 /// A printer's cable, and how often the printer had lost its power when that was plugged in.
@@ -97,6 +101,7 @@ impl Side {
             Device::Printer(no) => &mut self.printers[no].cable,
             Device::Reader => &mut self.reader,
             Device::Gate => &mut self.gate,
+            Device::Scanner(_) | Device::Labels(_) => unreachable!("desks have their own cables"),
         }
     }
 

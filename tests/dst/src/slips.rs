@@ -206,6 +206,7 @@ pub fn plan(what: What, seed: u64, items: u64, printers: usize, broken: Option<B
         plant = FaultPlan::gentle();
     }
     Plan {
+        packing: None,
         seed,
         kinds: vec![kind],
         heads: vec![Heads { printers, turns }],

@@ -16,9 +16,11 @@ use crate::config;
 use crate::disk::{Copied, Disk, Lies, Trouble};
 use crate::one_line::OneLine;
 use crate::oracle::{self, Violation};
+use crate::packing::DeskSide;
+use crate::packs::{self, PackCounts, PackLedger};
 use crate::plan::{CARRIED, Computer, Plan, Strikes, upstream_name};
 use crate::planted::Planted;
-use crate::side::{Side, merged};
+use crate::side::{Device, Side, merged};
 use crate::slips::{Observed, Trying};
 use crate::trace::Trace;
 use crate::vfs;
@@ -51,6 +53,8 @@ pub struct World {
     pub(crate) skew_ms: i64,
     /// The lines, each with what stands around it.
     pub(crate) sides: Vec<Side>,
+    /// Where is packed what passed.
+    pub(crate) desks: Vec<DeskSide>,
     pub state: Xtrace,
     pub(crate) disk: Rc<RefCell<Disk>>,
     pub(crate) dir: PathBuf,
@@ -70,6 +74,8 @@ pub struct World {
     pub violations: Vec<Violation>,
     /// What the store has acknowledged, over all lives of the agent.
     pub(crate) ledger: oracle::Ledger,
+    pub(crate) packs: PackLedger,
+    pub(crate) pack_counts: PackCounts,
     pub(crate) starts: u64,
     /// A copy of the disk that somebody keeps, and which file the database is now.
     pub(crate) kept: Option<Copied>,
@@ -96,6 +102,7 @@ pub struct Counts {
     pub kills: u64,
     pub starts: u64,
     pub simulated_ms: u64,
+    pub packs: PackCounts,
 }
 
 impl Counts {
@@ -109,6 +116,7 @@ impl Counts {
         self.kills += other.kills;
         self.starts += other.starts;
         self.simulated_ms += other.simulated_ms;
+        self.packs.add(&other.packs);
     }
 }
 
@@ -134,7 +142,8 @@ pub fn play(plan: &Plan, dir: &std::path::Path, traced: bool) -> Ended {
     for (what, times) in world.sides.iter().flat_map(|side| &side.person.struck) {
         struck(what.name(), *times);
     }
-    for report in world.sides.iter().flat_map(|side| side.plant.faults.report()) {
+    let of_lines = world.sides.iter().flat_map(|side| side.plant.faults.report());
+    for report in of_lines.chain(world.desks.iter().flat_map(|desk| desk.desk.faults.report())) {
         struck(report.kind.name(), report.struck);
     }
     for (fault, count) in world.state.faults().struck() {
@@ -150,6 +159,7 @@ pub fn play(plan: &Plan, dir: &std::path::Path, traced: bool) -> Ended {
         power_cuts: disk.power_cuts,
         starts: world.starts,
         simulated_ms: world.ms,
+        packs: world.pack_counts.clone(),
     };
     Ended {
         observed: world.trying.take().map(|t| t.observed(&world.sides[0].plant.truth())),
@@ -183,6 +193,7 @@ impl World {
             ms: 0,
             skew_ms: 0,
             sides,
+            desks: plan.packing.iter().flat_map(|packing| packing.desks(&plan)).collect(),
             state,
             disk,
             dir: dir.to_owned(),
@@ -199,6 +210,8 @@ impl World {
             trace: Trace::new(traced),
             violations: Vec::new(),
             ledger: oracle::Ledger::default(),
+            packs: PackLedger::default(),
+            pack_counts: PackCounts::default(),
             starts: 0,
             kept: None,
             inode: 1,
@@ -270,6 +283,9 @@ impl World {
             side.plant.faults.set_plan(tamga_simulators::fault::FaultPlan::none());
             side.person.last_run();
         }
+        for desk in &mut self.desks {
+            desk.desk.faults.set_plan(tamga_simulators::fault::FaultPlan::none());
+        }
         self.state.set_faults(tamga_simulators::model::xtrace::fault::FaultPlan::default());
         self.disk.borrow_mut().set_trouble(Trouble::default());
         self.skew_ms = 0;
@@ -287,6 +303,7 @@ impl World {
             side.plant.step(self.ms * 1_000_000);
             side.log.look(&side.plant, &mut self.trace);
         }
+        self.pack();
         if self.faults_on && self.ms >= self.incident_at {
             self.incident();
         }
@@ -302,17 +319,25 @@ impl World {
                 self.carry(at, device);
             }
         }
+        for at in 0..self.desks.len() {
+            self.dial_desk(at);
+            [Device::Scanner(at), Device::Labels(at)].into_iter().for_each(|device| self.carry(0, device));
+        }
         self.answers();
         let (ms, now, wall) = (self.ms, self.now(), self.wall());
         let mut out = Out::default();
         let turned = self.agent_turn(ms, now, wall, &mut out);
         (0..self.sides.len()).for_each(|at| self.take_written(at));
+        self.take_written_of_desks();
         for call in std::mem::take(&mut out.calls) {
             self.call(call);
         }
         for (at, id, answer) in out.replies.drain(..) {
             self.trace.say(|| format!("reply {id:?} {answer:?}"));
             self.sides[at].person.answered(id, &answer);
+        }
+        for (at, id, answer) in out.station_replies.drain(..) {
+            self.packer_answered(at, id, &answer);
         }
         for at in out.imported.drain(..) {
             self.sides[at].person.imported();
@@ -325,6 +350,7 @@ impl World {
         let lines = self.agent.iter().flat_map(|agent| &agent.lines);
         let wrong: Vec<_> = lines.filter_map(OneLine::moves_against_the_rules).collect();
         wrong.into_iter().for_each(|(rule, what)| self.violate(rule, what));
+        self.judge_packing();
         if self.trying.is_some() {
             self.try_it();
         }
@@ -354,6 +380,18 @@ impl World {
             self.ledger.take(&mut agent.acknowledged);
         }
         Ok(())
+    }
+
+    /// What the stations did, and what was written down of packs.
+    fn judge_packing(&mut self) {
+        let Some(agent) = &mut self.agent else { return };
+        if agent.stations.is_empty() {
+            return;
+        }
+        let mut wrong: Vec<_> = agent.stations.iter_mut().flat_map(|one| one.wrong.drain(..)).collect();
+        let mut packed = std::mem::take(&mut agent.packed);
+        wrong.extend(self.packs.take(&mut packed, agent.store(), &self.desks));
+        wrong.into_iter().for_each(|(rule, what)| self.violate(rule, what));
     }
 
     // ---- people
@@ -392,6 +430,7 @@ impl World {
     fn settled(&mut self) -> bool {
         let Some(agent) = &self.agent else { return false };
         self.sides.iter().all(|side| side.person.is_done(agent))
+            && self.all_packed()
             && oracle::runs_are_closed(agent.store())
             && (self.restored || oracle::reports_are_settled(agent.store()))
             && (self.restored || self.all_received())
@@ -410,10 +449,12 @@ impl World {
         let state = self.state.truth(self.true_moment());
         match &self.agent {
             Some(agent) => format!(
-                "given and received {:?}, {:?} {:?}",
+                "given and received {:?}, {:?} {:?} {:?} {:?}",
                 oracle::given_and_received(agent.store(), &state),
                 agent.lines.iter().map(|one| one.line.status().stopped_by).collect::<Vec<_>>(),
-                agent.lines.iter().map(|one| one.line.status().run).collect::<Vec<_>>()
+                agent.lines.iter().map(|one| one.line.status().run).collect::<Vec<_>>(),
+                agent.stations.iter().map(|one| one.station.status()).collect::<Vec<_>>(),
+                self.desks.iter().map(|side| side.desk.is_done()).collect::<Vec<_>>()
             ),
             None => "the agent does not start".to_owned(),
         }
@@ -425,8 +466,13 @@ impl World {
         let plant = merged(self.sides.iter().map(|side| side.plant.truth()));
         let Some(agent) = &self.agent else { return };
         let found = oracle::judge(agent.store(), &plant, &state, &self.ledger, self.restored, self.damaged);
+        let packed = (!self.restored && !self.damaged).then(|| packs::judge(agent.store(), &self.desks));
         for (rule, what) in found {
             self.violate(rule, what);
+        }
+        if let Some((found, counts)) = packed {
+            self.pack_counts = counts;
+            found.into_iter().for_each(|(rule, what)| self.violate(rule, what));
         }
         if !self.restored {
             let strange: Vec<String> = self.sides.iter().flat_map(Side::of_another_product).collect();

@@ -10,6 +10,8 @@
 
 mod person;
 mod slips;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -73,7 +75,7 @@ impl Default for DeskConfig {
 }
 
 /// Something that can be packed: an item, or a box with its label.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Thing {
     /// No two things of a plant have the same.
     pub no: u64,
@@ -91,7 +93,7 @@ pub enum Stage {
 }
 
 /// A box, or a pallet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Carton {
     pub no: u64,
     pub things: Vec<Thing>,
@@ -100,13 +102,32 @@ pub struct Carton {
     pub stage: Stage,
 }
 
+/// A symbol as people write it down.
+fn shown(symbol: &[u8]) -> String {
+    symbol.escape_ascii().to_string()
+}
+
+impl std::fmt::Debug for Thing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let symbol = self.symbol.as_deref().map_or_else(|| "nothing".to_owned(), shown);
+        write!(f, "{:x} with {symbol}", self.no)
+    }
+}
+
+impl std::fmt::Debug for Carton {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let labels: Vec<String> = self.labels.iter().map(|label| shown(label)).collect();
+        write!(f, "{:x} ({:?}, labels {labels:?}, {:?})", self.no, self.stage, self.things)
+    }
+}
+
 /// Something that nobody was told, or that nobody could have seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Slipped {
     pub at_ns: u64,
     pub kind: FaultKind,
     /// The thing that it befell; `None`: the box as a whole.
-    pub thing: Option<u64>,
+    pub thing: Option<Thing>,
     /// The box that the data speak of, and the one that it really happened to, where that is another.
     pub cartons: Vec<u64>,
 }
@@ -116,8 +137,8 @@ pub struct Slipped {
 pub struct Screen {
     /// Things in the open pack by the data, and how many fill it; `None`: no pack is open.
     pub open: Option<(u32, u32)>,
-    /// The open pack has a name.
-    pub named: bool,
+    /// The name of the open pack, 18 digits.
+    pub name: Option<String>,
     /// How its label stands.
     pub label: Option<&'static str>,
     /// What the last sound meant.
@@ -183,8 +204,8 @@ pub struct Desk {
     names_sent: BTreeSet<Vec<u8>>,
     // What stands on the desk.
     table: VecDeque<Thing>,
-    /// Symbols that lie about and do not belong here.
-    strays: Vec<Vec<u8>>,
+    /// Things that lie about and do not belong here.
+    strays: Vec<Thing>,
     cartons: Vec<Carton>,
     /// The place of the box that is being filled.
     at: usize,
@@ -254,8 +275,8 @@ impl Desk {
     }
 
     /// Somebody leaves something on the table that does not belong there.
-    pub fn bring_stray(&mut self, symbol: Vec<u8>) {
-        self.strays.push(symbol);
+    pub fn bring_stray(&mut self, thing: Thing) {
+        self.strays.push(thing);
     }
 
     /// Nothing comes any more.
@@ -281,6 +302,14 @@ impl Desk {
             lost: self.lost.clone(),
             aside: self.aside.iter().cloned().chain(rest).chain(hand).collect(),
         }
+    }
+
+    /// What the person does now, for a log.
+    pub fn shows(&self) -> String {
+        let slip = self.slips.last().filter(|slip| slip.at_ns == self.now_ns);
+        let box_no = self.cartons.get(self.at).map_or(0, |carton| carton.no);
+        let (hand, waits, wish) = (&self.hand, &self.waits, &self.wish);
+        format!("{hand:?} {waits:?} {wish:?} at box {box_no:x} {slip:?}")
     }
 
     /// A name of a pack that the scanner has sent, as 18 digits.
@@ -379,7 +408,7 @@ impl Desk {
         &mut self.cartons[at]
     }
 
-    fn slipped(&mut self, kind: FaultKind, thing: Option<u64>, cartons: Vec<u64>) {
+    fn slipped(&mut self, kind: FaultKind, thing: Option<Thing>, cartons: Vec<u64>) {
         self.slips.push(Slipped { at_ns: self.now_ns, kind, thing, cartons });
     }
 }

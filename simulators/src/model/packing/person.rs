@@ -43,6 +43,11 @@ pub(super) enum Waits {
     Answer,
 }
 
+/// The name stands on the label.
+fn is_on(name: Option<&str>, symbol: &[u8]) -> bool {
+    name.is_some_and(|name| symbol.ends_with(name.as_bytes()))
+}
+
 impl Desk {
     /// The person would do something now, if there is anything to do.
     pub fn is_due(&self) -> bool {
@@ -161,7 +166,11 @@ impl Desk {
                 self.wish = Some(Wish::Short);
             }
             "pack.not_in.pass_unknown" | "pack.not_in.not_seen" | "pack.not_in.packed" => {
-                if self.last { self.aside.push(thing) } else { self.again.push(thing) }
+                if self.last {
+                    self.aside.push(thing)
+                } else {
+                    self.again.push(thing)
+                }
             }
             "pack.malformed" | "pack.several" | "pack.not_in.unknown" | "pack.not_in.mismatch"
                 if tries >= TRIES_MAX =>
@@ -186,6 +195,11 @@ impl Desk {
             _ if unread => self.hand = Hand::Label { symbol, on, tries: tries + 1 },
             "pack.other_label" | "pack.name_used" | "pack.malformed" => self.tear_off(&symbol, on),
             _ if tries >= TRIES_MAX => self.tear_off(&symbol, on),
+            // The name on the screen is another than that on the label.
+            _ if screen.open.is_some() && !is_on(screen.name.as_deref(), &symbol) => {
+                self.tear_off(&symbol, on);
+            }
+            _ if screen.open.is_some() => self.hand = Hand::Label { symbol, on, tries: tries + 1 },
             _ => {
                 self.wish = Some(Wish::Look(symbol.clone()));
                 self.hand = Hand::Label { symbol, on, tries: tries + 1 };
@@ -240,7 +254,7 @@ impl Desk {
             self.label_first = false;
             return self.next_thing(screen);
         };
-        if self.label_first || screen.named || screen.label.is_some() || content >= capacity {
+        if self.label_first || screen.name.is_some() || screen.label.is_some() || content >= capacity {
             self.label_first = true;
             return self.label(screen);
         }

@@ -20,17 +20,17 @@ impl Desk {
             FaultKind::VoidAsked,
         ];
         let kind = self.faults.first(&KINDS);
-        let (no, own) = (thing.no, self.carton().no);
+        let own = self.carton().no;
         match kind {
             Some(kind @ FaultKind::PackDropped) => {
-                self.slipped(kind, Some(no), vec![own]);
+                self.slipped(kind, Some(thing.clone()), vec![own]);
                 self.lost.push(thing);
                 return;
             }
             Some(kind @ FaultKind::WrongBox) => {
                 let other = self.other_carton(kind);
                 let other_no = self.carton_at(other).no;
-                self.slipped(kind, Some(no), vec![own, other_no]);
+                self.slipped(kind, Some(thing.clone()), vec![own, other_no]);
                 self.carton_at(other).things.push(thing);
                 return;
             }
@@ -53,7 +53,7 @@ impl Desk {
 
     pub(super) fn put_in_unscanned(&mut self, thing: Thing) {
         let own = self.carton().no;
-        self.slipped(FaultKind::Unscanned, Some(thing.no), vec![own]);
+        self.slipped(FaultKind::Unscanned, Some(thing.clone()), vec![own]);
         self.carton().things.push(thing);
     }
 
@@ -65,7 +65,7 @@ impl Desk {
         }
         let place = self.faults.stream(kind).usize(..things);
         let thing = self.carton_at(at).things.remove(place);
-        self.slipped(kind, Some(thing.no), vec![own]);
+        self.slipped(kind, Some(thing.clone()), vec![own]);
         if self.faults.stream(kind).bool() { self.lost.push(thing) } else { self.table.push_front(thing) }
     }
 
@@ -81,7 +81,7 @@ impl Desk {
             false => {
                 let Some(thing) = self.table.pop_front() else { return };
                 let own = self.carton_at(at).no;
-                self.slipped(KIND, Some(thing.no), vec![own]);
+                self.slipped(KIND, Some(thing.clone()), vec![own]);
                 self.carton_at(at).things.push(thing);
             }
         }
@@ -128,7 +128,9 @@ impl Desk {
                 sent.truncate(len);
             }
             Some(FaultKind::GsLost) => sent.retain(|b| *b != 0x1D),
-            Some(_) => sent = sent.split(|b| *b == 0x1D).collect::<Vec<_>>().join(&self.config.gs_replacement[..]),
+            Some(_) => {
+                sent = sent.split(|b| *b == 0x1D).collect::<Vec<_>>().join(&self.config.gs_replacement[..])
+            }
         }
         if !self.connected {
             return;
@@ -146,7 +148,7 @@ impl Desk {
         const KIND: FaultKind = FaultKind::StrangerScanned;
         let own = self.carton().no;
         let stray = match self.faults.stream(KIND).u8(..5) {
-            0 => self.strays.last().cloned(),
+            0 => self.strays.last().cloned().and_then(|thing| self.stray_thing(thing, own)),
             1 => self.aside.last().cloned().and_then(|thing| self.stray_thing(thing, own)),
             2 if self.at > 0 => {
                 let at = self.faults.stream(KIND).usize(..self.at);
@@ -165,8 +167,9 @@ impl Desk {
     /// Something that lies elsewhere is scanned for this box: where nobody knows that it is packed already, it is in the
     /// data from here on.
     fn stray_thing(&mut self, thing: Thing, own: u64) -> Option<Vec<u8>> {
-        self.slipped(FaultKind::StrangerScanned, Some(thing.no), vec![own]);
-        thing.symbol
+        let symbol = thing.symbol.clone();
+        self.slipped(FaultKind::StrangerScanned, Some(thing), vec![own]);
+        symbol
     }
 
     // ---- labels
@@ -189,7 +192,8 @@ impl Desk {
 
     /// Sticks a label on the box, and holds the scanner on it next.
     pub(super) fn stick_on(&mut self, symbol: Vec<u8>) {
-        const KINDS: [FaultKind; 3] = [FaultKind::LabelLost, FaultKind::LabelWrongBox, FaultKind::ReprintAsked];
+        const KINDS: [FaultKind; 3] =
+            [FaultKind::LabelLost, FaultKind::LabelWrongBox, FaultKind::ReprintAsked];
         let kinds = if self.has_roll { &KINDS[..2] } else { &KINDS };
         let mut on = self.at;
         match self.faults.first(kinds) {
