@@ -13,6 +13,7 @@ use tamga::store::error::StoreError;
 use tamga_domain::ids::StationNo;
 use tamga_domain::line::ask::Refusal;
 use tamga_domain::line::{AskId, PrinterEvent, ReaderEvent};
+use tamga_domain::pack::PackName;
 use tamga_domain::pack::ask::{StationAsk, StationReply};
 use tamga_domain::pack::record::{NewName, PackAnswer, PackRecord};
 use tamga_domain::pack::station::{LabelId, LabelJob, Signal, Station, StationEffect, StationInput};
@@ -164,7 +165,8 @@ impl OneStation {
 
     /// A label is handed to the printer: its name and its number are durable by now.
     fn print(&mut self, job: LabelJob, store: &Store) -> Option<StationInput> {
-        let durable = store.view().pack(job.name).ok().flatten().is_some_and(|p| p.labels >= job.id.no);
+        let durable =
+            store.view().pack(job.name.into()).ok().flatten().is_some_and(|p| p.labels >= job.id.no);
         if !durable {
             self.wrong.push(("label-before-its-name-is-durable", format!("{job:?}")));
         }
@@ -208,7 +210,9 @@ impl OneStation {
             let printed = matches!(event, PrinterEvent::Printed(_));
             self.inputs.push_back(StationInput::Printer(event));
             let name = self.station.status().open.and_then(|open| open.name);
-            if let (true, Some(Planted::CloseWithoutLabelRead), Some(name)) = (printed, planted, name) {
+            if let (true, Some(Planted::CloseWithoutLabelRead), Some(PackName::Sscc(name))) =
+                (printed, planted, name)
+            {
                 let bytes = name.render();
                 self.inputs.push_back(StationInput::Reader(ReaderEvent::Read { bytes, at: now }));
             }

@@ -300,7 +300,7 @@ impl World {
             Wish::Out(scan) => StationAsk::Out { scan, reason: reason() },
             Wish::Look(label) => {
                 let name = Sscc::parse_read(&label).ok();
-                let facts = name.and_then(|name| agent.store().view().pack(name).ok().flatten());
+                let facts = name.and_then(|name| agent.store().view().pack(name.into()).ok().flatten());
                 let closed = facts.is_some_and(|facts| facts.state == PackState::Closed);
                 return desk.answered(if closed { &Told::Closed } else { &Told::Done });
             }
@@ -334,7 +334,7 @@ impl World {
             let shown = label.symbol.as_deref().unwrap_or_default().escape_ascii().to_string();
             self.trace.say(|| format!("desk {} label {}: {shown}", at + 1, label.label_no));
             let Some(name) = name else { continue };
-            if matches!(agent.store().view().pack(name), Ok(None)) {
+            if matches!(agent.store().view().pack(name.into()), Ok(None)) {
                 wrong.push(name);
             }
         }

@@ -10,7 +10,7 @@ use tamga_domain::code::Identity;
 use tamga_domain::ids::PackNo;
 use tamga_domain::lifecycle::{State, Whereabouts};
 use tamga_domain::pack::record::{NewName, PackAnswer, PackRecord};
-use tamga_domain::pack::{Child, PackFacts, PackState};
+use tamga_domain::pack::{Child, PackFacts, PackName, PackState};
 use tamga_domain::record::{Answer, Known};
 use tamga_domain::sscc::Sscc;
 use tamga_simulators::fault::FaultKind;
@@ -73,7 +73,7 @@ impl PackLedger {
                 }
                 (
                     PackRecord::Named { name: NewName::Next, .. },
-                    Some(Answer::Pack(PackAnswer::Named { name, used })),
+                    Some(Answer::Pack(PackAnswer::Named { name: PackName::Sscc(name), used })),
                 ) if *used > 0 => {
                     let before = self.last_given.replace(serial(*name));
                     if !self.given.insert(*name) || before.is_some_and(|before| before >= serial(*name)) {
@@ -109,7 +109,7 @@ impl PackLedger {
                 Child::Item { identity, .. } => {
                     (view.pack_of(identity)?.map(|p| p.pack), Content::Item(*identity))
                 }
-                Child::Pack(name) => (view.pack(*name)?.and_then(|p| p.parent), Content::Pack(*name)),
+                Child::Pack { name, .. } => (view.pack(*name)?.and_then(|p| p.parent), Content::Pack(*name)),
             };
             // What was taken out again is written down there.
             if within != Some(*pack) && !view.taken_out(*pack)?.iter().any(|out| out.what == what) {
@@ -129,7 +129,7 @@ impl PackLedger {
 /// A pack was closed: its label was read, and what is in it is what it says.
 fn closed(pack: PackNo, store: &Store, desk: Option<&Desk>) -> Vec<(&'static str, String)> {
     let view = store.view();
-    let Ok(Some(PackFacts { name: Some(name), .. })) = view.pack_no(pack) else {
+    let Ok(Some(PackFacts { name: Some(PackName::Sscc(name)), .. })) = view.pack_no(pack) else {
         return vec![("closed-without-a-name", pack.to_string())];
     };
     let mut wrong = Vec::new();
@@ -214,7 +214,7 @@ fn labels_asked(
         name.into_iter().for_each(|name| *printed.entry(name).or_default() += 1);
     }
     for (name, printed) in printed {
-        let asked = store.view().pack(name)?.map_or(0, |facts| facts.labels);
+        let asked = store.view().pack(name.into())?.map_or(0, |facts| facts.labels);
         if printed > asked {
             found.push(("label-printed-by-itself", format!("{name}: {printed} printed, {asked} asked for")));
         }
@@ -245,7 +245,7 @@ fn judge_desk(
         counts.packed += carton.things.len() as u64;
         let mut closed = None;
         for name in names(carton) {
-            match view.pack(name)? {
+            match view.pack(name.into())? {
                 Some(facts) if facts.state == PackState::Closed => closed = Some(facts),
                 facts => {
                     let is = facts.map(|f| f.state);
@@ -289,7 +289,7 @@ fn judge_desk(
         counts.different += u64::from(different);
     }
     for (name, cartons) in bearers {
-        let asked = view.pack(name)?.map_or(0, |facts| facts.labels);
+        let asked = view.pack(name.into())?.map_or(0, |facts| facts.labels);
         let label_slips =
             truth.slips.iter().any(|s| matches!(s.kind, FaultKind::LabelWrongBox | FaultKind::WrongRoll));
         if cartons.len() > 1 && asked < 2 && !label_slips {
