@@ -223,11 +223,15 @@ impl Agent {
             let mut with = With { asked, replies: &mut out.replies, fuse, planted: self.planted };
             line.turn(now, wall, &mut with)?;
         }
+        let mut seen = Vec::new();
         for station in &mut self.stations {
             let (asked, fuse, store) = (&mut self.asked, &mut self.fuse, &self.store);
-            let replies = &mut out.station_replies;
-            let mut with = StationWith { asked, replies, fuse, store, planted: self.planted };
+            let (replies, seen) = (&mut out.station_replies, &mut seen);
+            let mut with = StationWith { asked, replies, seen, fuse, store, planted: self.planted };
             station.turn(now, wall, &mut with)?;
+        }
+        for line in &mut self.lines {
+            line.inputs.extend(seen.iter().map(|code| Input::Seen(*code)));
         }
         if self.way.wake.is_some_and(|w| w <= now) {
             self.feed(up::Input::Tick, now, wall, out)?;

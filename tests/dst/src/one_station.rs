@@ -10,11 +10,13 @@ use tamga::devices;
 use tamga::plan;
 use tamga::store::Store;
 use tamga::store::error::StoreError;
+use tamga_domain::code::Identity;
 use tamga_domain::ids::StationNo;
 use tamga_domain::line::ask::Refusal;
 use tamga_domain::line::{AskId, PrinterEvent, ReaderEvent};
 use tamga_domain::pack::PackName;
 use tamga_domain::pack::ask::{StationAsk, StationReply};
+use tamga_domain::pack::judge::NotIn;
 use tamga_domain::pack::record::{NewName, PackAnswer, PackRecord};
 use tamga_domain::pack::station::{LabelId, LabelJob, Signal, Station, StationEffect, StationInput};
 use tamga_domain::record::{Answer, Record, Txn};
@@ -48,6 +50,8 @@ pub struct OneStation {
 pub struct StationWith<'a> {
     pub asked: &'a mut VecDeque<Asked>,
     pub replies: &'a mut Vec<(usize, AskId, Result<StationReply, Refusal>)>,
+    /// For the lines: what was read behind their gates.
+    pub seen: &'a mut Vec<Identity>,
     pub fuse: &'a mut Option<u64>,
     pub store: &'a Store,
     pub planted: Option<Planted>,
@@ -93,7 +97,12 @@ impl OneStation {
             }
             _ => answers,
         };
-        let taken = answers.iter().any(|a| matches!(a, Answer::Pack(PackAnswer::In { .. })));
+        // What nobody heard is told as taken when it is scanned again.
+        let taken = answers.iter().any(|answer| match answer {
+            Answer::Pack(PackAnswer::In { .. } | PackAnswer::InSeen { .. }) => true,
+            Answer::Pack(PackAnswer::NotIn(why)) => why.iter().any(|(_, why)| *why == NotIn::Again),
+            _ => false,
+        });
         let closed = txn.records.iter().any(|r| matches!(r, Record::Pack(PackRecord::Closed { .. })));
         self.durable.0 += u64::from(taken);
         self.durable.1 += u64::from(closed);
@@ -136,6 +145,7 @@ impl OneStation {
             }
             StationEffect::Print(job) => return self.print(job, with.store),
             StationEffect::Signal(signal) => self.signal(signal),
+            StationEffect::Seen(code) => with.seen.push(code),
             StationEffect::Reply(id, answer) => with.replies.push((self.at, id, answer)),
         }
         None

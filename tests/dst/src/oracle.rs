@@ -140,14 +140,15 @@ const HOLDS_AFTER_A_RESTORE: [&str; 5] =
 const HOLDS_IN_DAMAGE: [&str; 3] = ["printed-twice", "passed-twice", "reported-twice"];
 
 /// Judges a day that is over. `restored`: an older copy of the books was put back in it. `damaged`: pages of them are
-/// damaged, and nobody has met one yet.
+/// damaged, and nobody has met one yet. `read_behind`: what a person read at a packing station, where only passed items are, on
+/// an item that lay elsewhere.
 pub fn judge(
     store: &Store,
     plant: &Truth,
     state: &StateTruth,
     ledger: &Ledger,
-    restored: bool,
-    damaged: bool,
+    read_behind: &BTreeSet<Identity>,
+    (restored, damaged): (bool, bool),
 ) -> Vec<(&'static str, String)> {
     let mut found: Vec<(&'static str, String)> = Vec::new();
     let mut say = |rule: &'static str, what: String| found.push((rule, what));
@@ -203,7 +204,9 @@ pub fn judge(
     all.extend(bearers.keys().copied());
     for code in &all {
         match told(code) {
-            Some(State::Verified(Whereabouts::Passed) | State::Applied) if !bearers.contains_key(code) => {
+            Some(State::Verified(Whereabouts::Passed) | State::Applied)
+                if !bearers.contains_key(code) && !read_behind.contains(code) =>
+            {
                 say("passed-and-on-no-item", format!("{code} is {:?}", told(code)));
             }
             Some(State::Issued) => say("in-doubt-after-the-close", code.to_string()),
@@ -266,7 +269,7 @@ pub fn judge(
     for code in state.codes.iter().filter(|c| c.status == CodeStatus::Applied) {
         let Some(code) = identity(code.code.as_bytes()) else { continue };
         applied.insert(code);
-        if !bearers.contains_key(&code) {
+        if !bearers.contains_key(&code) && !read_behind.contains(&code) {
             say("applied-and-on-no-item", code.to_string());
         }
         if !matches!(told(&code), Some(State::Applied)) {

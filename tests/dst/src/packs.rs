@@ -66,7 +66,10 @@ impl PackLedger {
         let mut wrong = Vec::new();
         for (at, record, answers) in done.drain(..) {
             match (&record, answers.first()) {
-                (PackRecord::In { children, .. }, Some(Answer::Pack(PackAnswer::In { pack, .. }))) => {
+                (
+                    PackRecord::In { children, .. },
+                    Some(Answer::Pack(PackAnswer::In { pack, .. } | PackAnswer::InSeen { pack, .. })),
+                ) => {
                     for child in children {
                         wrong.extend(self.is_in(child, *pack, store));
                     }
@@ -183,6 +186,13 @@ fn called(thing: &Thing) -> Option<String> {
 /// The names that can be read on a box.
 fn names(carton: &Carton) -> impl Iterator<Item = Sscc> {
     carton.labels.iter().filter_map(|label| Sscc::parse_read(label).ok())
+}
+
+/// What people read at a desk though it lay elsewhere.
+pub(crate) fn strays(desks: &[DeskSide]) -> BTreeSet<Identity> {
+    let slips = desks.iter().flat_map(|side| side.desk.truth().slips);
+    let strays = slips.filter(|slip| slip.kind == FaultKind::StrangerScanned);
+    strays.filter_map(|slip| identity(slip.thing?.symbol.as_deref()?)).collect()
 }
 
 /// Compares what lies in each closed box with its data.

@@ -465,7 +465,8 @@ impl World {
         let state = self.state.truth(moment);
         let plant = merged(self.sides.iter().map(|side| side.plant.truth()));
         let Some(agent) = &self.agent else { return };
-        let found = oracle::judge(agent.store(), &plant, &state, &self.ledger, self.restored, self.damaged);
+        let (strays, lost) = (packs::strays(&self.desks), (self.restored, self.damaged));
+        let found = oracle::judge(agent.store(), &plant, &state, &self.ledger, &strays, lost);
         let packed = (!self.restored && !self.damaged).then(|| packs::judge(agent.store(), &self.desks));
         for (rule, what) in found {
             self.violate(rule, what);
