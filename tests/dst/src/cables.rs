@@ -43,7 +43,7 @@ impl World {
     }
 
     fn dial_device(&mut self, at: usize, device: Device) {
-        if !self.agent.as_mut().is_some_and(|agent| wire(agent, at, device).is_some()) {
+        if self.agent.as_mut().and_then(|agent| wire(agent, at, device)).is_none() {
             return;
         }
         let ms = self.ms;
