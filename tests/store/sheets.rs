@@ -360,7 +360,7 @@ fn what_is_scrapped_is_not_to_be_packed_and_what_another_agent_has_is_not_alone(
     conn.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
     let before = packs_of(&w, run);
     conn.execute(
-        "INSERT INTO to_write_off SELECT gtin_id, serial, 'anna', 'leaks', 1 FROM codes WHERE pass_no = 11 AND run = 1",
+        "INSERT INTO write_offs(gtin_id, serial, reason, who, at) SELECT gtin_id, serial, 'leaks', 'anna', 1 FROM codes WHERE pass_no = 11 AND run = 1",
         [],
     )
     .unwrap();

@@ -262,7 +262,7 @@ impl View<'_> {
                    WHERE h.run = ?1 AND c.pack_no IS NULL";
         let held: u32 = self.one(sql, (run.0, gtin.to_string()), |r| Ok(r.get(0)?))?.unwrap_or(0);
         // Scrapped, or taken as a sample, after a report with them was accepted.
-        let sql = "SELECT count(*) FROM to_write_off w CROSS JOIN codes c USING(gtin_id, serial) \
+        let sql = "SELECT count(*) FROM write_offs w CROSS JOIN codes c USING(gtin_id, serial) \
                    WHERE c.run = ?1 AND c.pack_no IS NULL AND c.pass_no IS NOT NULL \
                    AND NOT EXISTS(SELECT 1 FROM held h WHERE h.run = c.run AND h.pass_no = c.pass_no)";
         let scrapped: u32 = self.one(sql, [run.0], |r| Ok(r.get(0)?))?.unwrap_or(0);
@@ -283,7 +283,7 @@ impl View<'_> {
                    AND c.gtin_id = (SELECT gtin_id FROM gtins WHERE gtin = ?4) AND NOT EXISTS(\
                    SELECT 1 FROM held h WHERE h.run = p.run AND h.pass_no = p.pass_no) AND NOT EXISTS(\
                    SELECT 1 FROM packs k WHERE k.name_gtin = c.gtin_id AND k.name_serial = c.serial AND k.state <> 2) \
-                   AND NOT EXISTS(SELECT 1 FROM to_write_off w WHERE w.gtin_id = c.gtin_id AND w.serial = c.serial) \
+                   AND NOT EXISTS(SELECT 1 FROM write_offs w WHERE w.gtin_id = c.gtin_id AND w.serial = c.serial) \
                    ORDER BY p.pass_no";
         let mut found = Vec::new();
         for bucket in 0..=last / BUCKET {
