@@ -148,6 +148,9 @@ pub fn upstream(
     step.settle_min = x.settle_min;
     step.codes_per_report = x.codes_per_report;
     step.report_every = x.report_every;
+    step.documents.every = x.documents_every;
+    (step.documents.limits.codes, step.documents.limits.groups) =
+        (x.codes_per_document, x.groups_per_document);
     step.clock_margin = CLOCK_MARGIN;
     step.poll_min = x.poll;
     step.idle_every = x.poll * 60;

@@ -57,6 +57,7 @@ struct Seen {
     pulled: u64,
     reported: u64,
     report_asked: u64,
+    documents: u64,
     scans: u64,
     pack_labels: u64,
 }
@@ -180,6 +181,7 @@ impl<'w> Floor<'w> {
                 After::Pulled => now.pulled > then.pulled,
                 After::Reported => now.reported > then.reported,
                 After::ReportAsked => now.report_asked > then.report_asked,
+                After::Document => now.documents > then.documents,
                 After::Closed => now.closes > then.closes,
                 After::Scans(n) => now.scans >= then.scans + n,
                 After::PackLabels(n) => now.pack_labels >= then.pack_labels + n,
@@ -204,6 +206,7 @@ impl<'w> Floor<'w> {
             pulled: requests(Endpoint::Codes),
             reported: requests(Endpoint::UtilisationCreate),
             report_asked: requests(Endpoint::Utilisation),
+            documents: requests(Endpoint::DocumentCreate),
             scans: self.table.map_or(0, Table::scans),
             pack_labels: self.table.map_or(0, Table::labels),
         }

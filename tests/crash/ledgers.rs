@@ -83,7 +83,8 @@ fn applied(plant: &Truth, state: &StateTruth) -> Vec<String> {
 
 /// Each report in effect once, and the same ones on both sides.
 fn reports(state: &StateTruth, books: &Books) -> Vec<String> {
-    let in_effect: Vec<_> = state.documents.iter().filter(|d| d.status == "SUCCESS").collect();
+    let in_effect: Vec<_> =
+        state.documents.iter().filter(|d| d.status == "SUCCESS" && d.kind == "UTILISATION").collect();
     let mut carried: BTreeMap<&str, &str> = BTreeMap::new();
     let mut found = Vec::new();
     for document in &in_effect {

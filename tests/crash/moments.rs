@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Moments in one turn of a plan: all kinds, and starts several times, since a kill in a start costs next to nothing.
-pub const TURN: usize = 16;
+pub const TURN: usize = 17;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum After {
@@ -23,6 +23,8 @@ pub enum After {
     Reported,
     /// The state of a report was asked for: it takes effect in the books soon.
     ReportAsked,
+    /// A document of packs was sent.
+    Document,
     /// The operator asked to close the run.
     Closed,
     /// So many more scans at the packing table: one is being made durable, named, closed.
@@ -44,6 +46,7 @@ impl After {
             After::Pulled => "kill after a pull",
             After::Reported => "kill after a report",
             After::ReportAsked => "kill after a look at a report",
+            After::Document => "kill after a document of packs",
             After::Closed => "kill after a close",
             After::Scans(_) => "kill after a scan",
             After::PackLabels(_) => "kill after the label of a pack",
@@ -59,9 +62,12 @@ impl After {
             After::Labels(_) | After::Passed(_) | After::Scans(_) | After::PackLabels(_) => {
                 Duration::from_millis(20)
             }
-            After::Ordered | After::Pulled | After::Reported | After::ReportAsked | After::Closed => {
-                Duration::from_millis(60)
-            }
+            After::Ordered
+            | After::Pulled
+            | After::Reported
+            | After::ReportAsked
+            | After::Document
+            | After::Closed => Duration::from_millis(60),
             After::AskedToEnd => Duration::from_millis(1_500),
         }
     }
@@ -96,6 +102,7 @@ pub fn plan(seed: u64, kills: u64) -> Vec<Moment> {
             After::Pulled,
             After::Reported,
             After::ReportAsked,
+            After::Document,
             After::Closed,
             After::Scans(random.u64(1..20)),
             After::Scans(random.u64(1..20)),

@@ -10,12 +10,12 @@ use tamga_domain::sscc::Sscc;
 use tamga_simulators::model::truth::{Fate, Item, Mark, PrintedLabel, TagRef, Truth};
 use tamga_simulators::model::xtrace::codes::CodeStatus;
 use tamga_simulators::model::xtrace::truth::{
-    CodeTruth, DocumentTruth, LineTruth, OrderTruth, PackTruth, Truth as StateTruth,
+    BoxTruth, CodeTruth, DocumentTruth, LineTruth, OrderTruth, PackTruth, Truth as StateTruth, UnitTruth,
 };
 
 use super::books::{Books, RunBook};
 use super::ledgers::compare;
-use super::table::{InBooks, differences};
+use super::table::{InBooks, differences, told_wrong};
 
 /// Three codes of one order: two passed and applied, one printed and rejected.
 const CODES: [&str; 3] = ["01047800000000142100001", "01047800000000142100002", "01047800000000142100003"];
@@ -232,4 +232,26 @@ fn a_planted_difference_of_the_boxes_is_reported() {
     planted(&really, &labels, &InBooks { is_open: true, ..books.clone() }, "none on the table");
     planted(&BTreeMap::new(), &BTreeSet::new(), &books, "is closed in the books, and not on the table");
     planted(&BTreeMap::new(), &labels, &InBooks::default(), "is on no box that was closed");
+}
+
+#[test]
+fn a_planted_difference_of_what_was_told_of_boxes_is_reported() {
+    let name = Sscc::parse(b"376104250021234569").unwrap();
+    let content: BTreeSet<String> = CODES[..2].iter().map(|code| (*code).to_owned()).collect();
+    let really = BTreeMap::from([(name, content)]);
+    let told = |children: &[&str], made| {
+        let (code, parent) = (format!("00{name}"), None);
+        let unit = UnitTruth { code: code.clone(), made, taken_apart: 0 };
+        let children = children.iter().map(|c| (*c).to_owned()).collect();
+        StateTruth { boxes: vec![BoxTruth { code, parent, children }], units: vec![unit], ..state() }
+    };
+    assert_eq!(told_wrong(&really, &told(&CODES[..2], 1)), Vec::<String>::new());
+    let planted = |really: &BTreeMap<_, _>, state: &StateTruth, expected: &str| {
+        let found = told_wrong(really, state);
+        assert!(found.iter().any(|f| f.contains(expected)), "«{expected}» is not among {found:?}");
+    };
+    planted(&really, &told(&CODES[..1], 1), "and upstream was told");
+    planted(&really, &state(), "is unknown upstream");
+    planted(&really, &told(&CODES[..2], 2), "was told 2 times");
+    planted(&BTreeMap::new(), &told(&CODES[..2], 1), "no such box was closed");
 }

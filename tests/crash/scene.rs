@@ -55,6 +55,7 @@ pub async fn play(
     };
     let work = tokio::join!(made, table.work(&world, &operator), struck).0;
     settled(&operator, &agent, &work.runs).await;
+    table.told_upstream(&world, &operator, &agent).await;
     let ended = agent.terminate().await;
     if ended != Some(0) {
         tally.violation(format!("SIGTERM ends it with {ended:?}\n{}", agent.log_tail()));
@@ -65,7 +66,7 @@ pub async fn play(
     for difference in ledgers::compare(&plant, &state, &books) {
         tally.violation(format!("seed {seed}: {difference}"));
     }
-    for difference in table.compare(&dir.join("data")) {
+    for difference in [table.compare(&dir.join("data")), table.compare_upstream(&state)].concat() {
         tally.violation(format!("seed {seed}: {difference}"));
     }
     tally.compared("boxes", table.closed());

@@ -22,6 +22,7 @@ use tamga_domain::time::Wall;
 use tamga_simulators::fault::FaultPlan;
 use tamga_simulators::model::plant::PlantConfig;
 use tamga_simulators::model::printer::{PrintMode, PrinterConfig};
+use tamga_simulators::model::xtrace::truth::Truth as StateTruth;
 use tamga_simulators::serve::{self, Ports};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -30,10 +31,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Mutex as Turn;
 use tokio::time::Instant;
 
+use super::agent::Agent;
 use super::ledgers::identity;
 use super::look;
-use super::world::World;
 use super::world::operator::Operator;
+use super::world::{World, until};
 
 /// Items of a full box.
 const CAPACITY: usize = 5;
@@ -43,6 +45,8 @@ const SOUND_MAX: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(300);
 /// From one look at what nothing came of to the next.
 const AGAIN: Duration = Duration::from_millis(20);
+/// Packs are gathered for five seconds, and an unknown document is looked for during twelve; a loaded machine is slower.
+const SETTLE_MAX: Duration = Duration::from_secs(180);
 /// Why the last box of a campaign is closed short.
 const SHORT: &str = "the last ones";
 
@@ -333,6 +337,22 @@ poll_ms = 20
         differences(&boxes.closed, &names, &books)
     }
 
+    /// Waits until the state system was told of every box and no document is open.
+    pub async fn told_upstream(&self, world: &World, operator: &Operator, agent: &Agent) {
+        until("the boxes to be told upstream", SETTLE_MAX, async || {
+            agent.must_live();
+            let full = operator.upstream().await?;
+            let quiet = full["documents"].as_array()?.is_empty();
+            (quiet && world.upstream.summary().boxes >= self.closed()).then_some(())
+        })
+        .await;
+    }
+
+    /// What the state system was told that is not so, or was not told.
+    pub fn compare_upstream(&self, state: &StateTruth) -> Vec<String> {
+        told_wrong(&self.boxes().closed, state)
+    }
+
     /// How much was packed, for people.
     pub fn counts(&self) -> String {
         let boxes = self.boxes();
@@ -380,6 +400,33 @@ pub fn differences(
     }
     let strange = labels.iter().filter(|name| !closed.contains_key(*name));
     wrong.extend(strange.map(|name| format!("label {name} is on no box that was closed")));
+    wrong
+}
+
+/// All differences between the boxes that were closed and those that the state system was told of.
+pub fn told_wrong(closed: &BTreeMap<Sscc, BTreeSet<String>>, state: &StateTruth) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut theirs: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for one in &state.boxes {
+        theirs.insert(&one.code, one.children.iter().cloned().collect());
+    }
+    for (name, really) in closed {
+        match theirs.remove(format!("00{name}").as_str()) {
+            None => wrong.push(format!("box {name} is unknown upstream")),
+            Some(told) if told != *really => {
+                wrong.push(format!("box {name} holds {really:?}, and upstream was told {told:?}"));
+            }
+            Some(_) => {}
+        }
+    }
+    wrong.extend(theirs.keys().map(|code| format!("upstream knows of {code}, and no such box was closed")));
+    let again = state.units.iter().filter(|unit| unit.made != 1 || unit.taken_apart != 0);
+    wrong.extend(again.map(|unit| {
+        format!(
+            "{} was told {} times upstream, and taken apart {} times",
+            unit.code, unit.made, unit.taken_apart
+        )
+    }));
     wrong
 }
 

@@ -185,6 +185,7 @@ manufacturer_country = "UZ"
 requests_per_min = 6000
 pull_codes = {pull}
 report_every_s = {report}
+documents_every_s = 5
 settle_min_s = 12
 timeout_s = 5
 poll_s = 1

@@ -104,6 +104,11 @@ fn upstream(draft: &Draft<'_>, notes: &Notes) {
     }
     if xtrace.business_place.is_none() && !orders.is_empty() && !notes.has("upstream.xtrace.business_place") {
         notes.add(notes.error("upstream.xtrace", "config.no_business_place"));
+    } else if xtrace.business_place.is_none()
+        && !draft.stations.is_empty()
+        && !notes.has("upstream.xtrace.business_place")
+    {
+        notes.add(notes.error("upstream.xtrace", "config.no_business_place_packs"));
     }
     if xtrace.settle_min <= xtrace.timeout {
         let problem = notes.error("upstream.xtrace.settle_min_s", "config.settle_below_timeout");

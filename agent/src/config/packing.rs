@@ -1,5 +1,6 @@
 //! What must hold of packing stations: what may lie in what, and where the names of packs come from.
 
+use tamga_domain::document::Limits;
 use tamga_domain::pack::station::Naming;
 use tamga_domain::pack::station::layer::{CELLS_MAX, CELLS_MIN};
 use tamga_domain::pack::{Holds, Level, Mixing};
@@ -12,6 +13,7 @@ use super::product::Product;
 use super::raw::Notes;
 use super::reader::ReaderDevice;
 use super::station::Station;
+use super::upstream::Upstream;
 
 /// What bears the codes of a product.
 pub(super) fn kind_of(product: &Product) -> PackageKind {
@@ -44,6 +46,17 @@ pub(super) fn station(draft: &Draft<'_>, station: &Station, notes: &Notes) {
     {
         let problem = notes.error(format!("{key}.holds"), "config.level_order");
         notes.add(problem.with("level", terms.level.key()).with("holds", terms.holds.key()));
+    }
+    let most = Limits::KNOWN.children_of(terms.level);
+    let most = match draft.upstream {
+        Some(Upstream::Xtrace(xtrace)) => most.min(xtrace.codes_per_document),
+        None => most,
+    };
+    if terms.capacity > most {
+        let problem = notes.error(format!("{key}.capacity"), "config.capacity_limit");
+        notes.add(
+            problem.with("capacity", terms.capacity).with("level", terms.level.key()).with("most", most),
+        );
     }
     names(draft, station, &key, notes);
     layer(station, &key, notes);

@@ -27,6 +27,10 @@ pub struct Xtrace {
     pub requests_per_min: u32,
     pub codes_per_report: u32,
     pub report_every: Duration,
+    /// How often documents of packs are made of what waits, and what one of them may carry.
+    pub documents_every: Duration,
+    pub codes_per_document: u32,
+    pub groups_per_document: u32,
     /// How long the effect of a lost request must stay unseen before it is said to have none.
     pub settle_min: Duration,
     pub timeout: Duration,
@@ -67,6 +71,9 @@ pub fn read(section: &Section<'_>, home: Country) -> Option<Upstream> {
         requests_per_min: count("requests_per_min", 1..=6000, 100, "why.xtrace.requests_per_min"),
         codes_per_report: count("codes_per_report", 1..=30_000, 30_000, "why.xtrace.codes_per_report"),
         report_every: seconds("report_every_s", 5..=86_400, 300, "why.xtrace.report_every_s"),
+        documents_every: seconds("documents_every_s", 5..=86_400, 60, "why.xtrace.documents_every_s"),
+        codes_per_document: count("codes_per_document", 1..=30_000, 30_000, "why.xtrace.codes_per_document"),
+        groups_per_document: count("groups_per_document", 1..=200, 200, "why.xtrace.groups_per_document"),
         settle_min: seconds("settle_min_s", 10..=86_400, 900, "why.xtrace.settle_min_s"),
         timeout: seconds("timeout_s", 5..=600, 150, "why.xtrace.timeout_s"),
         pull_codes: count("pull_codes", 1..=30_000, 5000, "why.xtrace.pull_codes"),
