@@ -12,6 +12,19 @@ fn told(desk: &Desk, pack: u64, told: Told) {
     let number = i64::try_from(Told::ALL.iter().position(|one| *one == told).unwrap()).unwrap();
     let conn = rusqlite::Connection::open(tamga::store::open::database_path(desk.folder.path())).unwrap();
     conn.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+    // As the records of its aggregation leave it.
+    let document = match told {
+        Told::Aggregating => {
+            "INSERT INTO documents(document_no, kind, state, moment, pieces, open, drafted_at, changed_at) \
+             VALUES(1, 0, 3, 0, 1, 1, 0, 0); INSERT INTO document_pieces(document_no, piece, pack_no) VALUES(1, 1, ?1)"
+        }
+        Told::Aggregated => {
+            "UPDATE document_pieces SET ended = 1 WHERE pack_no = ?1; \
+             UPDATE documents SET state = 4, open = 0, taken = 1 WHERE document_no = 1"
+        }
+        other => panic!("{other:?}"),
+    };
+    conn.execute_batch(&document.replace("?1", &pack.to_string())).unwrap();
     conn.execute("UPDATE packs SET told = ?2 WHERE pack_no = ?1", (pack as i64, number)).unwrap();
 }
 
