@@ -97,6 +97,19 @@ fn a_group_pack_is_named_by_its_own_code_and_goes_into_a_box_by_it() {
 }
 
 #[test]
+fn a_group_pack_has_a_code_and_no_sscc_and_other_packs_the_other_way_round() {
+    let mut w = packing();
+    packed(&mut w, 1, 1);
+    let wrong = PackAnswer::NotName(NotIn::WrongLevel);
+    let PackAnswer::In { pack, .. } = w.put(GROUP, GROUPS, None, &[item(3)]) else { panic!() };
+    assert_eq!(w.name(pack, NewName::Next), wrong);
+    assert_eq!(w.name(pack, by_code(2)), PackAnswer::NotName(NotIn::NotFull), "its code says two");
+    let PackAnswer::In { pack, .. } = w.put(BOX, BOXES, None, &[child(1)]) else { panic!() };
+    assert_eq!(w.name(pack, by_code(2)), wrong);
+    w.verified();
+}
+
+#[test]
 fn only_a_code_that_passed_and_is_of_its_product_names_a_group_pack_and_only_one() {
     let mut w = packing();
     packed(&mut w, 1, 1);

@@ -6,7 +6,7 @@ use tamga_domain::ids::{PackNo, StationNo};
 use tamga_domain::pack::record::{NewName, PackAnswer, PackRecord};
 use tamga_domain::pack::{Holds, Level, Mixing, PackName, Terms};
 use tamga_domain::record::{Answer, Bar, Record};
-use tamga_domain::sscc::Sscc;
+use tamga_domain::sscc::{Sscc, SsccRange};
 
 use crate::kit::*;
 use crate::packs::{item, names, with_passed};
@@ -92,4 +92,23 @@ fn without_a_witness_names_wait_for_a_person() {
     let name = name_of(ask(&mut w, pack));
     assert_eq!(name, names(500, 501).take_next().unwrap().0);
     assert_ne!(name, first);
+}
+
+/// What was lost may have used more names than a prefix has left: it is used up then, and the agent starts all the same.
+#[test]
+fn a_range_that_begins_near_the_end_of_its_prefix_after_a_restore_is_used_up_and_no_damage() {
+    let (mut w, _) = with_passed(10);
+    let range = |first| SsccRange::new(0, "478000000001", first, 10_000).unwrap();
+    w.store.use_names(&range(0)).unwrap();
+    let dir = w.folder.path().to_owned();
+    let _beside = Beside(beside(&dir));
+    assert_eq!(doubt(&mut w.store, &dir, "e1"), None);
+    let old = bytes_of(&w);
+    name_of(named(&mut w, 1));
+    let mut w = restored(w, &old, "r1");
+    for _ in 0..2 {
+        w.store.use_names(&range(9_999)).unwrap();
+        assert_eq!(w.store.names().unwrap().map(|(range, _)| range.left()), Some(0));
+    }
+    w.verified();
 }

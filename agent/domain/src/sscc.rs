@@ -82,6 +82,12 @@ pub struct SsccRange {
     end: u64,
 }
 
+/// Serial references of a company prefix of so many digits.
+fn serials_of(digits: usize) -> u64 {
+    // 18 less extension and check digit are 16; 16 - 4 = 12 digits fit a u64 easily.
+    10u64.pow(16 - digits as u32)
+}
+
 impl SsccRange {
     /// Builds the range `next..end`; `next == end` is a used-up range.
     ///
@@ -100,8 +106,7 @@ impl SsccRange {
         if !(4..=12).contains(&digits) || !company_prefix.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(SsccRangeError::CompanyPrefix);
         }
-        // 18 less extension and check digit are 16; 16 - 4 = 12 digits fit a u64 easily.
-        let serials = 10u64.pow(16 - digits as u32);
+        let serials = serials_of(digits);
         if next > end || end > serials {
             return Err(SsccRangeError::Bounds { next, end, serials });
         }
@@ -118,6 +123,11 @@ impl SsccRange {
     pub fn split(&self, count: u64) -> (SsccRange, SsccRange) {
         let middle = self.next.saturating_add(count).min(self.end);
         (SsccRange { end: middle, ..self.clone() }, SsccRange { next: middle, ..self.clone() })
+    }
+
+    /// Serial references of its prefix: no range ends beyond.
+    pub fn serials(&self) -> u64 {
+        serials_of(self.company_prefix.len())
     }
 
     pub fn left(&self) -> u64 {

@@ -10,7 +10,7 @@ use tamga_domain::lifecycle::{State, Whereabouts};
 use tamga_domain::pack::judge::{Kinship, Mark, NotIn, Thing, judge, judge_name};
 use tamga_domain::pack::record::{CHILDREN_MAX, NewName, PackAnswer, PackRecord};
 use tamga_domain::pack::rework::NotDone;
-use tamga_domain::pack::{Child, PackFacts, PackName, PackState, Terms, Told};
+use tamga_domain::pack::{Child, Level, PackFacts, PackName, PackState, Terms, Told};
 use tamga_domain::record::{Answer, CodeFacts, Known};
 use tamga_domain::sscc::Sscc;
 use tamga_domain::time::Wall;
@@ -250,6 +250,10 @@ impl Tx<'_> {
         if let Some(other) = self.pack_by_name(name)? {
             return Ok(PackAnswer::NameUsed(other.pack));
         }
+        let by_code = matches!(new, NewName::Code { .. });
+        if by_code != (facts.terms.level == Level::Group) {
+            return Ok(PackAnswer::NotName(NotIn::WrongLevel));
+        }
         if let NewName::Code { identity, tail, of } = new
             && let Err(why) = judge_name(&self.coded(identity)?, tail, *of, &facts)
         {
@@ -392,7 +396,8 @@ impl Tx<'_> {
         if let Some(parent) = facts.parent {
             return Ok(Some(PackAnswer::Within(parent)));
         }
-        if let Some(agent) = facts.elsewhere {
+        // What is still being filled lies nowhere, whatever another agent took the name for.
+        if let Some(agent) = facts.elsewhere.filter(|_| facts.state == PackState::Closed) {
             return Ok(Some(PackAnswer::Elsewhere(agent)));
         }
         if let Some(why) = not_now(&facts) {

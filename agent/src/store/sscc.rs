@@ -59,8 +59,10 @@ impl Tx<'_> {
         let used = used.flatten().map(count_of).transpose()?;
         // A beginning that this database has not seen may have been in use when what is lost was.
         let lost = self.meta_number(NAMES_LOST)?;
+        // There is none behind the last of a prefix.
+        let last = range.serials();
         let begins = |used: u64| match range.next() > used {
-            true => range.next().saturating_add(lost),
+            true => range.next().saturating_add(lost).min(last),
             false => used,
         };
         if let Some((no, last, unsure)) = self.last_range()?
@@ -74,7 +76,7 @@ impl Tx<'_> {
             return self.must("a range of SSCCs", 1, sql, (no, number(next), number(ends), unsure));
         }
         // Another one than the last: where it was in use before, it goes on from there.
-        let next = used.map_or(range.next().saturating_add(lost), begins);
+        let next = used.map_or(range.next().saturating_add(lost).min(last), begins);
         let sql = "INSERT INTO sscc_ranges(extension, prefix, first, next, ends) VALUES(?1, ?2, ?3, ?3, ?4)";
         let ends = number(range.end().max(next));
         self.must("a range of SSCCs", 1, sql, (extension, prefix, number(next), ends))

@@ -112,17 +112,25 @@ pub async fn change(State(app): State<App>, mut request: Request, next: Next) ->
     let by = By { who, note: Arc::default() };
     let command = format!("{} {}", request.method(), request.uri().path());
     request.extensions_mut().insert(by.clone());
-    let response = next.run(request).await;
-    let outcome = match response.extensions().get::<ApiError>() {
-        Some(error) => format!("{} {}", error.status.as_u16(), error.key),
-        None => response.status().as_u16().to_string(),
-    };
-    let command = match by.note.get() {
-        Some(note) => format!("{command} {note}"),
-        None => command,
-    };
-    app.audit(AuditEntry { who: by.who.name, from: by.who.from, command, outcome }).await;
-    response
+    // A task of its own: who hangs up ends neither the command nor what is written down of it.
+    let done = tokio::spawn(async move {
+        let response = next.run(request).await;
+        let outcome = match response.extensions().get::<ApiError>() {
+            Some(error) => format!("{} {}", error.status.as_u16(), error.key),
+            None => response.status().as_u16().to_string(),
+        };
+        let command = match by.note.get() {
+            Some(note) => format!("{command} {note}"),
+            None => command,
+        };
+        app.audit(AuditEntry { who: by.who.name, from: by.who.from, command, outcome }).await;
+        response
+    });
+    match done.await {
+        Ok(response) => response,
+        Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+        Err(_) => ApiError::of_status(StatusCode::SERVICE_UNAVAILABLE).into_response(),
+    }
 }
 
 /// Headers of every answer: nothing of it is kept by a cache or guessed at by a browser.

@@ -65,7 +65,7 @@ pub async fn mend(
 ) -> Result<Json<Reworked>, ApiError> {
     let reason = reason_of(&body.reason)?;
     let (what, diagnosis) = examined(&app, &body.what, body.seen.as_deref()).await?;
-    by.note(format!("what={} plan={} reason={reason}", child_name(&what.child), body.confirm));
+    by.note(format!("what={} plan={:.40} reason={reason}", child_name(&what.child), body.confirm));
     if diagnosis.works.is_empty() {
         return Err(ApiError::new(StatusCode::CONFLICT, "rework.nothing"));
     }

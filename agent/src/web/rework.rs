@@ -42,7 +42,7 @@ pub async fn rework(
         None => None,
     };
     let names: Vec<String> = what.iter().chain(&to).map(|one| child_name(&one.child)).collect();
-    by.note(format!("do={} what={} reason={reason}", body.order, names.join(",")));
+    by.note(format!("do={:.40} what={} reason={reason}", body.order, names.join(",")));
     let work = work_of(&body, &what, to.as_ref())?;
     let asked = Asked { works: vec![work], key: key_of(body.key.as_deref())?, confirm: body.confirm };
     carry_out(&app, asked, (reason, &by), language).await.map(Json)

@@ -243,10 +243,21 @@ impl Line {
             }
             return self.quantity_reached(wall, out);
         }
-        let on_its_way = self.items.iter().find(|(_, item)| item.seen == Seen::Good { code });
-        if let Some(tag) = on_its_way.map(|(tag, _)| *tag) {
-            self.on_passed(tag, wall, out);
+        let of_code = |item: &Item| item.seen == Seen::Good { code } || item.verified == Some(code);
+        let on_its_way = self.items.iter().find(|(_, item)| of_code(item));
+        let Some((tag, is_good)) = on_its_way.map(|(tag, item)| (*tag, item.seen == Seen::Good { code }))
+        else {
+            return;
+        };
+        if is_good {
+            return self.on_passed(tag, wall, out);
         }
+        // Its leave was withdrawn, and it went through all the same: it has its end by that read.
+        self.items.remove(tag);
+        if let Some(run) = &mut self.run {
+            run.passed += 1;
+        }
+        self.quantity_reached(wall, out);
     }
 
     fn on_rejected(&mut self, tag: Tag, wall: Wall) {

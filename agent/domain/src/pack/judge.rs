@@ -67,11 +67,13 @@ pub enum NotIn {
     Twice,
     /// The code of a group pack of which nobody knows what is in it.
     Unpacked,
+    /// A group pack with fewer in it than its code says.
+    NotFull,
 }
 
 impl NotIn {
     /// All keys, for catalogues.
-    pub const KEYS: [&str; 20] = [
+    pub const KEYS: [&str; 21] = [
         "again",
         "packed",
         "unknown",
@@ -92,6 +94,7 @@ impl NotIn {
         "elsewhere",
         "twice",
         "unpacked",
+        "not_full",
     ];
 
     /// The stable key, for catalogues (`pack.not_in.<key>`) and the API.
@@ -117,6 +120,7 @@ impl NotIn {
             NotIn::Elsewhere(_) => "elsewhere",
             NotIn::Twice => "twice",
             NotIn::Unpacked => "unpacked",
+            NotIn::NotFull => "not_full",
         }
     }
 }
@@ -206,7 +210,10 @@ pub fn judge_name(thing: &Thing, tail: &[u8], of: Gtin, open: &PackFacts) -> Res
     passed(mark, Some(tail))?;
     match within {
         Some(pack) => Err(NotIn::Packed(pack)),
+        None if open.terms.level != Level::Group => Err(NotIn::WrongLevel),
         None if open.gtin != Some(of) => Err(NotIn::OtherProduct),
+        // Its own product says how many are in it.
+        None if open.content != open.terms.capacity => Err(NotIn::NotFull),
         None => Ok(()),
     }
 }
@@ -456,9 +463,14 @@ mod tests {
 
     #[test]
     fn a_code_names_a_group_pack_of_its_product_when_it_has_passed_and_is_in_none() {
-        let open = PackFacts { name: None, ..pack(PackState::Open) };
+        let group = Terms { level: Level::Group, capacity: 2, ..TERMS };
+        let open = PackFacts { name: None, terms: group, ..pack(PackState::Open) };
         let passed = || item(coded(State::Verified(Whereabouts::Passed)));
         assert_eq!(judge_name(&passed(), b"abcd", water(), &open), Ok(()));
+        let fewer = PackFacts { content: 1, short: true, ..open.clone() };
+        assert_eq!(judge_name(&passed(), b"abcd", water(), &fewer), Err(NotIn::NotFull), "its code says two");
+        let boxed = PackFacts { terms: Terms { level: Level::Box, ..group }, ..open.clone() };
+        assert_eq!(judge_name(&passed(), b"abcd", water(), &boxed), Err(NotIn::WrongLevel));
         assert_eq!(judge_name(&passed(), b"abcX", water(), &open), Err(NotIn::Mismatch));
         let other = gtin("04780000000021");
         assert_eq!(judge_name(&passed(), b"abcd", other, &open), Err(NotIn::OtherProduct));

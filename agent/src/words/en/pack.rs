@@ -57,6 +57,7 @@ pub const WORDS: super::super::Table = &[
     ("pack.not_in.named", "The pack waits for its label {name}. Stick it on and scan it, then go on with the next pack."),
     ("pack.not_in.never_issued", "This code was never printed by us. Put the item aside and call the foreman."),
     ("pack.not_in.not_closed", "This pack is still being filled at another station. Close it there first."),
+    ("pack.not_in.not_full", "The code of a group pack says how many are in it, and this pack has fewer. Fill it, or void it: tamga pack void"),
     ("pack.not_in.not_seen", "The line's reader has not seen this item. Put it before the reader again."),
     ("pack.not_in.other_product", "This is another product than the pack's. Put it into its own pack."),
     ("pack.not_in.other_run", "This is of another run than the pack's. Put it into its own pack, or close this one short first."),

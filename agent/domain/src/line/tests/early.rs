@@ -53,3 +53,22 @@ fn a_read_behind_the_gate_says_what_the_gate_has_not() {
     assert_eq!(d.line.status().run.expect("open").passed, 2);
     assert!(d.line.running());
 }
+
+#[test]
+fn an_item_whose_leave_was_withdrawn_and_that_a_station_read_has_its_end() {
+    let mut d = Desk::started(LineKind::PrintAndApply, 0);
+    d.one(1, &code(1));
+    d.wait(5);
+    // A stray result withdraws its leave; it goes through all the same, and is packed before the gate can say so.
+    d.read(&code(2));
+    d.known.get_mut(&code(1).identity).expect("known").state = State::Verified(Whereabouts::Passed);
+    d.input(Input::Seen(code(1).identity));
+    d.gate(GateEvent::Passed(tag(1)));
+    d.settle();
+    assert_eq!(
+        d.count(|r| matches!(r, Record::End { tag: ended, .. } if *ended == tag(1))),
+        0,
+        "the store has it"
+    );
+    assert_eq!(d.line.status().run.map(|run| run.passed), Some(1));
+}

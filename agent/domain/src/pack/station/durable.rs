@@ -71,12 +71,30 @@ impl Station {
                 let reply = left.map(|left| StationReply::Out { left });
                 out.push(StationEffect::Reply(id, reply.ok_or_else(|| Refusal::new("refuse.not_in_pack"))));
             }
-            (Doing::Void(id), _) => {
+            // Told as it is: the pack stays the station's.
+            (Doing::Void(id), Some(answer)) => {
+                let refused = self.not_voided(&answer);
+                out.push(StationEffect::Reply(id, Err(refused)));
+            }
+            (Doing::Void(id), None) => {
                 self.open = None;
                 self.say(true, "pack.voided", vec![], wall);
                 out.push(StationEffect::Reply(id, Ok(StationReply::Done)));
             }
             (Doing::In | Doing::Layer | Doing::Label | Doing::Reprint(_) | Doing::Out(_), _) => {}
+        }
+    }
+
+    /// Why the open pack could not be made void.
+    fn not_voided(&self, answer: &Answer) -> Refusal {
+        let open = self.open.as_ref();
+        let name = open.map(|open| open.name.map_or_else(|| open.pack.to_string(), |name| name.to_string()));
+        let name = name.unwrap_or_default();
+        match answer {
+            Answer::Pack(PackAnswer::Elsewhere(agent)) => {
+                Refusal::new("rework.not_done.elsewhere").with("agent", agent).with("pack", name)
+            }
+            _ => Refusal::new("rework.not_done.wait").with("pack", name),
         }
     }
 

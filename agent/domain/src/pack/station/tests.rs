@@ -7,6 +7,7 @@ use super::super::record::PackAnswer;
 use super::super::{Level, Mixing, PackState, Told};
 use super::*;
 use crate::code::{Code, Identity, Serial, Tail};
+use crate::ids::AgentId;
 use crate::layout::{Form, Layout};
 use crate::record::Bar;
 use crate::sscc::SsccRange;
@@ -193,6 +194,7 @@ impl Desk {
                 PackAnswer::Label(self.labels)
             }
             PackRecord::Short { .. } => return None,
+            PackRecord::Voided { reason, .. } if reason == "elsewhere" => PackAnswer::Elsewhere(AgentId(7)),
             PackRecord::Closed { .. } | PackRecord::Voided { .. } => {
                 (self.open, self.content, self.names) = (None, vec![], 0);
                 return None;
@@ -532,6 +534,9 @@ fn people_take_out_and_void_what_is_open() {
     d.item(1);
     d.item(2);
     assert_eq!(refusal(d.ask(out(1))), "refuse.named_pack", "its label says how many are in it");
+    let not_void = refusal(d.ask(StationAsk::Void { reason: "elsewhere".into() }));
+    assert_eq!(not_void, "rework.not_done.elsewhere");
+    assert!(d.station.status().open.is_some(), "it is the station's still");
     assert_eq!(d.ask(StationAsk::Void { reason: "wet".into() }), Some(Ok(StationReply::Done)));
     assert!(d.station.status().open.is_none());
     assert!(matches!(d.records.last(), Some(PackRecord::Voided { .. })));
