@@ -1,15 +1,18 @@
 //! Group packs: named by a code of their own, which a line saw and let pass, and packed into boxes by it.
 
+use tamga::broker::letters::{parse, render};
 use tamga::store::error::Rule;
 use tamga::store::read::packs::Content;
 use tamga_domain::code::{Code, Identity};
-use tamga_domain::ids::{LineNo, PackNo, StationNo};
+use tamga_domain::ids::{AgentId, LineNo, PackNo, StationNo};
 use tamga_domain::pack::judge::NotIn;
 use tamga_domain::pack::record::{NewName, PackAnswer};
 use tamga_domain::pack::{Child, Holds, Level, Mixing, PackName, PackState, Terms};
 use tamga_domain::record::{
     Answer, ItemEnd, OrderPlan, OrderState, OrderTerms, PackageKind, Record, RunPlan, RunState, Unpacked,
 };
+use tamga_domain::share::{self, News};
+use tamga_domain::sscc::Sscc;
 
 use crate::kit::*;
 use crate::packs::{BOX, item, names, why, with_passed};
@@ -166,4 +169,37 @@ fn a_group_pack_that_was_not_packed_goes_nowhere_and_its_code_is_no_item() {
     };
     assert_eq!(w.apply(record).unwrap(), Some(Answer::Pack(PackAnswer::Within(first))));
     w.verified();
+}
+
+#[test]
+fn a_box_of_group_packs_is_told_to_other_agents_with_the_codes_of_its_packs() {
+    let (a, mut w, mut other) = (AgentId(0xa), packing(), World::new());
+    w.share();
+    packed(&mut w, 1, 1);
+    packed(&mut w, 3, 2);
+    let PackAnswer::In { pack, .. } = w.put(BOX, BOXES, None, &[child(1), child(2)]) else { panic!() };
+    let PackAnswer::Named { name: boxed, .. } = w.name(pack, NewName::Next) else { panic!() };
+    let close = w.close(pack);
+    w.twice(close);
+    let (letters, stream) = (w.letters(), w.stream());
+    let bytes: Vec<Vec<u8>> = letters.iter().map(|letter| render(stream, letter)).collect();
+    let came: Vec<_> = bytes.iter().map(|body| parse(body).expect("it is read").1).collect();
+    assert_eq!(came, letters);
+    other.take(a, stream, came.clone());
+    let known = other.store.view().pack(boxed).unwrap().unwrap();
+    assert_eq!((known.home, known.content), (Some(a), 2));
+    assert_eq!(other.store.view().content(known.pack).unwrap(), [1, 2].map(|n| Content::Pack(name(n))));
+
+    // What this version does not make is read all the same: one box with both kinds of names.
+    let mut mixed = came.last().unwrap().clone();
+    let News::Pack(notice) = &mut mixed.news else { panic!() };
+    let number = Sscc::parse(b"376104250021234569").unwrap().into();
+    notice.content = share::Content::Packs(vec![name(1), number]);
+    (mixed.seq, notice.rev) = (mixed.seq + 1, notice.rev + 1);
+    let (_, mixed) = parse(&render(stream, &mixed)).expect("it is read");
+    other.take(a, stream, vec![mixed]);
+    let mut found = other.store.view().content(known.pack).unwrap();
+    found.sort_by_key(|what| *what != Content::Pack(name(1)));
+    assert_eq!(found, [Content::Pack(name(1)), Content::Pack(number)]);
+    other.verified();
 }

@@ -34,22 +34,22 @@ fn plant() -> Plant {
 }
 
 impl World {
-    fn share(&mut self) {
+    pub fn share(&mut self) {
         let at = self.at();
         self.store.share(true, at).unwrap();
     }
 
-    fn letters(&self) -> Vec<Letter> {
+    pub fn letters(&self) -> Vec<Letter> {
         let view = self.store.view();
         let state = view.share_state().unwrap();
         view.letters(state.stream, 1, state.head).unwrap()
     }
 
-    fn stream(&self) -> u64 {
+    pub fn stream(&self) -> u64 {
         self.store.view().share_state().unwrap().stream
     }
 
-    fn take(&mut self, agent: AgentId, stream: u64, letters: Vec<Letter>) {
+    pub fn take(&mut self, agent: AgentId, stream: u64, letters: Vec<Letter>) {
         let at = self.at();
         self.apply(Record::Share(ShareRecord::Taken { agent, stream, letters, at })).unwrap();
     }
@@ -269,7 +269,7 @@ fn a_pallet_with_boxes_of_another_agent_is_told_with_their_names() {
     p.c.apply(Record::Pack(PackRecord::Closed { pack, who: "pallet".into(), at })).unwrap();
     let letters = p.c.letters();
     let Some(News::Pack(notice)) = letters.last().map(|letter| letter.news.clone()) else { panic!() };
-    assert_eq!(notice.content, Content::Packs(vec![one, two]));
+    assert_eq!(notice.content, Content::Packs(vec![one.into(), two.into()]));
     p.tell();
     let pallet = p.a.store.view().pack(notice.name.into()).unwrap().unwrap();
     assert_eq!((pallet.home, pallet.content), (Some(C), 2));

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tamga_domain::code::{Identity, Serial};
 use tamga_domain::gs1::Gtin;
 use tamga_domain::ids::{AgentId, RunId};
-use tamga_domain::pack::{Holds, Level, Told};
+use tamga_domain::pack::{Holds, Level, PackName, Told};
 use tamga_domain::share::receiver::Word;
 use tamga_domain::share::{Claim, Content, Letter, Mark, News, Notice};
 use tamga_domain::sscc::Sscc;
@@ -71,8 +71,9 @@ struct PackBody {
     level: String,
     holds: String,
     voided: bool,
-    /// Serials by product.
+    /// Serials by product: of items, or of group packs, by what the pack holds.
     items: BTreeMap<String, Vec<String>>,
+    /// SSCCs.
     packs: Vec<String>,
     gtin: Option<String>,
     run: Option<u32>,
@@ -114,14 +115,20 @@ fn bytes(body: &impl Serialize) -> Vec<u8> {
 
 fn pack_body(notice: &Notice) -> PackBody {
     let (mut items, mut packs) = (BTreeMap::<String, Vec<String>>::new(), Vec::new());
+    let mut put = |code: &Identity| {
+        let serial = String::from_utf8_lossy(code.serial.as_bytes()).into_owned();
+        items.entry(code.gtin.to_string()).or_default().push(serial);
+    };
     match &notice.content {
-        Content::Items(all) => {
-            for item in all {
-                let serial = String::from_utf8_lossy(item.serial.as_bytes()).into_owned();
-                items.entry(item.gtin.to_string()).or_default().push(serial);
+        Content::Items(all) => all.iter().for_each(put),
+        Content::Packs(all) => {
+            for name in all {
+                match name {
+                    PackName::Code(code) => put(code),
+                    PackName::Sscc(name) => packs.push(name.to_string()),
+                }
             }
         }
-        Content::Packs(all) => packs.extend(all.iter().map(Sscc::to_string)),
     }
     PackBody {
         name: notice.name.to_string(),
@@ -160,6 +167,52 @@ pub fn parse(body: &[u8]) -> Option<(u64, Letter)> {
     Some((stream, Letter { seq, news }))
 }
 
+/// Which letter these bytes are, though what they say cannot be read; `None`: not even that.
+pub fn place(body: &[u8]) -> Option<Mark> {
+    #[derive(Deserialize)]
+    struct Place {
+        stream: u64,
+        seq: u64,
+    }
+    let Place { stream, seq } = serde_json::from_slice(body).ok()?;
+    Some(Mark { stream, seq })
+}
+
+/// Where a stream stands, because the letter there cannot be read: until it could be, whatever comes behind it.
+#[derive(Clone, Debug, Default)]
+pub struct Unreadable(BTreeMap<AgentId, Mark>);
+
+impl Unreadable {
+    /// A letter of an agent, whose stream is taken up to `mark`, cannot be read. Whether that is news.
+    pub fn came(&mut self, agent: AgentId, mark: Mark, body: &[u8]) -> bool {
+        // What does not even say which letter it is, is taken for the next one.
+        let place = place(body).unwrap_or(Mark { seq: mark.seq.saturating_add(1), ..mark });
+        if is_taken(place, mark) {
+            return false;
+        }
+        let known = self.0.insert(agent, place);
+        if let Some(first) = known.filter(|first| is_taken(*first, place)) {
+            self.0.insert(agent, first);
+        }
+        known.is_none()
+    }
+
+    /// The stream of an agent is taken up to this letter.
+    pub fn on_taken(&mut self, agent: AgentId, mark: Mark) {
+        if self.0.get(&agent).is_some_and(|place| is_taken(*place, mark)) {
+            self.0.remove(&agent);
+        }
+    }
+
+    pub fn agents(&self) -> Vec<AgentId> {
+        self.0.keys().copied().collect()
+    }
+}
+
+fn is_taken(place: Mark, mark: Mark) -> bool {
+    (place.stream, place.seq) <= (mark.stream, mark.seq)
+}
+
 pub fn parse_word(body: &[u8]) -> Option<Word> {
     let MarkBody { stream, seq, asks } = serde_json::from_slice(body).ok()?;
     Some(Word { mark: Mark { stream, seq }, asks })
@@ -173,7 +226,11 @@ fn notice(body: PackBody) -> Option<Notice> {
     };
     let content = match holds {
         Holds::Items => Content::Items(items(&body.items)?),
-        Holds::Packs(_) => Content::Packs(body.packs.iter().map(|name| sscc(name)).collect::<Option<_>>()?),
+        Holds::Packs(_) => {
+            let named = body.packs.iter().map(|name| sscc(name).map(PackName::Sscc));
+            let coded = items(&body.items)?.into_iter().map(|code| Some(PackName::Code(code)));
+            Content::Packs(coded.chain(named).collect::<Option<_>>()?)
+        }
     };
     // A pack that is none any more is empty, and another is not.
     if content.len() > CHILDREN_MAX || content.is_empty() != body.voided {
@@ -252,6 +309,45 @@ mod tests {
         assert_eq!(parse(PACK.as_bytes()), Some((7, boxed())));
         assert_eq!(parse(CLAIM.as_bytes()), Some((7, claim)));
         assert_eq!(parse_word(MARK.as_bytes()), Some(word));
+    }
+
+    #[test]
+    fn packs_in_a_pack_are_told_by_codes_and_by_numbers() {
+        let packs = |codes: &[&str], numbers: &[&str]| {
+            let gtin = Gtin::parse(b"04780000000014").unwrap();
+            let code = |serial: &&str| Identity { gtin, serial: Serial::new(serial.as_bytes()).unwrap() };
+            let codes = codes.iter().map(code).map(PackName::Code);
+            codes.chain(numbers.iter().map(|name| PackName::Sscc(sscc(name).unwrap()))).collect()
+        };
+        for (level, content) in [
+            (Level::Group, packs(&["G1", "G2"], &[])),
+            (Level::Group, packs(&["G1"], &["376104250021234569"])),
+            (Level::Box, packs(&[], &["376104250021234569"])),
+        ] {
+            let mut letter = boxed();
+            let News::Pack(notice) = &mut letter.news else { panic!() };
+            (notice.holds, notice.content) = (Holds::Packs(level), Content::Packs(content));
+            assert_eq!(parse(&render(7, &letter)), Some((7, letter)));
+        }
+    }
+
+    #[test]
+    fn a_letter_that_cannot_be_read_is_told_until_the_stream_is_behind_it() {
+        let (agent, mut unreadable) = (AgentId(7), Unreadable::default());
+        let (mark, at) =
+            (|seq| Mark { stream: 7, seq }, |seq: u64| format!(r#"{{"stream":7,"seq":{seq},"new":1}}"#));
+        assert!(!unreadable.came(agent, mark(3), at(2).as_bytes()), "an old one holds nothing up");
+        assert!(unreadable.came(agent, mark(3), at(4).as_bytes()));
+        assert!(!unreadable.came(agent, mark(3), at(6).as_bytes()));
+        unreadable.on_taken(agent, mark(3));
+        assert_eq!(unreadable.agents(), [agent]);
+        unreadable.on_taken(agent, mark(4));
+        assert_eq!(unreadable.agents(), []);
+        assert!(unreadable.came(agent, mark(4), b"\xff"));
+        unreadable.on_taken(agent, mark(4));
+        assert_eq!(unreadable.agents(), [agent]);
+        unreadable.on_taken(agent, Mark { stream: 8, seq: 1 });
+        assert_eq!(unreadable.agents(), []);
     }
 
     #[test]

@@ -9,7 +9,7 @@
 pub mod letters;
 pub mod link;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use tamga_domain::time::{Time, Wall};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use self::letters::Topic;
+use self::letters::{Topic, Unreadable};
 use self::link::{Access, Came, Link, LinkError};
 use crate::chain::chain;
 use crate::clock;
@@ -114,8 +114,7 @@ struct Task {
     again: Duration,
     /// Why there is no connection, in words.
     trouble: String,
-    /// The letter at which a stream stands because it cannot be read, by agent.
-    unreadable: BTreeMap<AgentId, u64>,
+    unreadable: Unreadable,
     oldest: Option<(u64, Option<Wall>)>,
 }
 
@@ -159,7 +158,7 @@ impl Task {
             connect_in: clock::now(),
             again: AGAIN_MIN,
             trouble: String::new(),
-            unreadable: BTreeMap::new(),
+            unreadable: Unreadable::default(),
             oldest: None,
         })
     }
@@ -247,10 +246,9 @@ impl Task {
         match Topic::parse(topic)? {
             Topic::Letters(agent) => {
                 let Some((stream, letter)) = letters::parse(body) else {
-                    self.is_unreadable(agent, body.len());
+                    self.is_unreadable(agent, body);
                     return None;
                 };
-                self.unreadable.remove(&agent);
                 Some(Input::Letter { agent, stream, letter })
             }
             Topic::Marks { sender, hearer } => {
@@ -260,10 +258,13 @@ impl Task {
         }
     }
 
-    fn is_unreadable(&mut self, agent: AgentId, bytes: usize) {
-        let count = self.unreadable.entry(agent).or_default();
-        *count += 1;
-        if *count == 1 {
+    fn is_unreadable(&mut self, agent: AgentId, body: &[u8]) {
+        let heard = self.share.status(clock::now()).from;
+        let Some(mark) = heard.iter().find(|heard| heard.agent == agent).map(|heard| heard.mark) else {
+            return;
+        };
+        if self.unreadable.came(agent, mark, body) {
+            let bytes = body.len();
             tracing::warn!(%agent, bytes, "a letter cannot be read: is that agent of a later version?");
         }
     }
@@ -312,6 +313,9 @@ impl Task {
 
     async fn show(&mut self) -> Result<(), BrokerError> {
         let share = self.share.status(clock::now());
+        for heard in &share.from {
+            self.unreadable.on_taken(heard.agent, heard.mark);
+        }
         let oldest = match (share.oldest, self.oldest) {
             (None, _) => None,
             (Some(seq), Some((known, at))) if known == seq => Some((seq, at)),
@@ -323,7 +327,7 @@ impl Task {
             share,
             trouble: self.trouble.clone(),
             oldest_ms: oldest.and_then(|(_, at)| at).map(|at| at.0),
-            unreadable: self.unreadable.keys().copied().collect(),
+            unreadable: self.unreadable.agents(),
         };
         self.status.send_if_modified(|now| {
             let differs = *now != shown;

@@ -3,7 +3,9 @@
 //! Our letters are written by a trigger of the schema, in the transaction that changes the pack. What others say is taken
 //! with the mark of their stream in one transaction: each letter once.
 
+use tamga_domain::code::Identity;
 use tamga_domain::ids::{AgentId, PackNo};
+use tamga_domain::pack::PackName;
 use tamga_domain::share::{Claim, Content, Letter, Mark, News, Notice, ShareRecord};
 use tamga_domain::sscc::Sscc;
 use tamga_domain::time::Wall;
@@ -155,18 +157,20 @@ impl Tx<'_> {
             Content::Items(items) => {
                 let mut stays = 0;
                 for item in items {
-                    let sql = "SELECT 1 FROM foreign_content JOIN gtins USING(gtin_id) \
-                               WHERE pack_no = ?1 AND gtin = ?2 AND serial = ?3";
-                    let key = (pack.0, item.gtin.to_string(), item.serial.as_bytes());
-                    stays += usize::from(self.one(sql, key, |_| Ok(()))?.is_some());
+                    stays += usize::from(self.holds_code(pack, item)?);
                 }
                 (stays, items.len())
             }
             Content::Packs(packs) => {
                 let mut stays = 0;
                 for child in packs {
-                    let sql = "SELECT 1 FROM foreign_content WHERE pack_no = ?1 AND child = ?2";
-                    stays += usize::from(self.one(sql, (pack.0, sscc_number(*child)), |_| Ok(()))?.is_some());
+                    stays += usize::from(match child {
+                        PackName::Code(code) => self.holds_code(pack, code)?,
+                        PackName::Sscc(name) => {
+                            let sql = "SELECT 1 FROM foreign_content WHERE pack_no = ?1 AND child = ?2";
+                            self.one(sql, (pack.0, sscc_number(*name)), |_| Ok(()))?.is_some()
+                        }
+                    });
                 }
                 (stays, packs.len())
             }
@@ -174,6 +178,20 @@ impl Tx<'_> {
         let sql = "SELECT count(*) FROM foreign_content WHERE pack_no = ?1";
         let known: u32 = self.one(sql, [pack.0], |r| r.get(0))?.unwrap_or(0);
         Ok(known as usize != all || stays != all)
+    }
+
+    /// Whether the item or the group pack of this code lies in a pack of another agent, as far as it is known.
+    fn holds_code(&self, pack: PackNo, code: &Identity) -> Result<bool, Fault> {
+        let sql = "SELECT 1 FROM foreign_content JOIN gtins USING(gtin_id) \
+                   WHERE pack_no = ?1 AND gtin = ?2 AND serial = ?3";
+        let key = (pack.0, code.gtin.to_string(), code.serial.as_bytes());
+        Ok(self.one(sql, key, |_| Ok(()))?.is_some())
+    }
+
+    fn put_code(&self, pack: PackNo, code: &Identity) -> Result<(), Fault> {
+        let gtin = self.gtin_id_or_new(&code.gtin)?;
+        let sql = "INSERT INTO foreign_content(pack_no, gtin_id, serial) VALUES(?1, ?2, ?3)";
+        self.run(sql, (pack.0, gtin, code.serial.as_bytes())).map(drop)
     }
 
     fn rewrite(&self, pack: PackNo, stream: u64, notice: &Notice, lies_here: bool) -> Result<(), Fault> {
@@ -187,15 +205,18 @@ impl Tx<'_> {
         match &notice.content {
             Content::Items(items) => {
                 for item in items {
-                    let gtin = self.gtin_id_or_new(&item.gtin)?;
-                    let sql = "INSERT INTO foreign_content(pack_no, gtin_id, serial) VALUES(?1, ?2, ?3)";
-                    self.run(sql, (pack.0, gtin, item.serial.as_bytes()))?;
+                    self.put_code(pack, item)?;
                 }
             }
             Content::Packs(packs) => {
                 for child in packs {
-                    let sql = "INSERT INTO foreign_content(pack_no, child) VALUES(?1, ?2)";
-                    self.run(sql, (pack.0, sscc_number(*child)))?;
+                    match child {
+                        PackName::Code(code) => self.put_code(pack, code)?,
+                        PackName::Sscc(name) => {
+                            let sql = "INSERT INTO foreign_content(pack_no, child) VALUES(?1, ?2)";
+                            self.run(sql, (pack.0, sscc_number(*name)))?;
+                        }
+                    }
                 }
             }
         }

@@ -193,6 +193,10 @@ fn look_at_broker(broker: &BrokerStatus, findings: &mut Vec<Finding>) {
         let agent = heard.agent.to_string();
         if broker.unreadable.contains(&heard.agent) {
             findings.push(found(Level::Bad, "http.doctor_broker_unreadable", &[("agent", &agent)]));
+        } else if heard.strange > 0 {
+            let count = heard.strange.to_string();
+            let args = [("count", count.as_str()), ("agent", &agent)];
+            findings.push(found(Level::Watch, "http.doctor_broker_strange", &args));
         } else if heard.mark.seq == 0 && broker.share.connected {
             findings.push(found(Level::Watch, "http.doctor_broker_silent", &[("agent", &agent)]));
         }
@@ -252,6 +256,7 @@ mod tests {
             mark: Mark { stream: 1, seq },
             doubles: 0,
             gaps: 0,
+            strange: u64::from(agent == 2),
             silent: None,
         };
         let share = |connected| ShareStatus {
@@ -272,11 +277,12 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         let of = |level, key: &str, last: &str| (level, key.to_owned(), Some(last.to_owned()));
-        let strange = of(Level::Bad, "http.doctor_broker_unreadable", "00000003");
+        let unreadable = of(Level::Bad, "http.doctor_broker_unreadable", "00000003");
+        let strange = of(Level::Watch, "http.doctor_broker_strange", "00000002");
         let silent = of(Level::Watch, "http.doctor_broker_silent", "00000001");
         let well = of(Level::Good, "http.doctor_broker_well", "");
-        assert_eq!(look(true), [well, silent, strange.clone()]);
-        assert_eq!(look(false), [of(Level::Watch, "http.doctor_broker_away", ""), strange]);
+        assert_eq!(look(true), [well, silent, strange.clone(), unreadable.clone()]);
+        assert_eq!(look(false), [of(Level::Watch, "http.doctor_broker_away", ""), strange, unreadable]);
     }
 
     #[test]

@@ -23,10 +23,12 @@ pub mod step;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use crate::code::Identity;
 use crate::gs1::Gtin;
 use crate::ids::{AgentId, RunId};
-use crate::pack::{Holds, Level, Told};
+use crate::pack::{Holds, Level, PackName, Told};
 use crate::sscc::Sscc;
 use crate::time::Wall;
 
@@ -42,6 +44,17 @@ pub const TAKEN_MAX: usize = 100;
 pub const WAITING_MAX: usize = AHEAD_MAX as usize;
 /// The largest numbers that are believed: what fits a JSON number everywhere.
 pub const NUMBER_MAX: u64 = 1 << 53;
+/// How far ahead of our calendar the number of a stream is believed: clocks of a plant differ by less.
+const AHEAD_OF_CALENDAR: Duration = Duration::from_secs(24 * 3600);
+
+/// Whether a stream may have this number, where `known` is the number that it is known by. Streams begin under the
+/// milliseconds of the calendar ([`Wall`]) or one above what was heard; a number of the far future is a fault or a
+/// forgery, and who followed it could never come back. Both ends ask this alike: what one begins, the other takes as soon
+/// as the clocks agree, and what stands here already is never doubted.
+pub(crate) fn is_believed(stream: u64, known: u64, wall: Wall) -> bool {
+    let calendar = u64::try_from(wall.0).unwrap_or(0).saturating_add(AHEAD_OF_CALENDAR.as_millis() as u64);
+    stream <= calendar.max(known.saturating_add(1)) && stream < NUMBER_MAX - 1
+}
 
 /// One change of a pack, as it is told to other agents.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,9 +105,9 @@ pub struct Notice {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {
-    /// Items, or group packs, by the code that each bears.
     Items(Vec<Identity>),
-    Packs(Vec<Sscc>),
+    /// Packs by their names: group packs by the code that each bears, others by their SSCCs; of a later version both.
+    Packs(Vec<PackName>),
 }
 
 impl Content {

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{Letter, Mark, NUMBER_MAX, TAKEN_MAX, WAITING_MAX};
-use crate::time::Time;
+use super::{Letter, Mark, NUMBER_MAX, TAKEN_MAX, WAITING_MAX, is_believed};
+use crate::time::{Time, Wall};
 
 /// How often a mark is told though nothing changed: the sender learns of what the broker lost by it.
 pub const TELL_EVERY: Duration = Duration::from_secs(3);
@@ -31,6 +31,8 @@ pub struct Receiver {
     /// Since the start.
     pub doubles: u64,
     pub gaps: u64,
+    /// Letters that were dropped for the number of their stream or their place.
+    pub strange: u64,
     /// When a letter of it came last.
     pub heard: Option<Time>,
 }
@@ -56,6 +58,7 @@ impl Receiver {
             fresh: true,
             doubles: 0,
             gaps: 0,
+            strange: 0,
             heard: None,
         }
     }
@@ -82,8 +85,10 @@ impl Receiver {
         (self.told, self.asked) = (None, None);
     }
 
-    pub fn on_letter(&mut self, now: Time, stream: u64, letter: Letter) {
-        if stream >= NUMBER_MAX || letter.seq == 0 || letter.seq >= NUMBER_MAX {
+    pub fn on_letter(&mut self, now: Time, wall: Wall, stream: u64, letter: Letter) {
+        let is_strange = !is_believed(stream, self.mark.stream, wall);
+        if is_strange || letter.seq == 0 || letter.seq >= NUMBER_MAX {
+            self.strange += 1;
             return;
         }
         self.heard = Some(now);

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::{AHEAD_MAX, IN_FLIGHT_MAX, Mark, NUMBER_MAX};
+use super::{AHEAD_MAX, IN_FLIGHT_MAX, Mark, NUMBER_MAX, is_believed};
 use crate::ids::AgentId;
-use crate::time::Time;
+use crate::time::{Time, Wall};
 
 /// After so long without the broker's acknowledgment the connection is given up: it is half open, or the broker hangs.
 pub const ACK_WAIT: Duration = Duration::from_secs(10);
@@ -19,8 +19,8 @@ pub const WAIT_FOR: Duration = Duration::from_secs(15);
 pub const GONE: Duration = Duration::from_secs(30);
 /// Hearers that are remembered: no plant has more agents at one broker.
 const HEARERS_MAX: usize = 64;
-/// A stream begins anew no more often, whatever hearers say.
-const ANEW_EVERY: Duration = Duration::from_secs(60);
+/// A stream begins anew no more often, whatever hearers say: all packs are told again by it.
+pub const ANEW_EVERY: Duration = Duration::from_secs(180);
 
 /// Our stream.
 #[derive(Clone, Debug)]
@@ -123,9 +123,10 @@ impl Sender {
         }
     }
 
-    /// A hearer's word: how far it has come, and whether it asks for what is behind that.
-    pub fn on_report(&mut self, now: Time, agent: AgentId, mark: Mark, asks: bool) -> Shown {
-        if mark.stream >= NUMBER_MAX || mark.seq >= NUMBER_MAX {
+    /// A hearer's word: how far it has come, and whether it asks for what is behind that. Anybody may be a hearer; a word
+    /// that names a stream of the far future is nobody's.
+    pub fn on_report(&mut self, now: Time, wall: Wall, agent: AgentId, mark: Mark, asks: bool) -> Shown {
+        if !is_believed(mark.stream, self.stream, wall) || mark.seq >= NUMBER_MAX {
             return Shown::Fine;
         }
         let is_ahead = mark.stream > self.stream || (mark.stream == self.stream && mark.seq > self.head);

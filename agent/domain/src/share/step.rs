@@ -102,6 +102,8 @@ pub struct Heard {
     pub mark: Mark,
     pub doubles: u64,
     pub gaps: u64,
+    /// Letters dropped for a number of the far future.
+    pub strange: u64,
     /// How long ago a letter of it came, since the start.
     pub silent: Option<Duration>,
 }
@@ -143,7 +145,7 @@ impl Share {
         }
     }
 
-    /// One step. `wall` is for people; nothing is decided by it.
+    /// One step. `wall` is for people; all that is decided by it is which number of a stream is of the far future.
     pub fn step(&mut self, now: Time, wall: Wall, input: Input, out: &mut Vec<Effect>) {
         match input {
             Input::Connected => {
@@ -162,14 +164,15 @@ impl Share {
             }
             Input::Acknowledged(seq) => self.sender.iter_mut().for_each(|sender| sender.on_acknowledged(seq)),
             Input::Report { hearer, mark, asks } => {
-                let shown = self.sender.as_mut().map(|sender| sender.on_report(now, hearer, mark, asks));
+                let shown =
+                    self.sender.as_mut().map(|sender| sender.on_report(now, wall, hearer, mark, asks));
                 if let Some(Shown::Anew(stream)) = shown {
                     self.anew = Some(stream);
                 }
             }
             Input::Letter { agent, stream, letter } => {
                 if let Some(receiver) = self.receivers.get_mut(&agent) {
-                    receiver.on_letter(now, stream, letter);
+                    receiver.on_letter(now, wall, stream, letter);
                 }
             }
             Input::Committed(txn) => self.on_committed(txn),
@@ -263,6 +266,7 @@ impl Share {
             mark: receiver.mark(),
             doubles: receiver.doubles,
             gaps: receiver.gaps,
+            strange: receiver.strange,
             silent: receiver.heard.map(|at| now.since(at)),
         };
         let lacks = |sender: &Sender, mark| sender.head().saturating_sub(mark);

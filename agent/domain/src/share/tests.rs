@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::receiver::{Receiver, Word};
-use super::sender::{AGAIN_AFTER, Sender, Shown};
+use super::sender::{AGAIN_AFTER, ANEW_EVERY, Sender, Shown};
 use super::step::{Begin, Effect, Input, Share};
 use super::*;
 use crate::ids::TxnId;
@@ -360,7 +360,7 @@ fn no_more_is_on_its_way_than_may_be_and_no_more_ahead_of_a_hearer_than_a_broker
     assert_eq!(sender.next(now), Some((1, 64)));
     assert_eq!(sender.next(now), None);
     (1..=64).for_each(|seq| sender.on_acknowledged(seq));
-    assert_eq!(sender.on_report(now, C, Mark { stream: 1, seq: 10 }, false), Shown::Fine);
+    assert_eq!(sender.on_report(now, Wall(0), C, Mark { stream: 1, seq: 10 }, false), Shown::Fine);
     let mut last = 0;
     while let Some((first, to)) = sender.next(now) {
         (first..=to).for_each(|seq| sender.on_acknowledged(seq));
@@ -387,12 +387,12 @@ fn a_hearer_that_asks_is_sent_to_again_from_its_mark_and_not_twice_at_once() {
     let mut sender = Sender::new(Mark { stream: 1, seq: 5 }, 5);
     let mark = Mark { stream: 1, seq: 2 };
     let now = Time(1_000_000_000);
-    sender.on_report(now, C, mark, true);
+    sender.on_report(now, Wall(0), C, mark, true);
     assert_eq!(sender.next(now), Some((3, 5)));
-    sender.on_report(now, C, mark, true);
+    sender.on_report(now, Wall(0), C, mark, true);
     assert_eq!(sender.next(now), None);
     let later = now.after(AGAIN_AFTER);
-    sender.on_report(later, C, mark, true);
+    sender.on_report(later, Wall(0), C, mark, true);
     assert_eq!(sender.next(later), Some((3, 5)));
 }
 
@@ -401,14 +401,14 @@ fn doubles_are_dropped_and_gaps_are_asked_for() {
     let mut receiver = Receiver::new(Mark { stream: 1, seq: 4 });
     let now = Time(1_000_000_000);
     assert_eq!(receiver.word(now), Some(Word { mark: Mark { stream: 1, seq: 4 }, asks: true }));
-    [4, 5, 5, 7].iter().for_each(|seq| receiver.on_letter(now, 1, letter(*seq)));
+    [4, 5, 5, 7].iter().for_each(|seq| receiver.on_letter(now, Wall(0), 1, letter(*seq)));
     assert_eq!((receiver.doubles, receiver.gaps), (2, 1));
     let (stream, letters) = receiver.take().unwrap();
     assert_eq!((stream, letters.len()), (1, 1));
     assert_eq!(receiver.word(now), None, "told when it is durable");
     receiver.on_committed();
     assert_eq!(receiver.word(now), Some(Word { mark: Mark { stream: 1, seq: 5 }, asks: true }));
-    receiver.on_letter(now, 1, letter(6));
+    receiver.on_letter(now, Wall(0), 1, letter(6));
     receiver.take();
     receiver.on_committed();
     assert_eq!(receiver.word(now), Some(Word { mark: Mark { stream: 1, seq: 6 }, asks: false }));
@@ -443,4 +443,39 @@ fn a_broker_that_is_away_for_long_is_an_alarm_until_it_is_back() {
 
 fn share_committed(share: &mut Share, txn: TxnId, second: u64) {
     share.step(Time(second * 1_000_000_000), Wall(0), Input::Committed(txn), &mut vec![]);
+}
+
+/// Anybody who may speak at the broker may say that he hears us, or that he is another agent.
+#[test]
+fn a_stream_of_the_far_future_is_believed_of_nobody_and_another_is_followed_once_in_some_minutes() {
+    let (now, wall) = (Time(1_000_000_000), Wall(1_800_000_000_000));
+    let today = wall.0 as u64;
+    let tomorrow = today + 24 * 3_600_000;
+    let mut sender = Sender::new(Mark { stream: today - 7, seq: 3 }, 3);
+    for stream in [NUMBER_MAX, NUMBER_MAX - 1, NUMBER_MAX - 2, tomorrow + 1] {
+        assert_eq!(sender.on_report(now, wall, B, Mark { stream, seq: 1 }, true), Shown::Fine, "{stream}");
+    }
+    assert_eq!(sender.hearers().count(), 0);
+    let ahead = Mark { stream: tomorrow, seq: 9 };
+    assert_eq!(sender.on_report(now, wall, C, ahead, true), Shown::Anew(tomorrow + 1));
+    sender.on_head(tomorrow + 1, 3);
+    let further = Mark { stream: tomorrow + 1, seq: 9 };
+    assert_eq!(sender.on_report(now.after(ANEW_EVERY / 2), wall, C, further, true), Shown::Fine);
+    let later = now.after(ANEW_EVERY);
+    assert_eq!(sender.on_report(later, wall, C, further, true), Shown::Anew(tomorrow + 2));
+
+    let mut receiver = Receiver::new(Mark { stream: today, seq: 4 });
+    for stream in [NUMBER_MAX - 2, tomorrow + 1] {
+        receiver.on_letter(now, wall, stream, letter(1));
+    }
+    assert_eq!((receiver.strange, receiver.take()), (2, None));
+    receiver.on_letter(now, wall, tomorrow, letter(1));
+    assert_eq!(receiver.take().map(|(stream, letters)| (stream, letters.len())), Some((tomorrow, 1)));
+    // With a clock that stands at its beginning: what is known goes on, and begins anew one above it.
+    receiver.on_committed();
+    receiver.on_letter(now, Wall(0), tomorrow, letter(2));
+    assert_eq!(receiver.take().map(|(stream, _)| stream), Some(tomorrow));
+    receiver.on_committed();
+    receiver.on_letter(now, Wall(0), tomorrow + 1, letter(1));
+    assert_eq!((receiver.strange, receiver.take().map(|(stream, _)| stream)), (2, Some(tomorrow + 1)));
 }

@@ -2,13 +2,13 @@
 
 use tamga_domain::code::Identity;
 use tamga_domain::ids::{PackNo, StationNo};
-use tamga_domain::pack::{PackFacts, PackName, PackState};
+use tamga_domain::pack::{Holds, PackFacts, PackName, PackState};
 use tamga_domain::time::Wall;
 
 use super::{View, gtin_at};
 use crate::store::error::{Fault, StoreError};
 use crate::store::limits::ROWS_MAX;
-use crate::store::pack_rows::{sscc_of, state_of};
+use crate::store::pack_rows::{holds_of, sscc_of, state_of};
 use crate::store::packs::{NAME, name_at};
 use crate::store::rows::{Key, serial_of};
 
@@ -101,11 +101,18 @@ impl View<'_> {
         let sql = format!("SELECT {NAME} FROM packs WHERE parent = ?1 ORDER BY pack_no");
         all.extend(self.all(&sql, [pack.0], |r| Ok(Content::Pack(named(r, 0)?)))?);
         // That of another agent's pack is known by its word.
-        let sql = "SELECT gtin, serial, child FROM foreign_content LEFT JOIN gtins USING(gtin_id) WHERE pack_no = ?1 \
+        let sql = "SELECT gtins.gtin, serial, child, holds FROM foreign_content JOIN packs USING(pack_no) \
+                   LEFT JOIN gtins ON gtins.gtin_id = foreign_content.gtin_id WHERE pack_no = ?1 \
                    ORDER BY gtin, serial, child";
-        all.extend(self.all(sql, [pack.0], |r| match r.get::<_, Option<Vec<u8>>>(1)? {
-            Some(serial) => Ok(Content::Item(Identity { gtin: gtin_at(r, 0)?, serial: serial_of(&serial)? })),
-            None => Ok(Content::Pack(sscc_of(r.get(2)?)?.into())),
+        all.extend(self.all(sql, [pack.0], |r| {
+            let Some(serial) = r.get::<_, Option<Vec<u8>>>(1)? else {
+                return Ok(Content::Pack(sscc_of(r.get(2)?)?.into()));
+            };
+            let code = Identity { gtin: gtin_at(r, 0)?, serial: serial_of(&serial)? };
+            Ok(match holds_of(r.get(3)?)? {
+                Holds::Items => Content::Item(code),
+                Holds::Packs(_) => Content::Pack(PackName::Code(code)),
+            })
         })?);
         Ok(all)
     }

@@ -2,7 +2,7 @@
 
 use rusqlite::Row;
 use tamga_domain::ids::{AgentId, PackNo, RunId};
-use tamga_domain::pack::{Holds, PackName};
+use tamga_domain::pack::Holds;
 use tamga_domain::share::{Claim, Content, Letter, Mark, News, Notice};
 use tamga_domain::time::Wall;
 
@@ -75,14 +75,7 @@ impl View<'_> {
             Holds::Packs(_) => {
                 let sql = format!("SELECT {NAME} FROM packs WHERE parent = ?1 ORDER BY pack_no");
                 let names = self.all(&sql, [pack.0], |r| name_at(r, 0))?;
-                let (mut items, mut packs) = (Vec::new(), Vec::new());
-                for name in names.into_iter().flatten() {
-                    match name {
-                        PackName::Code(code) => items.push(code),
-                        PackName::Sscc(name) => packs.push(name),
-                    }
-                }
-                if packs.is_empty() { Content::Items(items) } else { Content::Packs(packs) }
+                Content::Packs(names.into_iter().flatten().collect())
             }
         };
         Ok(Letter { seq, news: News::Pack(Box::new(Notice { content, ..notice })) })

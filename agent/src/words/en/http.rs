@@ -20,6 +20,7 @@ pub const WORDS: super::super::Table = &[
     ("http.doctor_before_order", "Run {run}: its day of production {day} was over before {count} of its codes {count: was|were} ordered. The state system refuses the reports of such codes. If the day is wrong, close the run and start one with the right day."),
     ("http.doctor_broker_away", "The broker {address} cannot be reached: {trouble}. The lines go on; {waiting} {waiting: change|changes} of packs will be told when it is back. Check the broker and the network."),
     ("http.doctor_broker_silent", "Nothing was ever heard of the packs of agent {agent}. Check its id under [broker] from, and that it has a [broker] with share = true."),
+    ("http.doctor_broker_strange", "Letters of agent {agent} dropped since the start, because their stream has a number of the far future: {count}. Set the clocks of this machine and of that one. If both are right, somebody else speaks in its name at the broker."),
     ("http.doctor_broker_unreadable", "What agent {agent} tells of its packs cannot be read here: its packs stay unknown. Is it of a later version? Update this agent."),
     ("http.doctor_broker_well", "The broker {address} is connected; {waiting} {waiting: change|changes} of packs not yet told."),
     ("http.doctor_clock", "This computer's clock differs from the state system's by {seconds} s. Set it (timedatectl, NTP)."),
