@@ -15,6 +15,7 @@ use tamga_domain::upstream::config::{
 
 use crate::clock;
 use crate::store::error::StoreError;
+use crate::store::read::documents::DocumentRow;
 use crate::store::read::{Reader, View};
 use crate::store::writer::{Handle, WriterError};
 use crate::upstream::books::{Books, BooksError, Standing};
@@ -233,8 +234,11 @@ fn reports(view: &View<'_>) -> Result<Vec<ReportFacts>, StoreError> {
 }
 
 fn documents(view: &View<'_>) -> Result<Vec<DocumentFacts>, StoreError> {
-    let rows = view.documents_open()?.into_iter();
-    Ok(rows.map(|row| DocumentFacts { draft: row.draft, state: row.state, at: row.drafted_at }).collect())
+    let facts = |row: DocumentRow| {
+        let ends = if row.open < row.draft.pieces { view.piece_ends(row.draft.no)? } else { Vec::new() };
+        Ok(DocumentFacts { draft: row.draft, state: row.state, at: row.drafted_at, ends })
+    };
+    view.documents_open()?.into_iter().map(facts).collect()
 }
 
 /// The alarms of the way upstream that are raised.

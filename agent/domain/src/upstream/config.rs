@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::code::Code;
 use crate::day::{Day, Zone};
-use crate::document::{DocumentKind, Drafted, Limits};
+use crate::document::{DocumentKind, Drafted, Limits, PieceEnd};
 use crate::gs1::Gtin;
 use crate::ids::{BlockNo, DocumentNo, OrderNo, ReportNo, RunId};
 use crate::record::{OrderPlan, OrderState, PackageKind, PassRange, ReportState};
@@ -207,6 +207,9 @@ pub struct DocumentFacts {
     pub state: ReportState,
     /// When it was drafted.
     pub at: Wall,
+    /// The ends that some of its pieces have already: the process ended between two records of them. Of what is free the
+    /// lot is not told again.
+    pub ends: Vec<(u32, PieceEnd)>,
 }
 
 /// What a report takes from the plan of its run.

@@ -168,7 +168,7 @@ impl Step {
             self.core.document_accepted(*kind, *no);
         }
         for facts in open {
-            let document = Document::recovered(facts.draft, &facts.state, facts.at, self.core.wall);
+            let document = Document::recovered(facts, self.core.wall);
             document.tell_unknown(&mut self.core, "the agent was restarted");
             self.documents.insert(document.draft.no, document);
         }

@@ -1,7 +1,7 @@
 //! Documents of packs: those under way, what they carry, what waits for one.
 
 use rusqlite::Row;
-use tamga_domain::document::{DocumentKind, Drafted, Member, Piece, Waiting, root_of};
+use tamga_domain::document::{DocumentKind, Drafted, Member, Piece, PieceEnd, Waiting, root_of};
 use tamga_domain::ids::{DocumentNo, PackNo};
 use tamga_domain::pack::PackName;
 use tamga_domain::record::ReportState;
@@ -52,6 +52,19 @@ impl View<'_> {
     pub fn documents_open(&self) -> Result<Vec<DocumentRow>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM documents k WHERE k.state < 4 ORDER BY k.document_no");
         self.all(&sql, [], document)
+    }
+
+    /// The ends that pieces of a document have. Of what is free the lot is not read.
+    pub fn piece_ends(&self, document: DocumentNo) -> Result<Vec<(u32, PieceEnd)>, StoreError> {
+        let sql = "SELECT piece, ended, why FROM document_pieces WHERE document_no = ?1 AND ended > 0 ORDER BY piece";
+        self.all(sql, [document.0], |r| {
+            let end = match r.get::<_, i64>(1)? {
+                1 => PieceEnd::Taken,
+                2 => PieceEnd::Refused(r.get(2)?),
+                _ => PieceEnd::Free { lot: 0 },
+            };
+            Ok((r.get(0)?, end))
+        })
     }
 
     /// All documents, newest first, older than `before` when it is given.

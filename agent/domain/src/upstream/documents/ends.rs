@@ -1,5 +1,7 @@
 //! The end of a document: first each piece of it has one, then it has.
 
+use std::collections::BTreeSet;
+
 use super::super::core::{Core, Subject};
 use super::super::pace::Absence;
 use super::{Document, Ended, Phase};
@@ -11,19 +13,19 @@ impl Document {
         self.taken.is_empty() && self.named.is_empty() && self.strange.is_empty()
     }
 
-    /// Each piece gets its end.
+    /// Each piece gets its end, where it has none yet.
     pub(super) fn decide(&mut self, core: &mut Core) {
-        let mut rest = std::mem::take(&mut self.rest);
-        rest.sort_unstable();
+        let rest = std::mem::take(&mut self.rest);
         let mut ends: Vec<(u32, PieceEnd)> = self.taken.iter().map(|p| (*p, PieceEnd::Taken)).collect();
         let strange = std::mem::take(&mut self.strange);
         let alone = self.is_blameless() && self.draft.pieces == 1;
         let is_the_one = alone && core.document_accepted_since(self.draft.kind, self.draft.root);
-        let (blameless, half) = (self.is_blameless(), rest.len().div_ceil(2));
-        for (at, piece) in rest.into_iter().enumerate() {
+        // By its number: a start in the middle halves as was begun.
+        let (blameless, half) = (self.is_blameless(), self.draft.pieces.div_ceil(2));
+        for piece in rest {
             // What stays behind alone goes alone; what stays behind with what is named may be good.
             let lot = match (blameless, self.taken.is_empty()) {
-                (true, _) => lot_of(self.draft.no, u32::from(at >= half)),
+                (true, _) => lot_of(self.draft.no, u32::from(piece > half)),
                 (false, false) => lot_of(self.draft.no, 0),
                 (false, true) => 0,
             };
@@ -35,8 +37,11 @@ impl Document {
             ends.push((piece, end));
         }
         ends.extend(strange.into_iter().map(|(piece, word)| (piece, PieceEnd::Refused(word))));
+        let ended: BTreeSet<u32> = self.ends.iter().map(|(piece, _)| *piece).collect();
+        ends.retain(|(piece, _)| !ended.contains(piece));
         ends.sort_by_key(|(piece, _)| *piece);
-        (self.ends, self.ended, self.last) = (ends, 0, false);
+        (self.ended, self.last) = (self.ends.len(), false);
+        self.ends.append(&mut ends);
         self.phase = Phase::Ending;
         self.end_next(core);
     }

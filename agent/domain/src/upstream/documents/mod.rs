@@ -12,6 +12,7 @@ mod ends;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::config::DocumentFacts;
 use super::core::{Core, Subject};
 use super::pace::Absence;
 use super::request::{Answered, DocumentHead, DocumentSeen, PieceSeen, Reply, ReportStatus, Request};
@@ -136,19 +137,26 @@ impl Document {
         }
     }
 
-    /// What a start found. `Sent` found at start is `Unknown`: the request may have left.
-    pub fn recovered(draft: Drafted, state: &ReportState, at: Wall, wall: Wall) -> Document {
-        let mut document = Document::drafted(draft, at);
+    /// What a start found. `Sent` found at start is `Unknown`: the request may have left. Where a piece has its end, the
+    /// document came to one too: it is never sent again, and only what is open is looked at.
+    pub fn recovered(facts: DocumentFacts, wall: Wall) -> Document {
+        let mut document = Document::drafted(facts.draft, facts.at);
         document.sent_at = wall;
-        document.phase = match state {
-            ReportState::Wanted => Phase::Wanted,
-            ReportState::Sent | ReportState::Unknown => Phase::Searching,
-            ReportState::Processing { upstream_id } => {
-                document.upstream_id.clone_from(upstream_id);
-                Phase::Processing
+        document.ended = facts.ends.len();
+        document.ends = facts.ends;
+        match facts.state {
+            ReportState::Wanted => {}
+            ReportState::Sent | ReportState::Unknown if document.ended > 0 => {
+                "the agent was restarted while its end was written down".clone_into(&mut document.reason);
+                document.begin_looking();
             }
-            ReportState::Accepted | ReportState::Refused => Phase::Over,
-        };
+            ReportState::Sent | ReportState::Unknown => document.phase = Phase::Searching,
+            ReportState::Processing { upstream_id } => {
+                document.upstream_id = upstream_id;
+                document.phase = Phase::Processing;
+            }
+            ReportState::Accepted | ReportState::Refused => document.phase = Phase::Over,
+        }
         document
     }
 
@@ -402,10 +410,12 @@ impl Document {
 
     /// Upstream does not know a document that it named: after the settling time it is settled like a lost one.
     fn unnamed(&mut self, core: &mut Core, why: &str) {
-        if self.absence.look(&core.config, core.now) {
+        if !self.absence.look(&core.config, core.now) {
+            self.not_before = core.now.after(self.absence.pause(&core.config));
+        } else if self.ends.is_empty() {
             self.unknown(core, why);
         } else {
-            self.not_before = core.now.after(self.absence.pause(&core.config));
+            self.refused(core, why.to_owned(), false);
         }
     }
 
@@ -449,8 +459,10 @@ impl Document {
     fn begin_looking(&mut self) {
         self.phase = Phase::Looking;
         self.rounds = 0;
-        self.taken.clear();
-        self.look_anew((1..=self.draft.pieces).collect());
+        let is_taken = |(piece, end): &(u32, PieceEnd)| (*end == PieceEnd::Taken).then_some(*piece);
+        self.taken = self.ends.iter().filter_map(is_taken).collect();
+        let ended: BTreeSet<u32> = self.ends.iter().map(|(piece, _)| *piece).collect();
+        self.look_anew((1..=self.draft.pieces).filter(|piece| !ended.contains(piece)).collect());
     }
 
     fn look_anew(&mut self, round: Vec<u32>) {

@@ -38,8 +38,8 @@ struct Doc {
     draft: Drafted,
     lot: u32,
     state: ReportState,
-    /// Packs by piece, from piece 1, and whether each has its end.
-    packs: Vec<(usize, bool)>,
+    /// Packs by piece, from piece 1, and the end of each.
+    packs: Vec<(usize, Option<PieceEnd>)>,
 }
 
 #[derive(Default)]
@@ -65,7 +65,7 @@ impl Store {
             DocumentRecord::State { document, state, .. } => {
                 let doc = &mut self.docs[document.0 as usize - 1];
                 let is_over = matches!(state, ReportState::Accepted | ReportState::Refused);
-                assert!(!is_over || doc.packs.iter().all(|p| p.1), "{document} ends with open pieces");
+                assert!(!is_over || doc.packs.iter().all(|p| p.1.is_some()), "{document} ends with open pieces");
                 doc.state = state.clone();
                 None
             }
@@ -74,9 +74,10 @@ impl Store {
                 let doc = &mut self.docs[document.0 as usize - 1];
                 for (piece, end) in ends {
                     let (pack, ended) = &mut doc.packs[*piece as usize - 1];
-                    if std::mem::replace(ended, true) {
+                    if ended.is_some() {
                         continue;
                     }
+                    *ended = Some(end.clone());
                     let pack = &mut self.packs[*pack];
                     let (before, after) = match doc.draft.kind {
                         DocumentKind::Aggregation => (Told::Nothing, Told::Aggregated),
@@ -144,7 +145,7 @@ impl Store {
             } else if doc.packs.len() == 5 {
                 full = true;
             } else {
-                doc.packs.push((at, false));
+                doc.packs.push((at, None));
                 doc.draft.pieces += 1;
                 doc.draft.codes += 2;
                 self.packs[at].told = match kind {
@@ -161,7 +162,15 @@ impl Store {
     fn snapshot(&self) -> Snapshot {
         let over = |s: &ReportState| matches!(s, ReportState::Accepted | ReportState::Refused);
         let open = self.docs.iter().filter(|d| !over(&d.state));
-        let facts = |d: &Doc| DocumentFacts { draft: d.draft, state: d.state.clone(), at: d.draft.moment };
+        let ends = |d: &Doc| {
+            (1..).zip(&d.packs).filter_map(|(piece, (_, end))| Some((piece, end.clone()?))).collect()
+        };
+        let facts = |d: &Doc| DocumentFacts {
+            draft: d.draft,
+            state: d.state.clone(),
+            at: d.draft.moment,
+            ends: ends(d),
+        };
         let newest = |kind| {
             let of =
                 self.docs.iter().rev().find(|d| d.draft.kind == kind && d.state == ReportState::Accepted);
@@ -320,6 +329,8 @@ impl World {
                     if let Request::SendDocument { document, .. } = &request {
                         let doc = &self.store.docs[document.0 as usize - 1];
                         assert_eq!(doc.state, ReportState::Sent, "commit, then act");
+                        let open = doc.packs.iter().all(|p| p.1.is_none());
+                        assert!(open, "{document} is sent with pieces that have ended");
                     }
                     self.requests.push_back((id, request));
                 }
@@ -356,6 +367,14 @@ impl World {
             2 | 3 => {
                 self.ask(&request);
                 self.feed(Input::Lost { id, sent: true });
+            }
+            // A gateway refuses it for a while: nothing is wrong with any of it. One that is alone it lets through.
+            4 | 5 if matches!(&request, Request::SendDocument { document, .. }
+                if self.store.packs_of(*document).len() > 1) =>
+            {
+                let said = Reply::Refused { reason: "x".to_owned() };
+                let answer = Answered { status: 400, retry_after: None, server: None, said, kept: None };
+                self.feed(Input::Answer { id, answer });
             }
             4 => {
                 let delay = Duration::from_millis(self.rng.below(600_000));
@@ -394,6 +413,38 @@ impl World {
         self.feed(Input::Tick);
     }
 
+    /// A crash between two records of ends: those of a large document go in several.
+    fn restart_within_ends(&mut self) -> bool {
+        let ends = |record: &mut Record| match record {
+            Record::Document(DocumentRecord::Ends { ends, .. }) if ends.len() > 1 => Some(std::mem::take(ends)),
+            _ => None,
+        };
+        let Some(txn) = self.commits.front_mut() else { return false };
+        let Some(mut some) = txn.records.iter_mut().find_map(ends) else { return false };
+        some.truncate(1 + self.rng.below(some.len() as u64 - 1) as usize);
+        for record in &mut txn.records {
+            if let Record::Document(DocumentRecord::Ends { ends, .. }) = record {
+                *ends = std::mem::take(&mut some);
+            }
+        }
+        let txn = self.commits.pop_front().expect("the first");
+        self.store.apply(&txn);
+        // People rework at once what no document carries any more.
+        if self.rng.below(2) == 0 {
+            for record in &txn.records {
+                let Record::Document(DocumentRecord::Ends { document, ends, .. }) = record else { continue };
+                let packs = self.store.packs_of(*document);
+                for (piece, _) in ends {
+                    let pack = &mut self.store.packs[packs[*piece as usize - 1]];
+                    pack.voided |= pack.told == Told::Nothing;
+                }
+            }
+        }
+        self.commits.clear();
+        self.restart();
+        true
+    }
+
     /// A crash: some commits under way were durable, some requests under way take effect.
     fn restart(&mut self) {
         for _ in 0..self.rng.below(self.commits.len() as u64 + 1) {
@@ -421,6 +472,7 @@ impl World {
 
     fn one(&mut self) {
         match self.rng.below(400) {
+            _ if self.rng.below(6) == 0 && self.restart_within_ends() => {}
             0..=139 => drop(self.commit_one()),
             140..=259 => drop(self.answer_one()),
             260..=349 => {
@@ -463,6 +515,7 @@ impl World {
         let good = |(at, p): (usize, &Pack)| match p.told {
             Told::Aggregated => !p.voided,
             Told::Disaggregated => true,
+            Told::Nothing => p.voided,
             Told::Refused => self.up.bad.contains_key(&at),
             _ => false,
         };

@@ -160,7 +160,8 @@ fn status(word: &str) -> ReportStatus {
     }
 }
 
-/// Whether a document that upstream has is this one: by our own number where it has one, else by what it names and when.
+/// Whether a document that upstream has is this one: by what it names, and by our own number where it has one, else by
+/// when. Of a number alone nothing follows: what a restored copy does not know of had the same numbers.
 fn is_ours(head: &DocumentHead, pieces: &[WrittenPiece], stored: &Value) -> bool {
     let names: BTreeSet<&str> = pieces.iter().map(|piece| piece.name.as_str()).collect();
     let texts = |list: &str, field: &str| -> BTreeSet<String> {
@@ -171,10 +172,13 @@ fn is_ours(head: &DocumentHead, pieces: &[WrittenPiece], stored: &Value) -> bool
     let same = |stored: BTreeSet<String>| stored.iter().map(String::as_str).collect::<BTreeSet<_>>() == names;
     let at = |field: &str| stored.get(field).and_then(Value::as_str).and_then(of_iso) == Some(head.moment);
     match head.kind {
-        DocumentKind::Aggregation => match stored.get("productionOrderId").and_then(Value::as_str) {
-            Some(number) => number == head.own_number,
-            None => at("documentDate") && same(texts("aggregationUnits", "unitSerialNumber")),
-        },
+        DocumentKind::Aggregation => {
+            let is_it = match stored.get("productionOrderId").and_then(Value::as_str) {
+                Some(number) => number == head.own_number,
+                None => at("documentDate"),
+            };
+            is_it && same(texts("aggregationUnits", "unitSerialNumber"))
+        }
         DocumentKind::Disaggregation => at("businessDatetime") && same(texts("codes", "code")),
         DocumentKind::Withdrawal => at("withdrawalDate") && same(texts("codes", "code")),
     }
@@ -194,6 +198,10 @@ fn errors(entries: &[Value], pieces: &[WrittenPiece], before: u32) -> Reply {
             format!("{} {}", text("errorCode"), text("propertyName")).chars().take(200).collect();
         let mut found = BTreeSet::new();
         names(entry, &by_name, &mut found);
+        // What repeats the whole document names none of it.
+        if found.len() == pieces.len() && pieces.len() > 1 {
+            found.clear();
+        }
         if found.is_empty() {
             named.push((None, words.trim().to_owned()));
         }

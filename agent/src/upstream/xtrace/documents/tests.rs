@@ -121,8 +121,16 @@ fn a_document_upstream_is_known_by_our_number_or_by_what_it_names_and_when() {
     let moment = "2025-01-30T11:02:02.492Z";
     let later = "2025-01-30T11:02:02.493Z";
     let one = format!("\"00{BOX}\"");
-    check(DocumentKind::Aggregation, r#"{"productionOrderId":"agent7-D5"}"#, true);
-    check(DocumentKind::Aggregation, r#"{"productionOrderId":"agent7-D55"}"#, false);
+    let units = |head: &str, digits: &str| {
+        format!(r#"{{{head},"aggregationUnits":[{{"codes":[],"unitSerialNumber":"00{digits}"}}]}}"#)
+    };
+    let (number, dated) = (r#""productionOrderId":"agent7-D5""#, format!(r#""documentDate":"{moment}""#));
+    check(DocumentKind::Aggregation, &units(number, BOX), true);
+    check(DocumentKind::Aggregation, &units(r#""productionOrderId":"agent7-D55""#, BOX), false);
+    // What a restored copy does not know of: the same number, and other packs.
+    check(DocumentKind::Aggregation, &units(number, "106141412345678915"), false);
+    check(DocumentKind::Aggregation, &format!("{{{number}}}"), false);
+    check(DocumentKind::Aggregation, &units(&dated, BOX), true);
     check(DocumentKind::Aggregation, "{}", false);
     let apart = |at: &str, codes: &str| format!(r#"{{"businessDatetime":"{at}","codes":[{codes}]}}"#);
     check(DocumentKind::Disaggregation, &apart(moment, &one), true);
@@ -199,6 +207,18 @@ fn errors_name_a_piece_by_the_codes_in_them_and_never_by_a_place() {
     check(by_child, &[(Some(1), "code-not-found codes")]);
     check(r#"{"errorCode":"x","errorTags":["unit 00106141412345678908 is in use"]}"#, &[(Some(1), "x")]);
     check(r#"{"propertyName":"codes","index":0,"errorCode":"y"}"#, &[(None, "y codes")]);
+    // An entry that repeats the whole document names none of it, unless it has one piece only.
+    let mut two = named(kind);
+    let second = Piece { no: 2, what: pack("106141412345678915"), capacity: 3, children: vec![] };
+    two.pieces.push(second);
+    let whole = format!(
+        r#"{{"documentErrors":[{{"errorCode":"z","units":["00{BOX}","00106141412345678915"]}},
+            {{"errorCode":"z","unit":"00{BOX}"}}]}}"#
+    );
+    let pieces = self::written(&request, &two).pieces;
+    let said = read(&request, &pieces, &serde_json::from_str(&whole).unwrap());
+    let named = vec![(None, "z".to_owned()), (Some(1), "z".to_owned())];
+    assert_eq!(said, Some(Reply::DocumentErrors { named, next: None }));
 }
 
 #[test]
