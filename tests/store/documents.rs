@@ -40,7 +40,7 @@ impl World {
     }
 
     /// The packs that the next document of a kind carries.
-    fn gather(&mut self, kind: DocumentKind) -> Option<(DocumentNo, u32)> {
+    pub fn gather(&mut self, kind: DocumentKind) -> Option<(DocumentNo, u32)> {
         let gathered = self.gather_into(kind, None, Limits::KNOWN);
         assert_eq!((gathered.refused, gathered.next), (None, None));
         gathered.document.map(|d| (d.no, d.pieces))
@@ -64,12 +64,12 @@ impl World {
         self.twice(record);
     }
 
-    fn tell(&mut self, kind: DocumentKind) {
+    pub fn tell(&mut self, kind: DocumentKind) {
         let document = self.gather(kind).expect("something to tell");
         self.taken(document);
     }
 
-    fn are_applied(&mut self, from: u32, to: u32) {
+    pub fn are_applied(&mut self, from: u32, to: u32) {
         let run = self.store.view().runs_open().unwrap()[0].0;
         let report = self.report(run, &[(from, to)]);
         let record = self.report_state(report, ReportState::Accepted);
@@ -80,7 +80,7 @@ impl World {
         self.store.view().pack_no(pack).unwrap().unwrap().told
     }
 
-    fn pallet_of(&mut self, children: &[Child]) -> PackNo {
+    pub fn pallet_of(&mut self, children: &[Child]) -> PackNo {
         let PackAnswer::In { pack, .. } = self.put(PALLET, PALLETS, None, children) else { panic!("not in") };
         self.name(pack, NewName::Next);
         let (short, close) = (self.short(pack), self.close(pack));
@@ -184,6 +184,9 @@ fn each_piece_has_an_end_of_its_own_and_a_document_ends_with_its_last_piece() {
     w.ends(document, &[(1, PieceEnd::Taken), (2, PieceEnd::Refused("bad".into()))]);
     let record = w.becomes(document, ReportState::Accepted);
     assert!(matches!(w.refused(record), Rule::Constraint(_)), "a piece is open");
+    let found = tamga::books::snapshot(&w.store.view(), "agent7").unwrap().documents;
+    let ends = vec![(1, PieceEnd::Taken), (2, PieceEnd::Refused("bad".into()))];
+    assert_eq!(found.into_iter().map(|d| d.ends).collect::<Vec<_>>(), [ends], "what a start goes on from");
     w.ends(document, &[(3, PieceEnd::Free { lot: 7 }), (1, PieceEnd::Refused("late".into()))]);
     assert_eq!(told(&w), [Told::Aggregated, Told::Refused, Told::Nothing], "the first end counts");
     let record = w.becomes(document, ReportState::Accepted);
@@ -214,6 +217,9 @@ fn a_document_has_what_the_state_system_takes() {
     let before = gathered.document.unwrap();
     let gathered = w.gather_into(KIND, Some(before.no), Limits::KNOWN);
     assert_eq!(gathered.document.map(|d| (d.no, d.pieces)), Some((before.no, 3)), "gone on with");
+    let stored = w.store.view().documents_open().unwrap()[0].draft;
+    assert_eq!(gathered.document, Some(stored));
+    assert!(stored.moment > before.moment, "what went in last was packed after the first moment");
     let sent = w.becomes(before.no, ReportState::Sent);
     w.twice(sent);
     let (by, at) = (w.at(), w.at());

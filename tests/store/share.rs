@@ -3,6 +3,7 @@
 use tamga::store::Store;
 use tamga::store::error::Rule;
 use tamga::store::read::packs::Content as Found;
+use tamga_domain::document::DocumentKind;
 use tamga_domain::ids::{AgentId, PackNo};
 use tamga_domain::pack::judge::NotIn;
 use tamga_domain::pack::record::{NewName, PackAnswer, PackRecord};
@@ -273,4 +274,20 @@ fn a_pallet_with_boxes_of_another_agent_is_told_with_their_names() {
     p.tell();
     let pallet = p.a.store.view().pack(notice.name.into()).unwrap().unwrap();
     assert_eq!((pallet.home, pallet.content), (Some(C), 2));
+}
+
+/// Its agent has not told upstream yet that it is none: upstream still has it, and it would be taken apart on the pallet.
+#[test]
+fn a_pallet_is_not_told_while_a_box_on_it_was_voided_by_its_agent() {
+    let mut p = plant();
+    p.a.are_applied(1, 3);
+    let (pack, name) = p.a.boxed(1..=3);
+    p.a.tell(DocumentKind::Aggregation);
+    p.tell();
+    p.c.pallet_of(&[Child::pack(name)]);
+    p.a.void_pack(pack);
+    p.tell();
+    for _ in 0..2 {
+        assert_eq!(p.c.gather(DocumentKind::Aggregation), None);
+    }
 }

@@ -57,7 +57,7 @@ enum Look {
 #[derive(Clone, Copy)]
 enum Waits {
     Item(RunId, PassNo),
-    /// A pack in it is to be told first.
+    /// A pack in it is to be told first, or was voided by its agent.
     Child(PackNo),
     /// Some of it lies in this pack upstream.
     Former(PackNo),
@@ -98,7 +98,7 @@ impl Tx<'_> {
                 }
                 Look::May(candidate) => candidate,
             };
-            let moment = draft.map_or(wanted.by, |d: Draft| d.drafted.moment);
+            let moment = draft.map_or(wanted.by, |d: Draft| d.drafted.moment.max(wanted.by));
             if candidate.lot > 0 && !wanted.lots || candidate.made.is_some_and(|made| made >= moment) {
                 continue;
             }
@@ -110,10 +110,12 @@ impl Tx<'_> {
             } else if codes > 0 && codes + candidate.codes > wanted.limits.codes {
                 full = true;
             } else {
-                let so_far = match draft {
+                let mut so_far = match draft {
                     Some(draft) => draft,
                     None => self.new_draft(wanted, lot, at)?,
                 };
+                // What was closed after the first piece went in: the moment is not before any packing.
+                so_far.drafted.moment = moment;
                 draft = Some(self.put_in(so_far, &candidate)?);
             }
         }
@@ -214,7 +216,7 @@ impl Tx<'_> {
                 Ok(is_in && !self.carried_by(run, pass)?.is_some_and(|(_, accepted)| accepted))
             }
             Waits::Child(on) => {
-                let sql = "SELECT parent IS ?2 AND told <> 2 FROM packs WHERE pack_no = ?1";
+                let sql = "SELECT parent IS ?2 AND (told <> 2 OR gone) FROM packs WHERE pack_no = ?1";
                 Ok(self.one(sql, (on.0, pack.0), |r| r.get(0))?.unwrap_or(false))
             }
             Waits::Former(on) => {
@@ -255,7 +257,7 @@ impl Tx<'_> {
                 self.one(&sql, [pack.0], |r| Ok(Waits::Former(PackNo(r.get(0)?))))
             }
             Holds::Packs(_) => {
-                let sql = "SELECT pack_no FROM packs WHERE parent = ?1 AND told <> 2 LIMIT 1";
+                let sql = "SELECT pack_no FROM packs WHERE parent = ?1 AND (told <> 2 OR gone) LIMIT 1";
                 let child = self.one(sql, [pack.0], |r| Ok(Waits::Child(PackNo(r.get(0)?))))?;
                 if child.is_some() {
                     return Ok(child);
@@ -367,7 +369,7 @@ impl Tx<'_> {
         draft.drafted.pieces += 1;
         draft.drafted.codes += candidate.codes;
         draft.groups += u32::from(candidate.is_group);
-        let Drafted { no, kind, pieces, codes, .. } = draft.drafted;
+        let Drafted { no, kind, pieces, codes, moment, .. } = draft.drafted;
         let (pack, write_off) = match kind {
             DocumentKind::Aggregation | DocumentKind::Disaggregation => (Some(candidate.no), None),
             DocumentKind::Withdrawal => (None, Some(candidate.no)),
@@ -375,8 +377,9 @@ impl Tx<'_> {
         let sql = "INSERT INTO document_pieces(document_no, piece, pack_no, write_off, outs) \
                    VALUES(?1, ?2, ?3, ?4, (SELECT ifnull(max(id), 0) FROM taken_out))";
         self.run(sql, (no.0, pieces, pack, write_off))?;
-        let sql = "UPDATE documents SET pieces = ?2, codes = ?3, groups = ?4, open = open + 1 WHERE document_no = ?1";
-        self.must("a document", 1, sql, (no.0, pieces, codes, draft.groups))?;
+        let sql = "UPDATE documents SET pieces = ?2, codes = ?3, groups = ?4, moment = ?5, open = open + 1 \
+                   WHERE document_no = ?1";
+        self.must("a document", 1, sql, (no.0, pieces, codes, draft.groups, moment.0))?;
         match kind {
             DocumentKind::Aggregation => self.set_told(candidate.no, Told::Nothing, Told::Aggregating)?,
             DocumentKind::Disaggregation => {

@@ -65,7 +65,10 @@ impl Store {
             DocumentRecord::State { document, state, .. } => {
                 let doc = &mut self.docs[document.0 as usize - 1];
                 let is_over = matches!(state, ReportState::Accepted | ReportState::Refused);
-                assert!(!is_over || doc.packs.iter().all(|p| p.1.is_some()), "{document} ends with open pieces");
+                assert!(
+                    !is_over || doc.packs.iter().all(|p| p.1.is_some()),
+                    "{document} ends with open pieces"
+                );
                 doc.state = state.clone();
                 None
             }
@@ -369,7 +372,8 @@ impl World {
                 self.feed(Input::Lost { id, sent: true });
             }
             // A gateway refuses it for a while: nothing is wrong with any of it. One that is alone it lets through.
-            4 | 5 if matches!(&request, Request::SendDocument { document, .. }
+            4 | 5
+                if matches!(&request, Request::SendDocument { document, .. }
                 if self.store.packs_of(*document).len() > 1) =>
             {
                 let said = Reply::Refused { reason: "x".to_owned() };
@@ -416,7 +420,9 @@ impl World {
     /// A crash between two records of ends: those of a large document go in several.
     fn restart_within_ends(&mut self) -> bool {
         let ends = |record: &mut Record| match record {
-            Record::Document(DocumentRecord::Ends { ends, .. }) if ends.len() > 1 => Some(std::mem::take(ends)),
+            Record::Document(DocumentRecord::Ends { ends, .. }) if ends.len() > 1 => {
+                Some(std::mem::take(ends))
+            }
             _ => None,
         };
         let Some(txn) = self.commits.front_mut() else { return false };
