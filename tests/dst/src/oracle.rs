@@ -71,12 +71,11 @@ impl Ledger {
     }
 }
 
-/// No report waits, and no pass is without one.
-pub fn reports_are_settled(store: &Store) -> bool {
+/// Whether no report waits, and no pass is without one.
+pub fn reports_are_settled(store: &Store) -> Result<bool, StoreError> {
     let view = store.view();
-    let Ok(outbox) = view.outbox() else { return false };
-    let unreported = view.runs_unreported().map(|runs| runs.len()).unwrap_or(usize::MAX);
-    outbox.open_reports == 0 && outbox.unknown == 0 && unreported == 0
+    let (outbox, unreported) = (view.outbox()?, view.runs_unreported()?);
+    Ok(outbox.open_reports == 0 && outbox.unknown == 0 && unreported.is_empty())
 }
 
 /// Every run is closed.

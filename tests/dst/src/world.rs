@@ -432,8 +432,22 @@ impl World {
         self.sides.iter().all(|side| side.person.is_done(agent))
             && self.all_packed()
             && oracle::runs_are_closed(agent.store())
-            && (self.restored || oracle::reports_are_settled(agent.store()))
+            && (self.restored || self.reports_are_settled())
             && (self.restored || self.all_received())
+    }
+
+    /// A person looks at the reports. Where nobody has met the damage of the books before, a window tells of it now, and the
+    /// day ends with books that are to be put back: they are judged as such.
+    fn reports_are_settled(&mut self) -> bool {
+        let looked = self.agent.as_ref().map(|agent| oracle::reports_are_settled(agent.store()));
+        match looked {
+            Some(Ok(settled)) => settled,
+            Some(Err(error)) => {
+                self.restored |= self.damaged && error.is_damage();
+                self.restored
+            }
+            None => false,
+        }
     }
 
     /// No block that the state system gave is missing in the books.
@@ -449,8 +463,11 @@ impl World {
         let state = self.state.truth(self.true_moment());
         match &self.agent {
             Some(agent) => format!(
-                "given and received {:?}, {:?} {:?} {:?} {:?}",
+                "given and received {:?}, runs closed {}, reports settled {:?}, {:?} {:?} {:?} {:?} {:?}",
                 oracle::given_and_received(agent.store(), &state),
+                oracle::runs_are_closed(agent.store()),
+                oracle::reports_are_settled(agent.store()),
+                self.sides.iter().map(|side| side.person.is_done(agent)).collect::<Vec<_>>(),
                 agent.lines.iter().map(|one| one.line.status().stopped_by).collect::<Vec<_>>(),
                 agent.lines.iter().map(|one| one.line.status().run).collect::<Vec<_>>(),
                 agent.stations.iter().map(|one| one.station.status()).collect::<Vec<_>>(),

@@ -254,7 +254,7 @@ impl Day {
         self.making.is_none()
             && self.answering.is_empty()
             && crate::oracle::runs_are_closed(&alive.store)
-            && crate::oracle::reports_are_settled(&alive.store)
+            && crate::oracle::reports_are_settled(&alive.store).is_ok_and(|settled| settled)
             && alive.way.step.status().unknown == 0
             && judge::orders_are_settled(&alive.store)
     }
