@@ -252,6 +252,8 @@ poll_ms = 20
             let heard = self.scan(code, stream).await;
             let again =
                 heard == Some(REFUSED) && self.refusal(before, operator).await? == "pack.not_in.again";
+            // What nobody heard of stays in the hand.
+            heard?;
             let code = waiting.pop_front().expect("it was looked at");
             if heard == Some(TAKEN) || again {
                 let mut boxes = self.boxes();

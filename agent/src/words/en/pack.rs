@@ -3,7 +3,7 @@
 #[rustfmt::skip]
 pub const WORDS: super::super::Table = &[
     ("pack.back.where", "It passed the gate and never passes it again: put it on the belt behind the gate, or scan it at the packing station. Before the reader it would be rejected as a duplicate."),
-    ("pack.broken", "A write to disk failed: nothing is packed. Call the engineer: disk full or broken."),
+    ("pack.broken", "A write to disk failed: call the engineer, the disk is full or broken. Keep the last one in your hand and scan it again afterwards: nobody knows yet whether it is in."),
     ("pack.cell.missing", "Nothing was read here."),
     ("pack.change.again", "to be told again"),
     ("pack.change.follows", "what stayed in"),

@@ -20,7 +20,8 @@ impl Station {
         {
             out.push(StationEffect::Reply(id, Err(Refusal::new("refuse.disk"))));
         }
-        self.refuse("pack.broken", vec![], wall, out);
+        // No sound: nobody knows whether it is in, and what is heard as refused would be put aside.
+        self.say(false, "pack.broken", vec![], wall);
     }
 
     pub(super) fn on_committed(
