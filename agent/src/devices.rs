@@ -1,5 +1,7 @@
 //! From configuration to running devices: one task each, its events told to the line in the line's words.
 
+use std::pin::Pin;
+
 use tamga_domain::ids::{PrinterNo, ReaderNo, Tag};
 use tamga_domain::line::{GateEvent, Input, JobId, PrinterEvent, ReaderEvent};
 use tamga_domain::time::Time;
@@ -279,25 +281,22 @@ fn run_reader(
     let (commands, commands_in) = mpsc::channel(COMMANDS_MAX);
     let (events, said) = mpsc::channel(EVENTS_MAX);
     let ended = format!("reader {name}");
-    if matches!(text.link, config::reader::ReaderLink::Keyboard { .. }) {
-        let session = Keyboard::new(text.config.max_len);
-        let run =
-            tamga_drivers::run::run(session, transport, commands_in, events, trace, driver_clock, pace(seed));
-        let work = async move {
-            run.await;
-            ended
-        };
-        tasks.spawn(work.instrument(span.clone()));
-    } else {
-        let session = TextReader::new(text.config.clone()).map_err(framing)?;
-        let run =
-            tamga_drivers::run::run(session, transport, commands_in, events, trace, driver_clock, pace(seed));
-        let work = async move {
-            run.await;
-            ended
-        };
-        tasks.spawn(work.instrument(span.clone()));
-    }
+    let (clock, pace) = (driver_clock, pace(seed));
+    let run: Pin<Box<dyn Future<Output = _> + Send>> = match text.link {
+        config::reader::ReaderLink::Keyboard { .. } => {
+            let session = Keyboard::new(text.config.max_len);
+            Box::pin(tamga_drivers::run::run(session, transport, commands_in, events, trace, clock, pace))
+        }
+        _ => {
+            let session = TextReader::new(text.config.clone()).map_err(framing)?;
+            Box::pin(tamga_drivers::run::run(session, transport, commands_in, events, trace, clock, pace))
+        }
+    };
+    let work = async move {
+        run.await;
+        ended
+    };
+    tasks.spawn(work.instrument(span.clone()));
     Ok((commands, said))
 }
 

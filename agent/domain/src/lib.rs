@@ -24,6 +24,8 @@
 pub mod alarm;
 pub mod code;
 pub mod day;
+#[cfg(test)]
+mod dice;
 pub mod document;
 pub mod gs1;
 pub mod ids;

@@ -508,6 +508,12 @@ pub enum ReportState {
 }
 
 impl ReportState {
+    /// Upstream's name of it, which one state tells.
+    pub fn upstream_id(&self) -> Option<&str> {
+        let ReportState::Processing { upstream_id } = self else { return None };
+        Some(upstream_id)
+    }
+
     /// The stable key of the state, for catalogues, the API and the log.
     pub fn key(&self) -> &'static str {
         match self {

@@ -175,37 +175,12 @@ fn blocks(text: &mut Text, blocks: &[dto::BlockBalance]) {
     }
     title(text, "cli.sheet_blocks");
     let row = |b: &dto::BlockBalance| {
-        let counts = [
-            b.received,
-            b.waiting,
-            b.set_aside,
-            b.pooled,
-            b.issued,
-            b.verified,
-            b.applied,
-            b.written_off,
-            b.spoiled,
-            b.returned,
-        ];
         let mut row = vec![b.block.to_string()];
-        row.extend(counts.map(|count| count.to_string()));
+        row.extend(b.counts().map(|count| count.to_string()));
         row.push(mark(b.balanced));
         row
     };
-    let headings = [
-        "cli.l_block",
-        "cli.l_received",
-        "cli.l_waiting",
-        "cli.l_set_aside",
-        "cli.l_pooled",
-        "cli.l_issued",
-        "cli.l_verified",
-        "cli.l_applied",
-        "cli.l_written_off",
-        "cli.l_spoiled",
-        "cli.l_returned",
-        "cli.l_mark",
-    ];
+    let headings = [&["cli.l_block"][..], &dto::BlockBalance::COUNTS, &["cli.l_mark"]].concat();
     text.table(&headings, &blocks.iter().map(row).collect::<Vec<_>>());
 }
 

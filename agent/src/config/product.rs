@@ -5,6 +5,7 @@ use tamga_domain::pack::GroupOf;
 use tamga_domain::rules::ProductGroup;
 
 use super::raw::Section;
+use super::station::CAPACITY_MAX;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Product {
@@ -27,8 +28,6 @@ pub struct Ordering {
     pub quantity: u32,
 }
 
-/// The most pieces in a group pack: no state system takes more in any pack.
-const CAPACITY_MAX: u64 = 1_500;
 /// Ways of release that xTrace knows (`COMISSION` is its own spelling). The list is open.
 const RELEASE_METHODS: [&str; 5] = ["PRIMARY", "REMAINS", "COMISSION", "COMMISSION", "REMARK"];
 

@@ -1,5 +1,6 @@
 //! `[stations.<name>]`: places where packs are filled; `[sscc]`: the names that packs get.
 
+use tamga_domain::document::Limits;
 use tamga_domain::pack::station::Naming;
 use tamga_domain::pack::station::layer::{CELLS_MAX, Frame, Order, Pattern};
 use tamga_domain::pack::{Holds, Level, Mixing, Terms};
@@ -48,8 +49,8 @@ pub struct Sounds {
     pub refused: Vec<u8>,
 }
 
-/// The most children of a pack that any state system takes (xTrace v1.28: `BOX_LV_1` 1,500).
-const CAPACITY_MAX: u64 = 1_500;
+/// The most children of a pack that any state system takes: those of a box.
+pub(super) const CAPACITY_MAX: u64 = Limits::KNOWN.children[1] as u64;
 /// Serial references of the shortest company prefix.
 const SERIAL_MAX: u64 = 1_000_000_000_000;
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tamga_domain::document::Limits;
 use tamga_domain::rules::Country;
 
 use super::agent::path;
@@ -53,6 +54,7 @@ pub fn read(section: &Section<'_>, home: Country) -> Option<Upstream> {
     let count = |name, range, usual, why| {
         section.number(name, range, why).and_then(|n| u32::try_from(n).ok()).unwrap_or(usual)
     };
+    let most = |name, known: u32, why| count(name, 1..=u64::from(known), known, why);
     let url = url(&section, "url", true);
     if url.is_none() {
         section.missing("url", "why.xtrace.url");
@@ -72,8 +74,12 @@ pub fn read(section: &Section<'_>, home: Country) -> Option<Upstream> {
         codes_per_report: count("codes_per_report", 1..=30_000, 30_000, "why.xtrace.codes_per_report"),
         report_every: seconds("report_every_s", 5..=86_400, 300, "why.xtrace.report_every_s"),
         documents_every: seconds("documents_every_s", 5..=86_400, 60, "why.xtrace.documents_every_s"),
-        codes_per_document: count("codes_per_document", 1..=30_000, 30_000, "why.xtrace.codes_per_document"),
-        groups_per_document: count("groups_per_document", 1..=200, 200, "why.xtrace.groups_per_document"),
+        codes_per_document: most("codes_per_document", Limits::KNOWN.codes, "why.xtrace.codes_per_document"),
+        groups_per_document: most(
+            "groups_per_document",
+            Limits::KNOWN.groups,
+            "why.xtrace.groups_per_document",
+        ),
         settle_min: seconds("settle_min_s", 10..=86_400, 900, "why.xtrace.settle_min_s"),
         timeout: seconds("timeout_s", 5..=600, 150, "why.xtrace.timeout_s"),
         pull_codes: count("pull_codes", 1..=30_000, 5000, "why.xtrace.pull_codes"),

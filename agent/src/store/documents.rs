@@ -56,14 +56,7 @@ impl Tx<'_> {
     ) -> Result<(), Fault> {
         let (_, from, id) = self.document_row(document)?;
         let number = report_state_number(to);
-        let upstream_id = match to {
-            ReportState::Processing { upstream_id } => Some(upstream_id.as_str()),
-            ReportState::Wanted
-            | ReportState::Sent
-            | ReportState::Unknown
-            | ReportState::Accepted
-            | ReportState::Refused => None,
-        };
+        let upstream_id = to.upstream_id();
         if from == number && (upstream_id.is_none() || upstream_id == id.as_deref()) {
             return Ok(());
         }

@@ -10,7 +10,7 @@ use tamga_domain::lifecycle::{State, Whereabouts};
 use tamga_domain::pack::judge::{Kinship, Mark, NotIn, Thing, judge, judge_name};
 use tamga_domain::pack::record::{CHILDREN_MAX, NewName, PackAnswer, PackRecord};
 use tamga_domain::pack::rework::NotDone;
-use tamga_domain::pack::{Child, Level, PackFacts, PackName, PackState, Terms, Told};
+use tamga_domain::pack::{Child, Level, PackFacts, PackName, PackState, Terms};
 use tamga_domain::record::{Answer, CodeFacts, Known};
 use tamga_domain::sscc::Sscc;
 use tamga_domain::time::Wall;
@@ -109,7 +109,7 @@ impl Tx<'_> {
                     kin = kin.with(of_child, content == 0);
                     content += 1;
                     // The next one is judged with this one in the pack.
-                    let so_far = open.get_or_insert_with(|| nothing_yet(terms));
+                    let so_far = open.get_or_insert_with(|| PackFacts::opened(PackNo(0), terms));
                     (so_far.content, so_far.run, so_far.gtin) = (content, kin.run, kin.gtin);
                 }
             }
@@ -498,26 +498,6 @@ fn facts_of(row: &Row<'_>) -> Result<PackFacts, Fault> {
         home: row.get::<_, Option<u32>>(17)?.map(AgentId),
         elsewhere: row.get::<_, Option<u32>>(18)?.map(AgentId),
     })
-}
-
-/// A new pack before anything is in it.
-fn nothing_yet(terms: Terms) -> PackFacts {
-    PackFacts {
-        pack: PackNo(0),
-        terms,
-        state: PackState::Open,
-        name: None,
-        content: 0,
-        parent: None,
-        run: None,
-        gtin: None,
-        labels: 0,
-        short: false,
-        told: Told::Nothing,
-        follows: None,
-        home: None,
-        elsewhere: None,
-    }
 }
 
 /// An item as it is once a read behind the gate has settled that it passed; its run.

@@ -36,6 +36,18 @@ pub(super) fn report_state_key(number: i64) -> &'static str {
     usize::try_from(number).ok().and_then(|n| REPORT_KEYS.get(n)).copied().unwrap_or("unknown")
 }
 
+/// The state as it was written; `upstream_id`: upstream's name of it.
+pub(super) fn report_state_of(number: i64, upstream_id: Option<&str>) -> ReportState {
+    match report_state_key(number) {
+        "wanted" => ReportState::Wanted,
+        "sent" => ReportState::Sent,
+        "processing" => ReportState::Processing { upstream_id: upstream_id.unwrap_or_default().to_owned() },
+        "accepted" => ReportState::Accepted,
+        "refused" => ReportState::Refused,
+        _ => ReportState::Unknown,
+    }
+}
+
 pub(super) fn report_kind_number(kind: ReportKind) -> i64 {
     match kind {
         ReportKind::Application => 0,
@@ -255,14 +267,7 @@ impl Tx<'_> {
     ) -> Result<(), Fault> {
         let row = self.report_row(report)?;
         let number = report_state_number(to);
-        let upstream_id = match to {
-            ReportState::Processing { upstream_id } => Some(upstream_id.as_str()),
-            ReportState::Wanted
-            | ReportState::Sent
-            | ReportState::Unknown
-            | ReportState::Accepted
-            | ReportState::Refused => None,
-        };
+        let upstream_id = to.upstream_id();
         let same_id = upstream_id.is_none() || upstream_id == row.upstream_id.as_deref();
         if row.state == number && same_id {
             return Ok(());

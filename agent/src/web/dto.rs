@@ -351,6 +351,38 @@ pub struct BlockBalance {
     pub balanced: bool,
 }
 
+impl BlockBalance {
+    /// What [`BlockBalance::counts`] are, by key.
+    pub const COUNTS: [&'static str; 10] = [
+        "cli.l_received",
+        "cli.l_waiting",
+        "cli.l_set_aside",
+        "cli.l_pooled",
+        "cli.l_issued",
+        "cli.l_verified",
+        "cli.l_applied",
+        "cli.l_written_off",
+        "cli.l_spoiled",
+        "cli.l_returned",
+    ];
+
+    /// All of the balance, in the order of the equation.
+    pub fn counts(&self) -> [u64; 10] {
+        [
+            self.received,
+            self.waiting,
+            self.set_aside,
+            self.pooled,
+            self.issued,
+            self.verified,
+            self.applied,
+            self.written_off,
+            self.spoiled,
+            self.returned,
+        ]
+    }
+}
+
 /// issued to the run = verified + applied + written off + spoiled (+ in doubt, while the run is open)
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CodeBalance {

@@ -208,6 +208,28 @@ pub struct PackFacts {
     pub elsewhere: Option<AgentId>,
 }
 
+impl PackFacts {
+    /// An open pack before anything is in it.
+    pub fn opened(pack: PackNo, terms: Terms) -> PackFacts {
+        PackFacts {
+            pack,
+            terms,
+            state: PackState::Open,
+            name: None,
+            content: 0,
+            parent: None,
+            run: None,
+            gtin: None,
+            labels: 0,
+            short: false,
+            told: Told::Nothing,
+            follows: None,
+            home: None,
+            elsewhere: None,
+        }
+    }
+}
+
 /// What upstream knows of a pack. Only what reports it changes it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Told {

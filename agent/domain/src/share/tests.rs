@@ -10,6 +10,7 @@ use super::receiver::{Receiver, Word};
 use super::sender::{AGAIN_AFTER, ANEW_EVERY, Sender, Shown};
 use super::step::{Begin, Effect, Input, Share};
 use super::*;
+use crate::dice::Dice;
 use crate::ids::TxnId;
 use crate::record::{Record, Txn};
 use crate::time::Time;
@@ -22,15 +23,6 @@ const TICK: Duration = Duration::from_millis(100);
 fn letter(seq: u64) -> Letter {
     let name = Sscc::parse(b"376104250021234569").unwrap();
     Letter { seq, news: News::Lies(Claim { name, rev: seq, lies: true, parent: None }) }
-}
-
-struct Rng(u64);
-
-impl Rng {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (self.0 >> 33) % n
-    }
 }
 
 /// What is durable at one agent.
@@ -128,7 +120,7 @@ fn begin(disk: &Disk, hears: &[AgentId]) -> Share {
 }
 
 struct World {
-    rng: Rng,
+    rng: Dice,
     now: Time,
     agents: Vec<Agent>,
     faults: bool,
@@ -139,7 +131,7 @@ struct World {
 impl World {
     fn new(seed: u64) -> World {
         let agents = vec![Agent::new(A, &[C]), Agent::new(B, &[]), Agent::new(C, &[A, B])];
-        let rng = Rng(seed.wrapping_mul(0x9E37_79B9).wrapping_add(1));
+        let rng = Dice(seed.wrapping_mul(0x9E37_79B9).wrapping_add(1));
         World { rng, now: Time(1_000_000_000), agents, faults: true, mute: false }
     }
 

@@ -12,7 +12,7 @@ use crate::store::error::{Fault, StoreError};
 use crate::store::gather::kind_of;
 use crate::store::limits::ROWS_MAX;
 use crate::store::packs::{NAME, name_at};
-use crate::store::reports::report_state_key;
+use crate::store::reports::report_state_of;
 use crate::store::rows::code_of;
 
 /// A document as it stands.
@@ -172,14 +172,7 @@ fn member(r: &Row<'_>, at: usize) -> Result<Member, Fault> {
 
 fn document(r: &Row<'_>) -> Result<DocumentRow, Fault> {
     let upstream_id: Option<String> = r.get(8)?;
-    let state = match report_state_key(r.get(6)?) {
-        "wanted" => ReportState::Wanted,
-        "sent" => ReportState::Sent,
-        "processing" => ReportState::Processing { upstream_id: upstream_id.clone().unwrap_or_default() },
-        "accepted" => ReportState::Accepted,
-        "refused" => ReportState::Refused,
-        _ => ReportState::Unknown,
-    };
+    let state = report_state_of(r.get(6)?, upstream_id.as_deref());
     let draft = Drafted {
         no: DocumentNo(r.get(0)?),
         kind: kind_of(r.get(1)?)?,

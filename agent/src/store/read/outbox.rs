@@ -10,7 +10,7 @@ use super::{View, count_at, gtin_at};
 use crate::store::error::{Fault, StoreError};
 use crate::store::limits::ROWS_MAX;
 use crate::store::orders::order_state_key;
-use crate::store::reports::{report_kind_of, report_state_key};
+use crate::store::reports::{report_kind_of, report_state_of};
 use crate::store::rows::{code_of, kind_of};
 
 /// An order as it stands.
@@ -287,14 +287,7 @@ fn order(r: &Row<'_>) -> Result<OrderRow, Fault> {
 
 fn report(r: &Row<'_>) -> Result<ReportRow, Fault> {
     let upstream_id: Option<String> = r.get(5)?;
-    let state = match report_state_key(r.get(3)?) {
-        "wanted" => ReportState::Wanted,
-        "sent" => ReportState::Sent,
-        "processing" => ReportState::Processing { upstream_id: upstream_id.clone().unwrap_or_default() },
-        "accepted" => ReportState::Accepted,
-        "refused" => ReportState::Refused,
-        _ => ReportState::Unknown,
-    };
+    let state = report_state_of(r.get(3)?, upstream_id.as_deref());
     Ok(ReportRow {
         report: ReportNo(r.get(0)?),
         run: RunId(r.get(1)?),

@@ -146,39 +146,13 @@ fn rejected(pen: &Pen, i: &dto::ItemBalance) -> Section {
 
 fn blocks(pen: &Pen, blocks: &[dto::BlockBalance]) -> Section {
     let row = |b: &dto::BlockBalance| {
-        let counts = [
-            u64::from(b.of_run),
-            b.received,
-            b.waiting,
-            b.set_aside,
-            b.pooled,
-            b.issued,
-            b.verified,
-            b.applied,
-            b.written_off,
-            b.spoiled,
-            b.returned,
-        ];
-        let mut row = vec![format!("{} · {}", b.block, b.name)];
-        row.extend(counts.map(|count| count.to_string()));
+        let mut row = vec![format!("{} · {}", b.block, b.name), b.of_run.to_string()];
+        row.extend(b.counts().map(|count| count.to_string()));
         row.push(pen.mark(b.balanced));
         row
     };
-    let headings = [
-        "cli.l_block",
-        "sheet.l_of_run",
-        "cli.l_received",
-        "cli.l_waiting",
-        "cli.l_set_aside",
-        "cli.l_pooled",
-        "cli.l_issued",
-        "cli.l_verified",
-        "cli.l_applied",
-        "cli.l_written_off",
-        "cli.l_spoiled",
-        "cli.l_returned",
-        "cli.l_mark",
-    ];
+    let headings =
+        [&["cli.l_block", "sheet.l_of_run"][..], &dto::BlockBalance::COUNTS, &["cli.l_mark"]].concat();
     pen.table("cli.sheet_blocks", &headings, blocks.iter().map(row).collect())
 }
 

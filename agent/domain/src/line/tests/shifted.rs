@@ -2,26 +2,13 @@
 //! on it, never its neighbour's.
 
 use super::*;
+use crate::dice::Dice;
 
 const MS: u64 = 1_000_000;
 /// From the trigger to the gate, in milliseconds of a moving belt.
 const TO_GATE: u64 = 400;
 /// From the gate to the word of its sensors.
 const TO_OUTCOME: u64 = 60;
-
-/// Small, and the same on every machine: a test is its seed.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % n.max(1)
-    }
-
-    fn one_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
-    }
-}
 
 /// What the plant does badly, in chances: one in so many.
 #[derive(Clone, Copy)]

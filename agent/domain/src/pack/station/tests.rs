@@ -4,7 +4,7 @@ mod groups;
 
 use super::super::judge::NotIn;
 use super::super::record::PackAnswer;
-use super::super::{Level, Mixing, PackState, Told};
+use super::super::{Level, Mixing};
 use super::*;
 use crate::code::{Code, Identity, Serial, Tail};
 use crate::ids::AgentId;
@@ -35,22 +35,7 @@ fn name(n: u64) -> Sscc {
 
 /// A box with one item in it, as the books have it.
 fn one_in() -> PackFacts {
-    PackFacts {
-        pack: PackNo(1),
-        terms: config(Naming::Printed).terms,
-        state: PackState::Open,
-        name: None,
-        content: 1,
-        parent: None,
-        run: None,
-        gtin: None,
-        labels: 0,
-        short: false,
-        told: Told::Nothing,
-        follows: None,
-        home: None,
-        elsewhere: None,
-    }
+    PackFacts { content: 1, ..PackFacts::opened(PackNo(1), config(Naming::Printed).terms) }
 }
 
 fn config(naming: Naming) -> StationConfig {

@@ -8,6 +8,7 @@ use super::super::config::{Config, DocumentFacts, Snapshot};
 use super::super::request::*;
 use super::super::{Effect, Input, Step};
 use super::world::{START_MS, config, parse};
+use crate::dice::Dice;
 use crate::document::*;
 use crate::ids::*;
 use crate::pack::Told;
@@ -15,15 +16,6 @@ use crate::record::*;
 use crate::time::{Time, Wall};
 
 const WORK: Duration = Duration::from_secs(20);
-
-struct Rng(u64);
-
-impl Rng {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (self.0 >> 33) % n
-    }
-}
 
 /// What the model's store has of a pack.
 #[derive(Clone, Default)]
@@ -293,7 +285,7 @@ impl Upstream {
 
 struct World {
     config: Config,
-    rng: Rng,
+    rng: Dice,
     now: Time,
     step: Step,
     store: Store,
@@ -307,7 +299,7 @@ struct World {
 
 impl World {
     fn new(seed: u64, config: Config) -> World {
-        let mut rng = Rng(seed.wrapping_mul(0x9E37_79B9).wrapping_add(777));
+        let mut rng = Dice(seed.wrapping_mul(0x9E37_79B9).wrapping_add(777));
         let mut up = Upstream { whole: rng.below(2) == 0, ..Upstream::default() };
         for _ in 0..rng.below(4) {
             up.bad.insert(rng.below(60) as usize, rng.below(2) == 0);

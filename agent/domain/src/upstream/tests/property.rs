@@ -8,22 +8,14 @@ use super::super::passes;
 use super::super::request::*;
 use super::super::{Effect, Input, Step};
 use super::world::*;
+use crate::dice::Dice;
 use crate::ids::*;
 use crate::record::*;
 use crate::time::{Time, Wall};
 
-struct Rng(u64);
-
-impl Rng {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (self.0 >> 33) % n
-    }
-}
-
 struct World {
     config: Config,
-    rng: Rng,
+    rng: Dice,
     now: Time,
     step: Step,
     store: Store,
@@ -43,7 +35,7 @@ struct World {
 
 impl World {
     fn new(seed: u64, config: Config) -> World {
-        let mut rng = Rng(seed.wrapping_mul(0x9E37_79B9).wrapping_add(12345));
+        let mut rng = Dice(seed.wrapping_mul(0x9E37_79B9).wrapping_add(12345));
         let mut up = Upstream::default();
         for _ in 0..rng.below(4) {
             up.unknown_codes.push(PassNo(1 + rng.below(700) as u32));
